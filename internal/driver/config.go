@@ -1,0 +1,85 @@
+package driver
+
+import (
+	"net"
+	"time"
+
+	"github.com/muennet/muennet/element"
+)
+
+// Carrier says what an interface's carrier (the LOWER_UP flag, "is the cable
+// plugged in") follows.
+type Carrier uint8
+
+const (
+	// CarrierAdmin: carrier follows up and down, as in the kernel module.
+	CarrierAdmin Carrier = iota
+	// CarrierPeer: carrier while the writer of the in-channel is active.
+	CarrierPeer
+)
+
+// String gives the value as the carrier= parameter spells it.
+func (c Carrier) String() string {
+	if c == CarrierPeer {
+		return "peer"
+	}
+	return "admin"
+}
+
+// DefaultMTU is the MTU in bytes of an interface that states none.
+const DefaultMTU = 1500
+
+// DefaultPoll is the longest sleep between two looks at a channel whose writer
+// rings no doorbell.
+const DefaultPoll = time.Millisecond
+
+// SoloProtocol is the protocol id of Solo5/MirageOS Ethernet channels. Those
+// peers copy element size and frame length unchecked, so for this id nothing
+// but an MTU of 1500 is offered to them.
+const SoloProtocol uint64 = 0x7ade5c549b08e814
+
+// Interface is what one interface is to be. The zero value of a field is its
+// documented default; Name and at least one of In and Out are needed.
+type Interface struct {
+	// Name of the interface: 1 to 15 bytes; one %d in it is replaced by the
+	// first free number.
+	Name string
+	// Format of the elements: element.Raw, element.NetHdr or element.EthDev.
+	Format element.Format
+	// In names the channel that is read, Out the one that is written; empty
+	// means that the direction is absent. Forms: a NAME in the channel
+	// directory, an /absolute/path, either followed by @OFFSET+LENGTH.
+	In, Out string
+	// ReaderProtocol and WriterProtocol are the protocol ids of In and Out:
+	// non-zero for a direction that exists.
+	ReaderProtocol, WriterProtocol uint64
+	// MTU in bytes at creation; 0 means DefaultMTU. Later the interface's own
+	// MTU counts.
+	MTU int
+	// PMTU names the region with the path MTU of each mark (net_hdr only).
+	PMTU string
+	// HardwareAddr of an eth_dev interface; nil means one derived from the
+	// machine and the channel names, the same after each start.
+	HardwareAddr net.HardwareAddr
+	// Carrier says what the carrier follows.
+	Carrier Carrier
+	// NoOffload switches segmentation offload off.
+	NoOffload bool
+	// Force allows what is refused for known fragile peers.
+	Force bool
+}
+
+// Config is one load: interfaces that come into being together or not at all.
+type Config struct {
+	// Interfaces in the order of the name= list.
+	Interfaces []Interface
+	// Channels is the directory of channels given by name; empty means the
+	// directory the driver was opened with.
+	Channels string
+	// Poll is the longest sleep between looks at a channel whose writer rings
+	// no doorbell; 0 means DefaultPoll.
+	Poll time.Duration
+	// BusyPoll is how long to keep looking after the last packet before
+	// sleeping; 0 means not at all.
+	BusyPoll time.Duration
+}
