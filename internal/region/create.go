@@ -1,0 +1,137 @@
+package region
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// DefaultMode is the mode of a channel file that states none.
+const DefaultMode os.FileMode = 0o600
+
+// Create makes the channel file name of size bytes in dir, all zero, with
+// exactly this mode (permission bits; the umask does not matter), and dir with
+// mode 0755 if it is missing. The memory is taken now: a full file system is an
+// error here, not a fault later. An existing file is [fs.ErrExist]. On an error
+// no file is left behind.
+//
+// Besides the rules of [ParseSpec], name may hold no '@', no comma and no white
+// space or control characters: a parameter list could not name such a channel.
+func Create(dir, name string, size int64, mode os.FileMode) error {
+	if err := create(dir, name, size, mode); err != nil {
+		return fmt.Errorf("create channel %s: %w", name, err)
+	}
+	return nil
+}
+
+func create(dir, name string, size int64, mode os.FileMode) (err error) {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if i := strings.IndexFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '@' || c == ',' }); i >= 0 {
+		return fmt.Errorf("the name holds %q: want no '@', no comma, no white space", name[i])
+	}
+	if size < MinSize {
+		return fmt.Errorf("size %d: want at least %d bytes", size, MinSize)
+	}
+	if mode&^os.ModePerm != 0 {
+		return fmt.Errorf("mode %v: want permission bits only", mode)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err // names the directory
+	}
+	path := filepath.Join(dir, name)
+	fd := -1
+	err = retry(func() (err error) {
+		fd, err = unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, uint32(mode))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("in %s: %w", dir, err)
+	}
+	defer func() {
+		if e := unix.Close(fd); err == nil && e != nil {
+			err = fmt.Errorf("close %s: %w", path, e)
+		}
+		if err != nil {
+			unix.Unlink(path)
+		}
+	}()
+	if err := unix.Fchmod(fd, uint32(mode)); err != nil {
+		return fmt.Errorf("set mode %v: %w", mode, err)
+	}
+	if err := retry(func() error { return unix.Ftruncate(fd, size) }); err != nil {
+		return fmt.Errorf("set size %d: %w", size, err)
+	}
+	if err := retry(func() error { return unix.Fallocate(fd, 0, 0, size) }); err != nil {
+		return fmt.Errorf("reserve %d bytes in %s: %w", size, dir, err)
+	}
+	return nil
+}
+
+// Info describes one channel file.
+type Info struct {
+	// Name in the channel directory.
+	Name string
+	// Size in bytes.
+	Size int64
+	// Mode of the file.
+	Mode os.FileMode
+	// Writer is the pid of a process that holds the writer's lock of the file
+	// or of a window in it, 0 when none is visible.
+	Writer int
+}
+
+// List returns the channels in dir, sorted by name: its regular files, however
+// small. It opens and locks none of them. A missing directory is
+// [fs.ErrNotExist].
+func List(dir string) ([]Info, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list channels: %w", err)
+	}
+	var infos []Info
+	index := make(map[fileID][]int) // hard links share one file
+	inodes := make(map[uint64]bool)
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		var st unix.Stat_t
+		if err := unix.Stat(path, &st); errors.Is(err, fs.ErrNotExist) {
+			continue // removed since, or a link to nowhere
+		} else if err != nil {
+			return nil, fmt.Errorf("list channels: stat %s: %w", path, err)
+		}
+		if checkKind(&st) != nil {
+			continue
+		}
+		index[idOf(&st)] = append(index[idOf(&st)], len(infos))
+		inodes[st.Ino] = true
+		infos = append(infos, Info{Name: e.Name(), Size: st.Size, Mode: os.FileMode(st.Mode & 0o777)})
+	}
+	scanLocks(func(ino uint64) bool { return inodes[ino] }, func(pid int, id fileID, l heldLock) {
+		if !l.write {
+			return
+		}
+		for _, i := range index[id] {
+			infos[i].Writer = pid
+		}
+	})
+	return infos, nil
+}
+
+// shellWord quotes s for a shell where it needs it, so that a command in an
+// error message can be pasted. Channel names often hold a '|'.
+func shellWord(s string) string {
+	plain := func(c rune) bool {
+		return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.ContainsRune("/._-+:%", c)
+	}
+	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,153 @@
+package region
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"unsafe"
+)
+
+// The file shrinks under the mapping: a real SIGBUS, in each way a channel is
+// touched.
+func TestGuardShrunkFile(t *testing.T) {
+	buf := make([]byte, 64)
+	for name, touch := range map[string]func(b []byte){
+		"copy out":     func(b []byte) { copy(buf, b[8192:]) },
+		"copy in":      func(b []byte) { copy(b[8192:], buf) },
+		"clear":        func(b []byte) { clear(b[8192:]) },
+		"one byte":     func(b []byte) { buf[0] = b[8192] },
+		"atomic load":  func(b []byte) { atomic.LoadUint64((*uint64)(unsafe.Pointer(&b[8192]))) },
+		"atomic store": func(b []byte) { atomic.StoreUint64((*uint64)(unsafe.Pointer(&b[8192])), 1) },
+		"atomic add":   func(b []byte) { atomic.AddUint64((*uint64)(unsafe.Pointer(&b[8192])), 1) },
+		"compare":      func(b []byte) { bytes.Equal(b[8192:8256], buf) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, path := file(t, 16<<10)
+			r := open(t, path, ReadWrite)
+			if err := Guard(func() { touch(r.Bytes()) }); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(path, 4096); err != nil {
+				t.Fatal(err)
+			}
+			err := Guard(func() { touch(r.Bytes()) })
+			if !errors.Is(err, ErrFault) {
+				t.Errorf("%v is not ErrFault", err)
+			}
+			wantError(t, err, dir, "%DIR/c: region shrank")
+			if err := Guard(func() { copy(buf, r.Bytes()) }); err != nil {
+				t.Errorf("the pages that are left: %v", err)
+			}
+			err = r.Intact()
+			if !errors.Is(err, ErrFault) {
+				t.Errorf("%v is not ErrFault", err)
+			}
+			wantError(t, err, dir, "check channel %DIR/c: region shrank: the file has 4096 bytes, 16384 are in use")
+			if err := os.Truncate(path, 16<<10); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(r.Intact(), Guard(func() { touch(r.Bytes()) })); err != nil {
+				t.Errorf("after the file grew back: %v", err)
+			}
+		})
+	}
+}
+
+// A window is intact while its own bytes are there, whatever is behind it.
+func TestIntactWindow(t *testing.T) {
+	_, path := file(t, 4096)
+	r := open(t, path+"@1024+1024", ReadOnly)
+	for size, want := range map[int64]bool{2049: true, 2048: true, 2047: false} {
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Intact(); (err == nil) != want {
+			t.Errorf("file of %d bytes: %v", size, err)
+		}
+	}
+}
+
+// Without Guard the same access ends the process: the test above would not
+// notice if the file did not really shrink.
+func TestUnguardedDies(t *testing.T) {
+	_, path := file(t, 4096)
+	out, err := helper("unguarded", path).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "SIGBUS") {
+		t.Errorf("%v, output %s", err, out)
+	}
+}
+
+// recovered runs f and returns what it panics with.
+func recovered(f func()) (v any) {
+	defer func() { v = recover() }()
+	f()
+	return nil
+}
+
+func TestGuardPassesOtherPanics(t *testing.T) {
+	var none *int
+	var empty []int
+	_, path := file(t, 4096)
+	r := open(t, path, ReadOnly)
+	gone := r.Bytes()
+	r.Close()
+	for name, f := range map[string]func(){
+		"value":        func() { panic("mine") },
+		"nil pointer":  func() { *none = 1 },
+		"index":        func() { empty[0]++ },
+		"closed":       func() { _ = bytes.Clone(gone) },
+		"not a region": func() { fault(1 << 20) },
+	} {
+		var err error
+		v := recovered(func() { err = Guard(f) })
+		if v == nil || err != nil {
+			t.Errorf("%s: panic %v, error %v", name, v, err)
+		}
+		if _, isRuntime := v.(runtime.Error); isRuntime == (name == "value") {
+			t.Errorf("%s: the panic's value became %#v", name, v)
+		}
+	}
+}
+
+// fault reads from an address that nothing is mapped at.
+//
+//go:nocheckptr
+func fault(address uintptr) byte { return **(**byte)(unsafe.Pointer(&address)) }
+
+func TestGuardRestoresSetting(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		first := debug.SetPanicOnFault(before)
+		if err := Guard(func() {}); err != nil {
+			t.Error(err)
+		}
+		if got := debug.SetPanicOnFault(first); got != before {
+			t.Errorf("setting %v became %v", before, got)
+		}
+		recovered(func() { Guard(func() { panic(1) }) })
+		if got := debug.SetPanicOnFault(first); got != first {
+			t.Errorf("after a panic: setting %v became %v", first, got)
+		}
+	}
+}
+
+func TestGuardDoesNotAllocate(t *testing.T) {
+	_, path := file(t, 4096)
+	b := open(t, path, ReadWrite).Bytes()
+	f := func() { b[0]++ }
+	if n := testing.AllocsPerRun(100, func() { Guard(f) }); n != 0 {
+		t.Errorf("%v allocations per call", n)
+	}
+}
+
+func BenchmarkGuard(b *testing.B) {
+	n := 0
+	f := func() { n++ }
+	for b.Loop() {
+		Guard(f)
+	}
+}

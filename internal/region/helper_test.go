@@ -1,0 +1,171 @@
+package region
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The test binary started with this variable set is one of the helper processes
+// below: its value is the helper's name, the arguments are the helper's.
+const helperVariable = "MUENNET_REGION_HELPER"
+
+var helpers = map[string]func(args []string) error{
+	// lock holds the writer's lock of a spec until its input ends.
+	"lock": func(args []string) error {
+		r, err := Open("/nowhere", args[0], ReadWrite)
+		if err != nil {
+			return err
+		}
+		if err := r.Lock(); err != nil {
+			return err
+		}
+		fmt.Println("locked")
+		_, err = io.Copy(io.Discard, os.Stdin)
+		return err
+	},
+	// probe prints what a reader sees.
+	"probe": func(args []string) error {
+		r, err := Open("/nowhere", args[0], ReadOnly)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		fmt.Println(r.WriterLocked())
+		return nil
+	},
+	// open opens a spec without privileges.
+	"open": func(args []string) error {
+		if os.Geteuid() == 0 {
+			if err := syscall.Setuid(65534); err != nil {
+				return err
+			}
+		}
+		access := ReadOnly
+		if args[1] == "rw" {
+			access = ReadWrite
+		}
+		_, err := Open("/nowhere", args[0], access)
+		fmt.Println(err)
+		return nil
+	},
+	// unguarded reads a region after its file has shrunk, without Guard.
+	"unguarded": func(args []string) error {
+		r, err := Open("/nowhere", args[0], ReadOnly)
+		if err != nil {
+			return err
+		}
+		if err := os.Truncate(r.Path(), 0); err != nil {
+			return err
+		}
+		fmt.Println("survived", r.Bytes()[0])
+		return nil
+	},
+}
+
+func TestMain(m *testing.M) {
+	name := os.Getenv(helperVariable)
+	if name == "" {
+		os.Exit(m.Run())
+	}
+	if err := helpers[name](os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func helper(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), helperVariable+"="+name)
+	return cmd
+}
+
+// run runs a helper to its end and returns the first line it prints.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := helper(name, args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("helper %s %q: %v", name, args, err)
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return line
+}
+
+// holdLock has another process hold the lock of spec and returns its pid. The
+// returned function kills it, as a crash would.
+func holdLock(t *testing.T, spec string) (pid int, kill func()) {
+	t.Helper()
+	cmd := helper("lock", spec)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := false
+	kill = func() {
+		if !done {
+			done = true
+			cmd.Process.Kill()
+			stdin.Close()
+			cmd.Wait()
+		}
+	}
+	t.Cleanup(kill)
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "locked\n" {
+		t.Fatalf("helper lock %s: said %q, %v", spec, line, err)
+	}
+	return cmd.Process.Pid, kill
+}
+
+// file makes a channel file of size bytes in a directory of its own.
+func file(t *testing.T, size int64) (dir, path string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := Create(dir, "c", size, DefaultMode); err != nil {
+		t.Fatal(err)
+	}
+	return dir, dir + "/c"
+}
+
+func open(t *testing.T, spec string, access Access) *Region {
+	t.Helper()
+	r, err := Open("/nowhere", spec, access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// descriptors counts this process's open files.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+// wantError checks the text of an error; %DIR in want stands for dir.
+func wantError(t *testing.T, err error, dir, want string) {
+	t.Helper()
+	want = strings.ReplaceAll(want, "%DIR", dir)
+	if err == nil || err.Error() != want {
+		t.Errorf("error\n  %v\nwant\n  %s", err, want)
+	}
+}

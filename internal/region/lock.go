@@ -1,0 +1,122 @@
+package region
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A reader's probe takes a shared flock for a moment; a writer that comes along
+// just then tries again this often, this long apart.
+const (
+	lockTries = 20
+	lockPause = time.Millisecond
+)
+
+// HeldError says that another writer holds a channel's lock.
+type HeldError struct {
+	// Path of the file.
+	Path string
+	// PID of the holder as this process sees it; 0 when it is not visible,
+	// because it lives in another PID namespace or belongs to another user.
+	PID int
+}
+
+func (e *HeldError) Error() string {
+	if e.PID == 0 {
+		return fmt.Sprintf("channel %s: another writer holds it: its pid is not visible from here", e.Path)
+	}
+	return fmt.Sprintf("channel %s: another writer holds it: pid %d", e.Path, e.PID)
+}
+
+// Lock takes the writer's lock and holds it until Close or until the process
+// ends. It waits for no other writer; it may take some 20 ms to tell one from
+// readers that only look. When there is one the error is a [*HeldError]. The
+// region must have been opened [ReadWrite]. Locking twice does nothing.
+func (r *Region) Lock() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.fd < 0:
+		return fmt.Errorf("lock channel %s: %w", r.name, os.ErrClosed)
+	case r.access != ReadWrite:
+		return fmt.Errorf("lock channel %s: it is open for reading only", r.name)
+	case r.locked:
+		return nil
+	}
+	how := unix.LOCK_EX
+	if r.spec.Windowed {
+		how = unix.LOCK_SH
+	}
+	err := r.flock(how | unix.LOCK_NB)
+	for try := 1; err == unix.EWOULDBLOCK && try < lockTries; try++ {
+		time.Sleep(lockPause)
+		err = r.flock(how | unix.LOCK_NB)
+	}
+	if err == nil && r.spec.Windowed {
+		if err = r.rangeLock(unix.F_WRLCK); err != nil {
+			r.flock(unix.LOCK_UN)
+		}
+	}
+	switch err {
+	case nil:
+		r.locked = true
+		return nil
+	case unix.EWOULDBLOCK, unix.EACCES: // F_OFD_SETLK may say either
+		return &HeldError{Path: r.spec.Path, PID: r.holder()}
+	}
+	return fmt.Errorf("lock channel %s: %w", r.name, err)
+}
+
+// unlock gives up the writer's lock if we hold it.
+func (r *Region) unlock() {
+	if !r.locked {
+		return
+	}
+	if r.spec.Windowed {
+		r.rangeLock(unix.F_UNLCK)
+	}
+	r.flock(unix.LOCK_UN)
+	r.locked = false
+}
+
+// WriterLocked tells whether a writer holds its lock on this region at this
+// moment: this Region itself, or another one, here or in another process, whose
+// bytes overlap. False after Close. It does not disturb a writer; one that is
+// just starting tries again.
+func (r *Region) WriterLocked() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fd < 0 || r.locked {
+		return r.locked
+	}
+	// Writers of windows. The query takes no lock.
+	if lk := r.rangeOf(unix.F_RDLCK); unix.FcntlFlock(uintptr(r.fd), unix.F_OFD_GETLK, &lk) == nil && lk.Type != unix.F_UNLCK {
+		return true
+	}
+	// A writer of the whole file. There is no query for flock: take it, shared,
+	// and give it back at once.
+	err := r.flock(unix.LOCK_SH | unix.LOCK_NB)
+	if err == nil {
+		r.flock(unix.LOCK_UN)
+	}
+	return err == unix.EWOULDBLOCK
+}
+
+func (r *Region) flock(how int) error {
+	return retry(func() error { return unix.Flock(r.fd, how) })
+}
+
+// rangeLock sets or clears our open file description lock on the window.
+func (r *Region) rangeLock(kind int16) error {
+	lk := r.rangeOf(kind)
+	return retry(func() error { return unix.FcntlFlock(uintptr(r.fd), unix.F_OFD_SETLK, &lk) })
+}
+
+// rangeOf describes the region's range of the file; a Len of 0, which is what a
+// whole file has, means to the end of the file.
+func (r *Region) rangeOf(kind int16) unix.Flock_t {
+	return unix.Flock_t{Type: kind, Whence: unix.SEEK_SET, Start: r.spec.Offset, Len: r.spec.Length}
+}
