@@ -1,0 +1,129 @@
+package shmstream
+
+import "fmt"
+
+// This file is the part of Reader that finds, checks and gives up sessions.
+
+// reason is why a channel is Incompatible. It is kept as numbers because a
+// hostile writer can make a new one at every look: only Reason makes text of it.
+type reason struct {
+	kind       reasonKind
+	got, other uint64
+}
+
+type reasonKind uint8
+
+const (
+	none reasonKind = iota
+	badTransport
+	badProtocol
+	badSize
+	badElements
+	wcWentBack // got: WC, other: where it had been
+	wscBelowWC // got: WSC, other: WC
+)
+
+// Reason tells, while the last outcome is Incompatible, why: the value found
+// and the one expected. Otherwise it is empty.
+func (r *Reader) Reason() string {
+	got, other := r.why.got, r.why.other
+	switch r.why.kind {
+	case badTransport:
+		return fmt.Sprintf("transport is %#x, expected %#x", got, Transport)
+	case badProtocol:
+		return fmt.Sprintf("protocol is %#x, expected %#x", got, r.want.Protocol)
+	case badSize:
+		return fmt.Sprintf("size is %d bytes, allowed are %d..%d", got, r.want.MinSize, MaxElementSize)
+	case badElements:
+		return fmt.Sprintf("elements is %d of %d bytes, allowed are 1..%d in a region of %d bytes",
+			got, other, r.mostElements(other), len(r.region))
+	case wcWentBack:
+		return fmt.Sprintf("WC went back from %d to %d in the same epoch", other, got)
+	case wscBelowWC:
+		return fmt.Sprintf("WSC is %d, below WC %d", got, other)
+	default:
+		return ""
+	}
+}
+
+// Reset forgets the session: the next Next synchronises anew and, if there is a
+// writer, reads what its ring still holds from element 0 on (which is an
+// Overrun where that is gone). The statistics stay.
+func (r *Reader) Reset() { r.forget() }
+
+func (r *Reader) forget() {
+	r.epoch, r.rc, r.wc, r.taken = 0, 0, 0, false
+	r.elements, r.size, r.end, r.off = 0, 0, 0, 0
+	r.broken, r.refused, r.why = 0, Header{}, reason{}
+}
+
+// follow handles an epoch that is 0 or not the one being read.
+func (r *Reader) follow(e Epoch) Result {
+	switch e {
+	case 0:
+		r.forget()
+		return Inactive
+	case r.broken:
+		return Incompatible
+	}
+	h := r.loadHeader(e)
+	if Epoch(r.load(wordEpoch)) != e { // P1: h may be a mixture of two sessions
+		r.forget()
+		return EpochChanged
+	}
+	if h == r.refused {
+		return Incompatible
+	}
+	r.forget()
+	if r.why = r.check(h); r.why.kind != none {
+		r.refused = h
+		return Incompatible
+	}
+	r.epoch, r.elements, r.size = e, h.Elements, int(h.Size)
+	r.end = HeaderSize + int(h.Elements)*r.size
+	r.seek(0)
+	r.stats.EpochChanges++
+	return EpochChanged
+}
+
+// loadHeader copies the words that must not change during epoch e, each once.
+func (r *Reader) loadHeader(e Epoch) Header {
+	return Header{
+		Epoch:     e,
+		Transport: r.load(wordTransport), // P2, as all of these
+		Protocol:  r.load(wordProtocol),
+		Size:      r.load(wordSize),
+		Elements:  r.load(wordElements),
+	}
+}
+
+// check validates a private copy of the header. What it lets pass makes
+// every element of the ring lie inside of the region.
+func (r *Reader) check(h Header) reason {
+	switch {
+	case h.Transport != Transport:
+		return reason{kind: badTransport, got: h.Transport}
+	case h.Protocol != r.want.Protocol:
+		return reason{kind: badProtocol, got: h.Protocol}
+	case h.Size < uint64(r.want.MinSize) || h.Size > MaxElementSize:
+		return reason{kind: badSize, got: h.Size}
+	case h.Elements < 1 || h.Elements > r.mostElements(h.Size):
+		return reason{kind: badElements, got: h.Elements, other: h.Size}
+	}
+	return reason{}
+}
+
+// mostElements is how many elements of a size other than 0 the region can
+// hold. Dividing where the specification multiplies cannot overflow.
+func (r *Reader) mostElements(size uint64) uint64 {
+	return uint64(len(r.region)-HeaderSize) / size
+}
+
+// giveUp delivers nothing more of this epoch.
+func (r *Reader) giveUp(why reason) Result {
+	e := r.epoch
+	r.forget()
+	r.broken, r.why = e, why
+	r.stats.ProtocolErrors++
+	return Incompatible
+}

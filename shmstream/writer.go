@@ -1,0 +1,238 @@
+package shmstream
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+)
+
+// smallElement is the size up to which clearing the rest of an element is
+// cheaper than remembering how long its previous content was.
+const smallElement = 64
+
+// Writer is the writing end of a channel. It is made by [NewWriter] and is
+// inactive until Start.
+//
+// Elements are written in batches of one or more:
+//
+//	Reserve(k) -> for each i: copy into Slot(i), Fill(i, n) -> Publish()
+//
+// Write does all of that for one element. Between Reserve and Publish the
+// readers cannot use the reserved elements, old or new: have the contents at
+// hand before reserving, and never wait in between.
+type Writer struct {
+	control
+	region []byte
+
+	wc       uint64 // elements published in this epoch
+	reserved int    // elements reserved and not yet published
+	next     int    // index of the first reserved, or next, element: wc mod elements
+	elements int    // 0 = inactive
+	size     int
+
+	// used[i] is how many leading bytes of element i hold data, so that a
+	// shorter content clears only what the longer one left. Nil for small elements.
+	used []uint32
+
+	epoch Epoch // of the current or last session
+}
+
+// WriterConfig is what a session of a [Writer] begins with.
+type WriterConfig struct {
+	// Protocol names the meaning of the elements. Any value but 0.
+	Protocol uint64
+	// Size is the length of an element in bytes, 1..MaxElementSize.
+	Size int
+	// Epoch names the session. 0 (the usual choice) picks a random one; any
+	// other value must differ from that of the session before.
+	Epoch Epoch
+}
+
+// NewWriter returns an inactive writer for region, and does not touch the
+// region yet. The region must be at least HeaderSize bytes long and aligned to 8
+// bytes, and stay mapped, writable, for as long as the Writer is used.
+// That nobody else writes to it is for the caller to ensure.
+func NewWriter(region []byte) (*Writer, error) {
+	c, err := controlOf(region)
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{control: c, region: region}, nil
+}
+
+// Start begins a session: it clears the whole region, so that nothing of an
+// earlier session remains, and makes the channel active. On an active writer
+// it is a restart. On an error the region is untouched and the writer is as before.
+func (w *Writer) Start(cfg WriterConfig) error {
+	if cfg.Protocol == 0 {
+		return fmt.Errorf("start writer: protocol is 0, allowed is any other value")
+	}
+	if cfg.Size < 1 || cfg.Size > MaxElementSize {
+		return fmt.Errorf("start writer: element size is %d bytes, allowed are 1..%d", cfg.Size, MaxElementSize)
+	}
+	elements := (len(w.region) - HeaderSize) / cfg.Size
+	if elements == 0 {
+		return fmt.Errorf("start writer: region of %d bytes holds no element of %d bytes", len(w.region), cfg.Size)
+	}
+	found := Epoch(w.load(wordEpoch))
+	epoch := cfg.Epoch
+	if epoch == 0 {
+		epoch = randomEpoch(found, w.epoch)
+	} else if epoch == found || epoch == w.epoch {
+		return fmt.Errorf("start writer: epoch %#x is that of the previous session, readers would not notice the start", uint64(epoch))
+	}
+
+	w.store(wordEpoch, 0) // P1: before anything of the old session changes
+	storeFence()          // P1
+	clear(w.region[HeaderSize:])
+	w.store(wordTransport, Transport)
+	w.store(wordProtocol, cfg.Protocol)
+	w.store(wordSize, uint64(cfg.Size))
+	w.store(wordElements, uint64(elements))
+	w.store(wordReserved, 0)
+	w.store(wordWSC, 0)               // P6: after Epoch = 0
+	w.store(wordWC, 0)                // P6
+	w.store(wordEpoch, uint64(epoch)) // P2: after everything else
+
+	switch {
+	case cfg.Size <= smallElement:
+		w.used = nil
+	case len(w.used) == elements:
+		clear(w.used)
+	default:
+		w.used = make([]uint32, elements)
+	}
+	w.wc, w.reserved, w.next = 0, 0, 0
+	w.elements, w.size, w.epoch = elements, cfg.Size, epoch
+	return nil
+}
+
+// randomEpoch returns an epoch that no reader can mistake for one of old.
+func randomEpoch(old ...Epoch) Epoch {
+	for {
+		var b [8]byte
+		rand.Read(b[:]) // never fails: it ends the process instead
+		e := Epoch(binary.NativeEndian.Uint64(b[:]))
+		usable := e != 0
+		for _, o := range old {
+			usable = usable && e != o
+		}
+		if usable {
+			return e
+		}
+	}
+}
+
+// Stop ends the session: readers find the channel inactive, and lose what they
+// had not read. It may be called at any time and any number of times; on a
+// writer that was never started it ends what a former writer left active.
+func (w *Writer) Stop() {
+	w.store(wordEpoch, 0) // P1
+	w.reserved, w.elements, w.size = 0, 0, 0
+}
+
+// Active reports whether the writer is between Start and Stop.
+func (w *Writer) Active() bool { return w.elements != 0 }
+
+// Epoch returns the epoch of this session, or of the last one while inactive;
+// 0 before the first Start.
+func (w *Writer) Epoch() Epoch { return w.epoch }
+
+// Size returns the bytes of one element, 0 while inactive.
+func (w *Writer) Size() int { return w.size }
+
+// Elements returns how many elements the ring holds, 0 while inactive.
+func (w *Writer) Elements() int { return w.elements }
+
+// Written returns how many elements have been published since Start.
+func (w *Writer) Written() uint64 { return w.wc }
+
+// Reserve takes the next k elements away from the readers. k is 1..Elements;
+// anything else, an inactive writer, or a reservation that was not published is
+// an error of the program and panics, with the region untouched.
+func (w *Writer) Reserve(k int) {
+	if k < 1 || k > w.elements || w.reserved != 0 {
+		w.panicReserve(k)
+	}
+	w.reserved = k
+	w.store(wordWSC, w.wc+uint64(k)) // P3, P5
+	storeFence()                     // P3: before any byte of the elements changes
+}
+
+func (w *Writer) panicReserve(k int) {
+	switch {
+	case !w.Active():
+		panic("shmstream: Reserve on an inactive writer")
+	case w.reserved != 0:
+		panic("shmstream: Reserve before the last reservation is published")
+	default:
+		panic(fmt.Sprintf("shmstream: Reserve(%d): allowed are 1..%d", k, w.elements))
+	}
+}
+
+// Slot returns element i of the reservation, i in 0..k-1: Size bytes of shared
+// memory, to be written and never read, until Publish. It holds its old content:
+// write its beginning and call Fill with the length. Panics for any other i.
+func (w *Writer) Slot(i int) []byte {
+	off := HeaderSize + w.index(i)*w.size
+	return w.region[off : off+w.size : off+w.size]
+}
+
+// index returns which element of the ring element i of the reservation is.
+func (w *Writer) index(i int) int {
+	if uint(i) >= uint(w.reserved) {
+		panic("shmstream: element outside of the reservation")
+	}
+	n := w.next + i
+	if n >= w.elements {
+		n -= w.elements
+	}
+	return n
+}
+
+// Fill says that bytes 0..n-1 of Slot(i) hold data now. It clears what a longer
+// content left behind them, and of elements up to 64 bytes all the rest. So a
+// trailer at the end of a larger element may be written before or after Fill, as
+// long as no n ever reaches into it. n is 0..Size; anything else panics.
+func (w *Writer) Fill(i, n int) {
+	at := w.index(i)
+	slot := w.region[HeaderSize+at*w.size:][:w.size]
+	if w.used == nil {
+		clear(slot[n:])
+		return
+	}
+	if uint(n) > uint(w.size) {
+		panic("shmstream: Fill beyond the element")
+	}
+	if old := int(w.used[at]); n < old {
+		clear(slot[n:old])
+	}
+	w.used[at] = uint32(n)
+}
+
+// Publish makes the reserved elements readable. Without a reservation it does nothing.
+func (w *Writer) Publish() {
+	w.wc += uint64(w.reserved)
+	w.next += w.reserved
+	if w.next >= w.elements {
+		w.next -= w.elements
+	}
+	w.reserved = 0
+	w.store(wordWC, w.wc) // P4, P5: after every byte of the elements
+}
+
+// Write publishes one element that holds p, followed by zeros. A p longer than
+// Size panics, with the region untouched. It does not allocate.
+func (w *Writer) Write(p []byte) {
+	if len(p) > w.size {
+		panic("shmstream: Write of more than an element holds")
+	}
+	w.Reserve(1)
+	copy(w.Slot(0), p)
+	w.Fill(0, len(p))
+	w.Publish()
+}
+
+// Word returns the low 32 bits of WC in the region, for the wake-up of sleeping
+// readers (a futex). It is for handing to the kernel, not for storing to.
+func (w *Writer) Word() *uint32 { return w.futexWord() }
