@@ -170,7 +170,8 @@ func (v vector) packets(t *testing.T, name string) []element.Packet {
 	t.Helper()
 	f := v.format(t)
 	packets := make([]element.Packet, v.Image.WC)
-	for i := range packets {
+	overwritten := len(packets) - len(v.Image.ElementsWritten)
+	for i := range overwritten {
 		packets[i].Data = bytes.Repeat([]byte{0x45}, f.MaxPacket(int(v.Image.Size)))
 	}
 	for _, w := range v.Image.ElementsWritten {
@@ -189,8 +190,9 @@ func (v vector) packets(t *testing.T, name string) []element.Packet {
 			if next == len(packets) {
 				t.Fatalf("more packets sent than the %d written", len(packets))
 			}
-			packets[next].Mark = s.Mark
-			packets[next].Data = s.rewrite(t, i, packets[next].Data)
+			if next >= overwritten {
+				packets[next] = element.Packet{Data: s.rewrite(t, i, packets[next].Data), Mark: s.Mark}
+			}
 			next++
 		}
 	}
