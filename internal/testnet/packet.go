@@ -1,0 +1,128 @@
+package testnet
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// PacketConfig says what a packet socket receives and sends.
+type PacketConfig struct {
+	Interface string // required
+	Protocol  uint16 // ethertype to receive; 0 = all
+	Send      uint16 // ethertype that is sent, where the device asks for one (a TUN does not look at it)
+	Outgoing  bool   // also receive what leaves through the interface, other sockets' packets included
+}
+
+// PacketSocket is an AF_PACKET, SOCK_RAW socket bound to an interface. Send and
+// Recv may be called at the same time, but each from one goroutine only.
+type PacketSocket struct {
+	t    testing.TB
+	file *os.File
+	raw  syscall.RawConn
+	to   unix.SockaddrLinklayer
+	buf  []byte
+}
+
+// Packet opens a packet socket in the namespace, which is closed when the test
+// ends. It stays on its interface when that is renamed.
+func (n *NS) Packet(cfg PacketConfig) *PacketSocket {
+	n.t.Helper()
+	index := n.Index(cfg.Interface)
+	p := &PacketSocket{t: n.t, buf: make([]byte, 1<<17)}
+	n.Do(func() {
+		n.t.Helper()
+		// With protocol 0 it receives nothing before it is bound.
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			n.t.Fatalf("open packet socket: %v", err)
+		}
+		p.file = os.NewFile(uintptr(fd), "packet:"+cfg.Interface)
+		n.t.Cleanup(p.Close)
+		if err := p.setup(fd, cfg, index); err != nil {
+			n.t.Fatalf("packet socket on %s: %v", cfg.Interface, err)
+		}
+	})
+	return p
+}
+
+func (p *PacketSocket) setup(fd int, cfg PacketConfig, index int) (err error) {
+	if !cfg.Outgoing {
+		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+			return fmt.Errorf("ignore outgoing packets: %w", err)
+		}
+	}
+	// A test may send a burst before it looks.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
+		return fmt.Errorf("set receive buffer: %w", err)
+	}
+	protocol := cfg.Protocol
+	if protocol == 0 {
+		protocol = unix.ETH_P_ALL
+	}
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(protocol), Ifindex: index}); err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	p.to = unix.SockaddrLinklayer{Protocol: networkOrder(cfg.Send), Ifindex: index}
+	p.raw, err = p.file.SyscallConn()
+	return err
+}
+
+// Send sends a packet through the interface as it is, with its link-layer
+// header where the interface has one.
+func (p *PacketSocket) Send(packet []byte) error {
+	var sendErr error
+	err := p.raw.Write(func(fd uintptr) bool {
+		sendErr = unix.Sendto(int(fd), packet, 0, &p.to)
+		return sendErr != unix.EAGAIN
+	})
+	if err != nil {
+		return err
+	}
+	return sendErr
+}
+
+// Recv returns the next packet, which is valid until the next call. When none
+// comes within the timeout the error wraps os.ErrDeadlineExceeded. A packet
+// already there is returned even with a timeout of 0.
+func (p *PacketSocket) Recv(timeout time.Duration) ([]byte, error) {
+	// An expired deadline would keep even a waiting packet back.
+	var n int
+	var recvErr error
+	try := func(fd uintptr) bool {
+		n, _, recvErr = unix.Recvfrom(int(fd), p.buf, 0)
+		return recvErr != unix.EAGAIN
+	}
+	if err := p.file.SetReadDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	var got bool
+	if err := p.raw.Control(func(fd uintptr) { got = try(fd) }); err != nil {
+		return nil, err
+	}
+	if !got {
+		if err := p.file.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+			return nil, err
+		}
+		if err := p.raw.Read(try); err != nil {
+			return nil, fmt.Errorf("receive packet: %w", err)
+		}
+	}
+	if recvErr != nil {
+		return nil, fmt.Errorf("receive packet: %w", recvErr)
+	}
+	return p.buf[:n], nil
+}
+
+// Close closes the socket. Further calls do nothing.
+func (p *PacketSocket) Close() { _ = p.file.Close() }
+
+// networkOrder returns v as the kernel wants a __be16.
+func networkOrder(v uint16) uint16 {
+	return binary.NativeEndian.Uint16([]byte{byte(v >> 8), byte(v)})
+}
