@@ -1,0 +1,31 @@
+// Package api holds the requests and responses of the control API: JSON over
+// HTTP on a unix socket, by which programs and the command line talk to a
+// running muennet.
+//
+//	GET    /v1/version                    Version
+//	GET    /v1/interfaces                 []Interface, in order of creation
+//	GET    /v1/interfaces/{name}          Interface
+//	POST   /v1/interfaces                 LoadRequest -> LoadResponse
+//	DELETE /v1/interfaces                 removes all; muennet keeps running
+//	DELETE /v1/interfaces?name=a&name=b   removes these, or none of them
+//	DELETE /v1/interfaces/{name}          removes one
+//	POST   /v1/shutdown                   ShutdownRequest; removes all and ends muennet
+//
+// A failure answers with a status code and an Error:
+//
+//	400  the request or its parameters are wrong
+//	403  the caller may look, but not change anything
+//	404  no such interface or path
+//	405  the path exists, the method does not
+//	409  the parameters are right, but the interfaces cannot be made, or ShutdownRequest.Idle
+//	     was set and there are interfaces
+//	413  the body is longer than MaxBody
+//	500  the kernel refused something that should have worked
+//	503  muennet is ending
+//
+// Who may change something is decided by the credentials the kernel keeps for
+// the connection: uid 0, the uid muennet runs as, and members of its control
+// group. Whoever can open the socket may read.
+//
+// The package is types and constants only. Package client speaks this API.
+package api
