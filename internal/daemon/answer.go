@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/muennet/muennet/api"
+)
+
+// answer sends v with status 200.
+func answer(w http.ResponseWriter, v any) { send(w, http.StatusOK, v) }
+
+// refuse sends the reason of a failure.
+func refuse(w http.ResponseWriter, status int, err error) {
+	send(w, status, api.Error{Error: err.Error()})
+}
+
+func send(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// The peer may be gone; there is nobody else to tell.
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// lost answers a request no route matches: the mux decides between 404 and
+// 405 (with its Allow header), the text is ours.
+func lost(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	d := statusOnly{header: w.Header()}
+	mux.ServeHTTP(&d, r)
+	if d.status == http.StatusMethodNotAllowed {
+		refuse(w, d.status, fmt.Errorf("%s %s: allowed are %s", r.Method, r.URL.Path, w.Header().Get("Allow")))
+		return
+	}
+	refuse(w, http.StatusNotFound, fmt.Errorf("no such path: %s", r.URL.Path))
+}
+
+// statusOnly is a ResponseWriter that keeps the status and drops the body.
+type statusOnly struct {
+	header http.Header
+	status int
+}
+
+func (s *statusOnly) Header() http.Header         { return s.header }
+func (s *statusOnly) WriteHeader(status int)      { s.status = status }
+func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
+
+// queryOf parses the query strictly: only api.QueryName is known, and its
+// values are not empty.
+func queryOf(r *http.Request) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	for key, values := range q {
+		if key != api.QueryName {
+			return nil, fmt.Errorf("query: unknown key %q, allowed is %q", key, api.QueryName)
+		}
+		for _, v := range values {
+			if v == "" {
+				return nil, fmt.Errorf("query: empty %q", key)
+			}
+		}
+	}
+	return q, nil
+}

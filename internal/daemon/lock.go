@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// InUseError says that another process serves the control socket.
+type InUseError struct {
+	Path string // of the socket
+	PID  int    // of that process; 0 when it is not known
+}
+
+// Error names the socket and the process.
+func (e *InUseError) Error() string {
+	if e.PID == 0 {
+		return fmt.Sprintf("control socket %s is in use by another process", e.Path)
+	}
+	return fmt.Sprintf("control socket %s is in use by pid %d", e.Path, e.PID)
+}
+
+// lock is the right to serve one control socket. The kernel takes it back when
+// the process dies, however it dies.
+type lock struct{ file *os.File }
+
+// acquire takes the lock for the control socket at path, making its directory
+// if needed. It does not wait: a lock that is held is an *InUseError.
+func acquire(path string) (*lock, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make directory of control socket: %w", err)
+	}
+	name := path + ".lock"
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("lock control socket: %w", err)
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			pid := holder(f)
+			f.Close()
+			return nil, &InUseError{path, pid}
+		}
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("lock control socket: flock %s: %w", name, err)
+		}
+		// Whoever held the lock before may have removed the file between our
+		// open and our flock. A lock on a file without a name guards nothing.
+		if !sameFile(f, name) {
+			f.Close()
+			continue
+		}
+		if err = f.Truncate(0); err == nil {
+			_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		}
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("lock control socket: write %s: %w", name, err)
+		}
+		return &lock{f}, nil
+	}
+}
+
+// release removes the lock file and gives the lock back.
+func (l *lock) release() error {
+	// First the name, then the lock: in the other order a process that has
+	// just taken the lock would lose its file.
+	err := os.Remove(l.file.Name())
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, l.file.Close())
+}
+
+func sameFile(f *os.File, name string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Lstat(name)
+	return err == nil && os.SameFile(a, b)
+}
+
+// holder reads the pid that the holder of the lock has left in it.
+func holder(f *os.File) int {
+	var b [16]byte
+	n, _ := f.ReadAt(b[:], 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	if err != nil || pid < 1 {
+		return 0
+	}
+	return pid
+}

@@ -1,0 +1,28 @@
+package daemon
+
+import (
+	"fmt"
+	"net"
+	"os"
+)
+
+// notify tells the service manager the state of the process, by the protocol
+// of sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET, where a
+// leading @ stands for the abstract name space. Without a manager it does
+// nothing.
+func notify(state string) error {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return nil
+	}
+	// The net package understands the @ form itself.
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("notify service manager: %w", err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(state)); err != nil {
+		return fmt.Errorf("notify service manager: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// peer is who connected, as the kernel recorded it at that moment.
+type peer struct {
+	pid, uid, gid int
+	groups        []uint32 // supplementary groups
+}
+
+// peerOf asks the kernel who is at the other end.
+func peerOf(conn *net.UnixConn) (peer, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return peer{}, err
+	}
+	var p peer
+	var perr error
+	err = raw.Control(func(fd uintptr) {
+		var cred *unix.Ucred
+		if cred, perr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); perr != nil {
+			return
+		}
+		p.pid, p.uid, p.gid = int(cred.Pid), int(cred.Uid), int(cred.Gid)
+		p.groups, perr = peerGroups(int(fd))
+	})
+	return p, errors.Join(err, perr)
+}
+
+// peerGroups reads SO_PEERGROUPS (Linux 4.13): the supplementary groups at the
+// time of connect. /proc/PID/status would tell those of whoever has that pid
+// now.
+func peerGroups(fd int) ([]uint32, error) {
+	groups := make([]uint32, 16)
+	for {
+		size := uint32(len(groups) * 4)
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_PEERGROUPS,
+			uintptr(unsafe.Pointer(unsafe.SliceData(groups))), uintptr(unsafe.Pointer(&size)), 0)
+		switch {
+		case errno == 0:
+			return groups[:size/4], nil
+		case errno == unix.ENODATA: // no groups at all
+			return nil, nil
+		case errno == unix.ERANGE && int(size/4) > len(groups):
+			groups = make([]uint32, size/4) // size is what it takes
+		default:
+			return nil, os.NewSyscallError("getsockopt SO_PEERGROUPS", errno)
+		}
+	}
+}
+
+// mayChange tells whether the peer may change anything: uid 0, our own uid,
+// or a member of the control group.
+func (p peer) mayChange(group int) bool {
+	if p.uid == 0 || p.uid == os.Geteuid() {
+		return true
+	}
+	return group != noGroup && (p.gid == group || slices.Contains(p.groups, uint32(group)))
+}

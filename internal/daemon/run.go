@@ -1,0 +1,140 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/muennet/muennet"
+	"github.com/muennet/muennet/api"
+)
+
+// Config is what the process is to be.
+type Config struct {
+	// Control is the path of the control socket.
+	Control string
+	// Group is the name or number of the group whose members may change
+	// something; empty means none.
+	Group string
+	// Load holds the interfaces created at start; Load.Channels is the
+	// directory for later loads that name none.
+	Load muennet.Load
+	// Version is what GET /v1/version tells; the PID is filled in.
+	Version api.Version
+	// Logger receives what happens; nil means slog.Default.
+	Logger *slog.Logger
+	// Ready, if not nil, is called once the interfaces exist and the API
+	// answers.
+	Ready func()
+}
+
+// stopGrace is how long requests may take to be answered after the stop.
+const stopGrace = 5 * time.Second
+
+// StateFile is where the process with this control socket remembers its
+// devices over a crash.
+func StateFile(control string) string { return control + ".state" }
+
+// Run makes the interfaces, serves the control API, and returns after a clean
+// stop: ctx is done or somebody asked for a shutdown. Another process at the
+// same socket is an *InUseError. On an error nothing is left behind.
+func Run(ctx context.Context, cfg Config) error {
+	return run(ctx, cfg, func(c muennet.Config) (network, error) { return muennet.Open(c) })
+}
+
+// Forget removes the interfaces that a process with this control socket left
+// behind when it crashed, and returns their names. While such a process runs
+// the error is an *InUseError.
+func Forget(control string) (names []string, err error) {
+	control, err = filepath.Abs(control)
+	if err != nil {
+		return nil, err
+	}
+	l, err := acquire(control)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.release()) }()
+	return muennet.Forget(StateFile(control))
+}
+
+func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, error)) (err error) {
+	log := cfg.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	group, err := groupID(cfg.Group)
+	if err != nil {
+		return err
+	}
+	control, err := filepath.Abs(cfg.Control)
+	if err != nil {
+		return err
+	}
+	l, err := acquire(control)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.release()) }()
+	// The socket comes before the interfaces, because it is the cheaper thing
+	// to fail at; who connects early waits in its queue.
+	socket, err := listen(control, group)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	n, err := open(muennet.Config{Load: cfg.Load, State: StateFile(control), Logger: log})
+	if err != nil {
+		return err
+	}
+	cfg.Version.PID = os.Getpid()
+	s := newServer(n, cfg.Version, group, log)
+	err = s.serve(ctx, socket, cfg.Ready)
+	if e := s.close(); e != nil {
+		err = errors.Join(err, fmt.Errorf("stop: %w", e))
+	}
+	if err == nil {
+		log.Info("stopped")
+	}
+	return err
+}
+
+// serve answers requests until ctx is done or the network was closed by one of
+// them.
+func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) error {
+	h := s.httpServer()
+	failed := make(chan error, 1)
+	go func() { failed <- h.Serve(socket) }()
+	if err := notify("READY=1"); err != nil {
+		s.log.Warn("ready", "error", err)
+	}
+	names := []string{}
+	for _, st := range s.net.Status() {
+		names = append(names, st.Name)
+	}
+	s.log.Info("ready", "control", socket.Addr().String(), "version", s.version.Version, "interfaces", names)
+	if ready != nil {
+		ready()
+	}
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve control socket: %w", err)
+	case <-s.done:
+	case <-ctx.Done():
+	}
+	// Close the network first: who waits for the end of a request that
+	// changes something gets an answer, not a broken connection.
+	s.close()
+	grace, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	if h.Shutdown(grace) != nil {
+		h.Close()
+	}
+	<-failed
+	return nil
+}

@@ -1,0 +1,271 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/muennet/muennet"
+	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/params"
+)
+
+// network is what the server needs of a muennet.Net.
+type network interface {
+	Load(muennet.Load) ([]string, error)
+	Unload(names ...string) error
+	Status() []muennet.Status
+	Close() error
+}
+
+// server answers the control API.
+type server struct {
+	net     network
+	version api.Version
+	group   int // control group, or noGroup
+	log     *slog.Logger
+
+	// change is held by the request that changes something, so that a check
+	// made before the change still holds when it happens.
+	change   sync.Mutex
+	closed   bool          // the network is closed; guarded by change
+	closeErr error         // what closing it said
+	done     chan struct{} // closed once both are set
+}
+
+func newServer(n network, v api.Version, group int, log *slog.Logger) *server {
+	return &server{net: n, version: v, group: group, log: log, done: make(chan struct{})}
+}
+
+// peerKey is the context key under which a connection keeps its peer.
+type peerKey struct{}
+
+// httpServer wraps the handlers in a server with limits.
+func (s *server) httpServer() *http.Server {
+	return &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			uc, ok := c.(*net.UnixConn)
+			if !ok {
+				return ctx
+			}
+			p, err := peerOf(uc)
+			if err != nil {
+				s.log.Warn("control connection without credentials", "error", err)
+				return ctx
+			}
+			return context.WithValue(ctx, peerKey{}, p)
+		},
+	}
+}
+
+// handler routes requests. What is no GET passes the access check first.
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+api.PathVersion, func(w http.ResponseWriter, _ *http.Request) { answer(w, s.version) })
+	mux.HandleFunc("GET "+api.PathInterfaces, func(w http.ResponseWriter, _ *http.Request) {
+		// An empty list is [], not null.
+		answer(w, append([]muennet.Status{}, s.net.Status()...))
+	})
+	mux.HandleFunc("GET "+api.PathInterfaces+"/{name}", s.show)
+	mux.HandleFunc("POST "+api.PathInterfaces, s.load)
+	mux.HandleFunc("DELETE "+api.PathInterfaces, s.unload)
+	mux.HandleFunc("DELETE "+api.PathInterfaces+"/{name}", s.unload)
+	mux.HandleFunc("POST "+api.PathShutdown, s.shutdown)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && !s.allowed(w, r) {
+			return
+		}
+		if _, pattern := mux.Handler(r); pattern == "" {
+			lost(mux, w, r)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, api.MaxBody)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// allowed makes sure that the peer may change something, and answers if not.
+func (s *server) allowed(w http.ResponseWriter, r *http.Request) bool {
+	p, known := r.Context().Value(peerKey{}).(peer)
+	if known && p.mayChange(s.group) {
+		return true
+	}
+	if !known {
+		refuse(w, http.StatusForbidden, errors.New("not allowed: the caller is unknown"))
+		return false
+	}
+	s.log.Warn("request refused", "method", r.Method, "path", r.URL.Path, "uid", p.uid, "gid", p.gid, "pid", p.pid)
+	who := "root"
+	if s.group != noGroup {
+		who = fmt.Sprintf("root and members of group %d", s.group)
+	}
+	refuse(w, http.StatusForbidden, fmt.Errorf("not allowed: uid %d may look, only %s may change something", p.uid, who))
+	return false
+}
+
+func (s *server) show(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	all := s.net.Status()
+	i := slices.IndexFunc(all, func(st muennet.Status) bool { return st.Name == name })
+	if i < 0 {
+		refuse(w, http.StatusNotFound, fmt.Errorf("interface %s: %w", name, muennet.ErrUnknown))
+		return
+	}
+	answer(w, all[i])
+}
+
+func (s *server) load(w http.ResponseWriter, r *http.Request) {
+	var req api.LoadRequest
+	if !decode(w, r, &req) {
+		return
+	}
+	cfg, err := params.Parse(req.Parameters)
+	if err == nil && req.Channels != "" && !filepath.IsAbs(req.Channels) {
+		err = fmt.Errorf("channels: %q is not an absolute path", req.Channels)
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	cfg.Channels = req.Channels
+	if !s.begin(w) {
+		return
+	}
+	defer s.change.Unlock()
+	names, err := s.net.Load(cfg)
+	if err != nil {
+		s.log.Warn("load refused", "error", err)
+		refuse(w, http.StatusConflict, err)
+		return
+	}
+	s.log.Info("loaded", "interfaces", names)
+	answer(w, api.LoadResponse{Interfaces: names})
+}
+
+func (s *server) unload(w http.ResponseWriter, r *http.Request) {
+	names, err := unloadNames(r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	if !s.begin(w) {
+		return
+	}
+	defer s.change.Unlock()
+	err = s.net.Unload(names...)
+	if errors.Is(err, muennet.ErrUnknown) {
+		refuse(w, http.StatusNotFound, err)
+		return
+	}
+	if err != nil {
+		s.log.Error("unload", "interfaces", names, "error", err)
+		refuse(w, http.StatusInternalServerError, err)
+		return
+	}
+	s.log.Info("unloaded", "interfaces", names)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// unloadNames gives the interfaces a DELETE is meant for; none means all. A
+// misspelt query must not be taken for "all".
+func unloadNames(r *http.Request) ([]string, error) {
+	if n := r.PathValue("name"); n != "" {
+		return []string{n}, nil
+	}
+	query, err := queryOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return query[api.QueryName], nil
+}
+
+func (s *server) shutdown(w http.ResponseWriter, r *http.Request) {
+	var req api.ShutdownRequest
+	if !decode(w, r, &req) {
+		return
+	}
+	if !s.begin(w) {
+		return
+	}
+	defer s.change.Unlock()
+	if n := len(s.net.Status()); req.Idle && n > 0 {
+		refuse(w, http.StatusConflict, fmt.Errorf("shut down: %d interfaces are in use", n))
+		return
+	}
+	s.log.Info("shutdown requested")
+	if err := s.closeLocked(); err != nil {
+		refuse(w, http.StatusInternalServerError, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// begin starts a change: on true the caller holds s.change.
+func (s *server) begin(w http.ResponseWriter) bool {
+	s.change.Lock()
+	if s.closed {
+		s.change.Unlock()
+		refuse(w, http.StatusServiceUnavailable, errors.New("muennet is ending"))
+		return false
+	}
+	return true
+}
+
+// close removes all interfaces; a second call only repeats what came of it.
+func (s *server) close() error {
+	s.change.Lock()
+	defer s.change.Unlock()
+	if s.closed {
+		return s.closeErr
+	}
+	return s.closeLocked()
+}
+
+func (s *server) closeLocked() error {
+	s.log.Info("stopping")
+	if err := notify("STOPPING=1"); err != nil {
+		s.log.Warn("stopping", "error", err)
+	}
+	s.closed, s.closeErr = true, s.net.Close()
+	close(s.done)
+	return s.closeErr
+}
+
+// decode reads the body into v. An empty body is the zero value.
+func decode(w http.ResponseWriter, r *http.Request, v any) bool {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if errors.Is(err, io.EOF) {
+		return true
+	}
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return true
+		} else if err == nil {
+			err = errors.New("more than one value")
+		}
+	}
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Errorf("request body: longer than %d bytes", long.Limit))
+		return false
+	}
+	refuse(w, http.StatusBadRequest, fmt.Errorf("request body: %w", err))
+	return false
+}
