@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"io/fs"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muennet/muennet/internal/region"
+)
+
+func (a *app) channelCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "channel",
+		Short: "Make, list and look into channels",
+		Long: `The shared memory itself. NAME is a file in the channel directory or an
+/absolute/path, for show and dump also with @OFFSET+LENGTH for a window of it.
+Looking never disturbs a channel: it is mapped read-only.`,
+		Example: `  muennet channel create a --size 1M
+  muennet channel show a`,
+		RunE: needCommand,
+	}
+	c.AddCommand(a.channelCreate(), a.channelList(), a.channelShow(), a.channelDump())
+	return c
+}
+
+func (a *app) channelCreate() *cobra.Command {
+	var size, mode string
+	c := &cobra.Command{
+		Use:   "create NAME [--size SIZE] [--mode MODE]",
+		Short: "Make a channel's file, full of zeros",
+		Example: `  muennet channel create a
+  muennet channel create 'net0|out' --size 4M --mode 0660`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			n, err := region.ParseSize(size)
+			if err != nil {
+				return usagef("--size: %w", err)
+			}
+			m, err := strconv.ParseUint(mode, 8, 32)
+			if err != nil || m > 0o777 {
+				return usagef("--mode: %q is not an octal number from 0 to 0777", mode)
+			}
+			return region.Create(a.directory(), args[0], n, fs.FileMode(m))
+		},
+	}
+	c.Flags().StringVar(&size, "size", "1M", "`bytes`, with K, M or G if need be")
+	c.Flags().StringVar(&mode, "mode", "0600", "permission `bits` of the file, octal")
+	return c
+}
+
+func (a *app) channelList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the channels with size, mode and writer",
+		Example: `  muennet channel list
+  muennet channel list --channels /dev/shm/other`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			infos, err := region.List(a.directory())
+			if err != nil {
+				return err
+			}
+			t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "NAME\tSIZE\tMODE\tWRITER")
+			for _, i := range infos {
+				writer := "-"
+				if i.Writer != 0 {
+					writer = fmt.Sprintf("pid %d", i.Writer)
+				}
+				fmt.Fprintf(t, "%s\t%d\t%04o\t%s\n", printable(i.Name), i.Size, i.Mode.Perm(), writer)
+			}
+			return t.Flush()
+		},
+	}
+}
+
+// printable quotes a file name that would spoil a line or a terminal.
+func printable(s string) string {
+	if q := strconv.Quote(s); q[1:len(q)-1] != s {
+		return q
+	}
+	return s
+}

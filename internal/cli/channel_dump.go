@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/shmstream"
+)
+
+func (a *app) channelDump() *cobra.Command {
+	var count uint
+	var flags string
+	c := &cobra.Command{
+		Use:   "dump NAME [--elements N] [--flags raw|net_hdr|eth_dev]",
+		Short: "Print the last elements written, with their fields",
+		Long: `Prints the last elements written, oldest first: index since the writer started,
+fields, and bytes. Elements that the writer overwrites meanwhile are left out.
+
+Without --flags the format is guessed: a known protocol id decides, else what
+all elements printed agree with.`,
+		Example: `  muennet channel dump a
+  muennet channel dump a --elements 1 --flags net_hdr`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			format, guess, err := parseFormat(flags)
+			if err != nil {
+				return usageError{err}
+			}
+			if count == 0 {
+				return usagef("--elements: 0 is not a number of elements")
+			}
+			r, err := region.Open(a.directory(), args[0], region.ReadOnly)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			var h shmstream.Header
+			var slots []slot
+			var perr error
+			if err := region.Guard(func() { h, slots, perr = peek(r.Bytes(), uint64(count)) }); err != nil {
+				return err
+			}
+			if perr != nil {
+				return fmt.Errorf("dump channel %s: %w", args[0], perr)
+			}
+			if guess {
+				format = guessFormat(h, slots)
+			}
+			return a.printSlots(h, slots, format, guess)
+		},
+	}
+	c.Flags().UintVar(&count, "elements", 10, "`number` of elements, at most what the channel holds")
+	c.Flags().StringVar(&flags, "flags", "", "`format` of the elements: raw, net_hdr or eth_dev")
+	return c
+}
+
+// parseFormat reads --flags; guess is true where it says nothing.
+func parseFormat(s string) (f element.Format, guess bool, err error) {
+	if s == "" {
+		return element.Raw, true, nil
+	}
+	for _, f := range []element.Format{element.Raw, element.NetHdr, element.EthDev} {
+		if s == f.String() {
+			return f, false, nil
+		}
+	}
+	return 0, false, fmt.Errorf("--flags: %q is none of raw, net_hdr, eth_dev", s)
+}
+
+// guessFormat finds out how the elements are laid out. An IP element checks
+// itself: version, protocol and length must agree, so chance is no danger.
+// Of a frame only the length can be checked; that much must hold, and the rest
+// behind it must be zero.
+func guessFormat(h shmstream.Header, slots []slot) element.Format {
+	if h.Protocol == driver.SoloProtocol {
+		return element.EthDev
+	}
+	for _, f := range []element.Format{element.NetHdr, element.EthDev} {
+		fits := len(slots) > 0
+		for _, s := range slots {
+			d := element.Describe(f, s.data)
+			fits = fits && d.Fault == element.OK && d.Stray == 0
+		}
+		if fits {
+			return f
+		}
+	}
+	return element.Raw
+}
+
+func (a *app) printSlots(h shmstream.Header, slots []slot, f element.Format, guess bool) error {
+	out := report{w: a.stdout}
+	how := ""
+	if guess {
+		how = " (guessed)"
+	}
+	out.text(fmt.Sprintf("epoch %#x, protocol %#x, %d elements written, %d bytes each, format %s%s",
+		uint64(h.Epoch), h.Protocol, h.WC, h.Size, f, how))
+	for _, s := range slots {
+		out.text(fmt.Sprintf("\nelement %d: %s", s.index, element.Describe(f, s.data)))
+		out.text(strings.TrimSuffix(hexdump(s.data), "\n"))
+	}
+	return out.err
+}

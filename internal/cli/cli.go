@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/client"
+	"github.com/muennet/muennet/internal/region"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Main is the program: arguments without the program's name in, exit code out.
+func Main(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	defer stop()
+	// The first signal asks for a clean end. When that hangs, the second one
+	// must still end the process.
+	context.AfterFunc(ctx, stop)
+	return Run(ctx, args, os.Stdout, os.Stderr)
+}
+
+// Run carries out one command and returns the exit code. The command ends
+// early, and cleanly, when ctx is done.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	a := &app{stdout: stdout}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(stderr, "muennet: %s\n", oneLine(err))
+	var usage usageError
+	if !a.started || errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError marks an error as wrong usage.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// oneLine gives the text of err in one line, whatever it wraps.
+func oneLine(err error) string {
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Join(lines, "; ")
+}
+
+// app is one call of the program: the global flags and where the output goes.
+type app struct {
+	control, channels   string
+	logFormat, logLevel string
+	stdout              io.Writer
+	// started is set once a command was found and its flags and arguments are
+	// in order: errors before that are wrong usage.
+	started bool
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "muennet",
+		Short: "Network interfaces over shared-memory channels",
+		Long: `muennet gives Linux ordinary network interfaces whose packets travel through
+one-way channels in shared memory (SHMStream version 2).
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.`,
+		Example: `  muennet channel create a && muennet channel create b
+  muennet load name=net0 in=a out=b flags=net_hdr reader_protocol=12 writer_protocol=12
+  ip link set net0 up
+  muennet show net0
+  muennet unload`,
+		SilenceErrors:      true,
+		SilenceUsage:       true,
+		DisableSuggestions: true, // they take several lines
+		CompletionOptions:  cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if err := a.resolve(); err != nil {
+				return err
+			}
+			a.started = true
+			return nil
+		},
+		RunE: needCommand,
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.control, "control", env("MUENNET_CONTROL", api.DefaultControl), "`path` of the control socket (MUENNET_CONTROL)")
+	f.StringVar(&a.channels, "channels", env("MUENNET_CHANNELS", ""), "`directory` of the channels (MUENNET_CHANNELS; default "+region.DefaultDir()+")")
+	f.StringVar(&a.logFormat, "log-format", "text", "`format` of the log: text or json")
+	f.StringVar(&a.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
+	root.AddCommand(a.runCommand(), a.loadCommand(), a.unloadCommand(), a.showCommand(),
+		a.channelCommand(), a.modinfoCommand(), a.versionCommand())
+	for _, c := range root.Commands() {
+		c.DisableFlagsInUseLine = true // their Use lines say it better
+	}
+	return root
+}
+
+// resolve checks the global flags and makes their paths absolute, because the
+// daemon works in another directory.
+func (a *app) resolve() error {
+	if _, err := logLevel(a.logLevel); err != nil {
+		return err
+	}
+	if err := checkFormat(a.logFormat); err != nil {
+		return err
+	}
+	if a.control == "" {
+		return errors.New("--control: the path is empty")
+	}
+	var err error
+	if a.control, err = filepath.Abs(a.control); err != nil {
+		return err
+	}
+	if a.channels != "" {
+		a.channels, err = filepath.Abs(a.channels)
+	}
+	return err
+}
+
+// directory is where channels given by name are found.
+func (a *app) directory() string {
+	if a.channels != "" {
+		return a.channels
+	}
+	return region.DefaultDir()
+}
+
+func (a *app) client() *client.Client { return client.New(a.control) }
+
+// needCommand is what a command that only holds others does when called.
+func needCommand(c *cobra.Command, args []string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() && sub.Name() != "help" {
+			names = append(names, sub.Name())
+		}
+	}
+	list := strings.Join(names, ", ")
+	if len(args) > 0 {
+		return usagef("unknown command %q: %s has %s", args[0], c.CommandPath(), list)
+	}
+	return usagef("no command given: %s has %s", c.CommandPath(), list)
+}
+
+// env is the value of an environment variable, or fallback where it is unset
+// or empty.
+func env(name, fallback string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return fallback
+}

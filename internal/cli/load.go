@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/client"
+	"github.com/muennet/muennet/internal/params"
+)
+
+const (
+	// startTries and startPause bound how long load keeps trying while other
+	// processes start and end around it.
+	startTries = 100
+	startPause = 50 * time.Millisecond
+	// undoTime bounds how long a daemon started in vain may take to end.
+	undoTime = 30 * time.Second
+)
+
+func (a *app) loadCommand() *cobra.Command {
+	var config, group string
+	c := &cobra.Command{
+		Use:   "load [--config FILE] PARAM=VALUE ...",
+		Short: "Create interfaces, as modprobe does",
+		Long: `Returns when the interfaces exist. They are added to the running muennet; when
+none runs, one is started in the background, which logs to the system log
+(/dev/log), or to muennet.log next to the control socket where there is none.
+
+All or nothing: when one interface cannot be made, none is, and the error says
+which one and why. "muennet modinfo" lists the parameters.`,
+		Example: `  muennet load name=net0 in=a out=b flags=net_hdr reader_protocol=12 writer_protocol=12
+  muennet load name=net1,net2 in=c,e out=d,f flags=eth_dev,eth_dev reader_protocol=1,1 writer_protocol=1,1`,
+		RunE: func(c *cobra.Command, args []string) error {
+			args, err := withConfig(config, args)
+			if err != nil {
+				return err
+			}
+			if _, err := params.Parse(args); err != nil {
+				return usageError{err}
+			}
+			return a.load(c.Context(), api.LoadRequest{Parameters: args, Channels: a.channels}, group)
+		},
+	}
+	configFlag(c, &config)
+	groupFlag(c, &group)
+	return c
+}
+
+// load sends the request to the running muennet or starts one. Between any
+// two steps another process may start or end one; then it begins again.
+func (a *app) load(ctx context.Context, req api.LoadRequest, group string) error {
+	c := a.client()
+	for try := 1; ; try++ {
+		_, err := c.Load(ctx, req)
+		if !notRunning(err) || try == startTries {
+			return err
+		}
+		err = a.startDaemon(ctx, group)
+		switch {
+		case errors.Is(err, errBusy) && try < startTries:
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(startPause):
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		if _, err = c.Load(ctx, req); err != nil {
+			err = errors.Join(err, undo(c))
+		}
+		return err
+	}
+}
+
+// undo ends the daemon we have started, unless others use it by now.
+func undo(c *client.Client) error {
+	// The user's interruption may be why we are here.
+	ctx, cancel := context.WithTimeout(context.Background(), undoTime)
+	defer cancel()
+	err := c.Shutdown(ctx, api.ShutdownRequest{Idle: true})
+	var refused *client.Error
+	if notRunning(err) || errors.As(err, &refused) && refused.Status == http.StatusConflict {
+		return nil
+	}
+	return err
+}
+
+// notRunning tells whether err means that there is no muennet, or only one
+// that is ending.
+func notRunning(err error) bool {
+	var refused *client.Error
+	return errors.Is(err, client.ErrNotRunning) ||
+		errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/daemon"
+	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/params"
+)
+
+// readyFD is where a background process finds the pipe on which its starter
+// waits.
+const readyFD = 3
+
+// devLog is the socket of the system log.
+const devLog = "/dev/log"
+
+func (a *app) runCommand() *cobra.Command {
+	var config, group string
+	var background bool
+	c := &cobra.Command{
+		Use:   "run [--config FILE] [PARAM=VALUE ...]",
+		Short: "Run in the foreground",
+		Long: `Creates the interfaces, if any are given, and runs until SIGTERM or SIGINT; then
+they are removed again. The interfaces exist when readiness is reported: to the
+service manager (sd_notify) and in the log, which goes to stderr.
+
+"muennet modinfo" lists the parameters.`,
+		Example: `  muennet run name=net0 in=a out=b flags=net_hdr reader_protocol=12 writer_protocol=12
+  muennet run --config /etc/modprobe.d/muennet.conf --log-format json`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if background {
+				return a.runBackground(c, group)
+			}
+			args, err := withConfig(config, args)
+			if err != nil {
+				return err
+			}
+			var load driver.Config
+			if len(args) > 0 {
+				if load, err = params.Parse(args); err != nil {
+					return usageError{err}
+				}
+			}
+			load.Channels = a.directory()
+			h, err := a.handler(c.ErrOrStderr(), slog.HandlerOptions{})
+			if err != nil {
+				return err
+			}
+			return daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: group, Load: load,
+				Version: version(), Logger: slog.New(h)})
+		},
+	}
+	configFlag(c, &config)
+	groupFlag(c, &group)
+	c.Flags().BoolVar(&background, "background", false, "started by load: report readiness on descriptor 3")
+	c.Flags().MarkHidden("background")
+	return c
+}
+
+func configFlag(c *cobra.Command, config *string) {
+	c.Flags().StringVar(config, "config", "", "modprobe.d `file` whose \"options muennet\" lines come before the arguments")
+}
+
+func groupFlag(c *cobra.Command, group *string) {
+	c.Flags().StringVar(group, "control-group", "", "`group` (name or number) that may use the control socket")
+}
+
+// withConfig puts the parameters of a configuration file before those of the
+// command line.
+func withConfig(path string, args []string) ([]string, error) {
+	if path == "" {
+		return args, nil
+	}
+	lines, err := params.ReadFile(path)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return append(lines, args...), nil
+}
+
+// runBackground is the daemon as load starts it: no interfaces yet, the log
+// where it can be found, and readiness or the reason of a failure sent to the
+// starter, who is the only one to read it.
+func (a *app) runBackground(c *cobra.Command, group string) error {
+	unix.CloseOnExec(readyFD)
+	pipe := os.NewFile(readyFD, "ready")
+	h, err := a.backgroundHandler(devLog)
+	if err == nil {
+		err = daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: group,
+			Load: driver.Config{Channels: a.directory()}, Version: version(), Logger: slog.New(h),
+			Ready: func() {
+				fmt.Fprintln(pipe, wordReady)
+				pipe.Close()
+			}})
+	}
+	if err == nil {
+		return nil
+	}
+	word := wordError
+	var inUse *daemon.InUseError
+	if errors.As(err, &inUse) {
+		word = wordBusy
+	}
+	// After readiness the pipe is closed and this goes nowhere.
+	fmt.Fprintln(pipe, word, strings.TrimSpace(oneLine(err)))
+	pipe.Close()
+	if h != nil {
+		slog.New(h).Error("ended", "error", err)
+	}
+	return err
+}

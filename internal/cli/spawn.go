@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// What a background process says to its starter: one line, which begins with
+// one of these words.
+const (
+	wordReady = "ready"
+	wordBusy  = "busy"  // another process serves the socket; the reason follows
+	wordError = "error" // the reason follows
+)
+
+// errBusy says that the process just started has found another one serving
+// the socket.
+var errBusy = errors.New("already running")
+
+// startDaemon starts this program as a daemon without interfaces and returns
+// once it answers. What keeps it from starting is the error.
+func (a *app) startDaemon(ctx context.Context, group string) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("start muennet: %w", err)
+	}
+	defer r.Close()
+	args := []string{"muennet", "run", "--background", "--control", a.control, "--channels", a.directory(),
+		"--log-format", a.logFormat, "--log-level", a.logLevel}
+	if group != "" {
+		args = append(args, "--control-group", group)
+	}
+	cmd := &exec.Cmd{
+		Path:        "/proc/self/exe",
+		Args:        args,
+		Dir:         "/",
+		Env:         daemonEnv(os.Environ()),
+		ExtraFiles:  []*os.File{w}, // readyFD
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return fmt.Errorf("start muennet: %w", err)
+	}
+	go cmd.Wait() // it outlives us, or is ours to reap
+
+	stop := context.AfterFunc(ctx, func() { r.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	line, err := io.ReadAll(io.LimitReader(r, 64<<10))
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		// It may be on its way up still; nobody wants it any more.
+		cmd.Process.Signal(syscall.SIGTERM)
+		return fmt.Errorf("start muennet: %w", err)
+	}
+	word, reason, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
+	switch word {
+	case wordReady:
+		return nil
+	case wordBusy:
+		return fmt.Errorf("%w: %s", errBusy, reason)
+	case wordError:
+		return fmt.Errorf("start muennet: %s", reason)
+	}
+	return errors.New("start muennet: it ended before it was ready; the system log may tell why")
+}
+
+// daemonEnv is the environment of a background process: ours, without what
+// ties it to our own service manager.
+func daemonEnv(environ []string) []string {
+	var env []string
+	for _, kv := range environ {
+		if !strings.HasPrefix(kv, "NOTIFY_SOCKET=") {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
