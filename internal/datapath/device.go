@@ -1,0 +1,80 @@
+package datapath
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Device is what the forwarders need of a TUN/TAP device.
+type Device interface {
+	// Read takes one packet, unix.EAGAIN when there is none.
+	Read(p []byte) (int, error)
+	// Write hands one packet to the kernel.
+	Write(p []byte) (int, error)
+	// Wait calls ready, and again each time the device has something to read,
+	// until ready returns true.
+	Wait(ready func() bool) error
+	// Interrupt makes Wait return an error until Continue.
+	Interrupt() error
+	// Continue lets Wait wait again.
+	Continue() error
+}
+
+// burstSize is how many packets are carried before the doorbell is rung, state
+// is looked at and other goroutines get their turn.
+const burstSize = 64
+
+// maxPacket is the longest packet a device can hand over: 65535 bytes of MTU
+// with an Ethernet header and a VLAN tag, rounded up.
+const maxPacket = 65536 + 64
+
+// Reason is why a packet was dropped outside the element formats, which have
+// reasons of their own.
+type Reason uint8
+
+const (
+	// NoChannel: the interface has no out-channel.
+	NoChannel Reason = iota
+	// Inactive: the writer is not running.
+	Inactive
+	// DeviceDown: the interface was down when the packet came.
+	DeviceDown
+	// DeviceRefused: the kernel did not take the packet.
+	DeviceRefused
+	// ExceedsMTU: the peer sent more than the interface's MTU.
+	ExceedsMTU
+	// NumReasons is how many there are.
+	NumReasons = iota
+)
+
+var reasonNames = [NumReasons]string{"no_channel", "inactive", "device_down", "device_refused", "exceeds_mtu"}
+
+// String returns one lower-case word, fit for the key of a counter.
+func (r Reason) String() string { return reasonNames[r] }
+
+// refusal classifies an error of Device.Write.
+func refusal(err error) Reason {
+	if errors.Is(err, unix.EIO) { // tun_get_user: the interface is not up
+		return DeviceDown
+	}
+	return DeviceRefused
+}
+
+// quiet lets one line of a kind through every ten seconds and counts the rest.
+type quiet struct {
+	next    time.Time
+	skipped uint64
+}
+
+func (q *quiet) warn(log *slog.Logger, msg string, args ...any) {
+	now := time.Now()
+	if now.Before(q.next) {
+		q.skipped++
+		return
+	}
+	log.Warn(msg, append(args, "skipped", q.skipped)...)
+	q.next, q.skipped = now.Add(10*time.Second), 0
+}

@@ -1,0 +1,159 @@
+package datapath
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// OutboundConfig is what an Outbound is made of.
+type OutboundConfig struct {
+	Device Device
+	// Sender takes the packets; nil when the interface has no out-channel:
+	// then they are dropped and counted.
+	Sender *Sender
+	// Skip is how many bytes the device puts before each packet.
+	Skip int
+}
+
+// Outbound carries what the kernel sends on a device into the out-channel.
+//
+// It begins paused, and while it is paused packets stay with the kernel: those
+// that come between the interface's going up and the writer's start are sent,
+// not lost.
+type Outbound struct {
+	cfg    OutboundConfig
+	buf    []byte
+	ready  func() bool
+	orphan atomic.Uint64 // dropped for want of a Sender
+
+	mu     sync.Mutex
+	change *sync.Cond
+	want   order
+	parked bool
+	done   chan struct{}
+}
+
+// order is what a forwarder's goroutine has been told to do.
+type order uint8
+
+const (
+	pause order = iota
+	run
+	quit
+)
+
+// NewOutbound returns a paused forwarder; Run runs it.
+func NewOutbound(cfg OutboundConfig) *Outbound {
+	o := &Outbound{cfg: cfg, buf: make([]byte, cfg.Skip+maxPacket), done: make(chan struct{})}
+	o.change = sync.NewCond(&o.mu)
+	o.ready = func() bool { return o.burst() > 0 }
+	return o
+}
+
+// Run carries packets until Close. It returns when the forwarder is closed or
+// its device is gone.
+func (o *Outbound) Run() {
+	defer close(o.done)
+	for o.proceed() {
+		if err := o.cfg.Device.Wait(o.ready); err != nil && o.told() == run {
+			// The device was closed, or deleted under us: the driver finds out
+			// by its own means. Do not spin until then.
+			o.halt()
+		}
+	}
+}
+
+// proceed waits while the order is pause and reports whether to carry packets.
+func (o *Outbound) proceed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.want == pause {
+		// What the kernel accepted before the interface went down goes first.
+		for o.burst() > 0 {
+		}
+	}
+	for o.want == pause {
+		o.parked = true
+		o.change.Broadcast()
+		o.change.Wait()
+	}
+	o.parked = false
+	return o.want == run
+}
+
+func (o *Outbound) told() order {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.want
+}
+
+// halt pauses after an error of the device that nobody asked for. A second of
+// patience bounds the rate should the device come back broken each time.
+func (o *Outbound) halt() {
+	o.mu.Lock()
+	o.want = pause
+	o.mu.Unlock()
+	time.Sleep(time.Second)
+}
+
+// burst carries up to burstSize packets and rings once. It returns how many
+// were taken from the device.
+func (o *Outbound) burst() int {
+	n := 0
+	for ; n < burstSize; n++ {
+		size, err := o.cfg.Device.Read(o.buf)
+		if err != nil || size < o.cfg.Skip {
+			break
+		}
+		if o.cfg.Sender == nil {
+			o.orphan.Add(1)
+			continue
+		}
+		o.cfg.Sender.send(o.buf[o.cfg.Skip:size], 0)
+	}
+	if n > 0 && o.cfg.Sender != nil {
+		o.cfg.Sender.ring()
+	}
+	return n
+}
+
+// Pause returns when no packet is being carried any more. What the device
+// already held has been sent by then. A forwarder that is not running is
+// paused as it is.
+func (o *Outbound) Pause() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.want != run {
+		return
+	}
+	o.want = pause
+	// Should it fail, the next packet ends the wait instead.
+	_ = o.cfg.Device.Interrupt()
+	for o.want == pause && !o.parked {
+		o.change.Wait()
+	}
+	_ = o.cfg.Device.Continue()
+}
+
+// Resume carries packets again.
+func (o *Outbound) Resume() { o.order(run) }
+
+// Close ends Run and waits for it. The device is the caller's to close.
+func (o *Outbound) Close() {
+	o.order(quit)
+	_ = o.cfg.Device.Interrupt()
+	<-o.done
+}
+
+func (o *Outbound) order(w order) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.want != quit {
+		o.want = w
+	}
+	o.change.Broadcast()
+}
+
+// Orphans counts the packets dropped because the interface has no out-channel.
+func (o *Outbound) Orphans() uint64 { return o.orphan.Load() }

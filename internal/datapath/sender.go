@@ -1,0 +1,160 @@
+package datapath
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/shmstream"
+)
+
+// SenderConfig is what a Sender is made of.
+type SenderConfig struct {
+	Region   []byte // the out-channel, mapped writable
+	Format   element.Format
+	Protocol uint64
+	Log      *slog.Logger
+	// OnFault is called when the region cannot be written any more; the
+	// writer is stopped by then. It must not block or call back.
+	OnFault func(error)
+}
+
+// Sender is the writing end of an out-channel. All devices of one interface
+// write through the same one.
+type Sender struct {
+	cfg       SenderConfig
+	wc, epoch *uint32
+
+	mu      sync.Mutex
+	w       *shmstream.Writer
+	count   TxCounters
+	rings   uint64
+	quiet   quiet
+	packet  []byte // of the send under way, for sendGuarded
+	mark    uint32
+	guarded func()
+}
+
+// TxCounters count what was handed to a Sender.
+type TxCounters struct {
+	Packets, Bytes uint64
+	Dropped        uint64
+	Faults         [element.NumFaults]uint64
+	Reasons        [NumReasons]uint64
+}
+
+// SenderStatus is a Sender's state at one moment.
+type SenderStatus struct {
+	Active         bool
+	Epoch          shmstream.Epoch
+	Size, Elements int
+	Written, Rings uint64
+	Counters       TxCounters
+}
+
+// NewSender returns a Sender whose writer is inactive.
+func NewSender(cfg SenderConfig) (*Sender, error) {
+	w, err := shmstream.NewWriter(cfg.Region)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sender{cfg: cfg, w: w}
+	s.wc, s.epoch = doorbell.Words(cfg.Region)
+	s.guarded = s.write
+	return s, nil
+}
+
+// Start begins a new epoch with elements of size bytes and wakes the readers.
+func (s *Sender) Start(size int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	fault := region.Guard(func() {
+		err = s.w.Start(shmstream.WriterConfig{Protocol: s.cfg.Protocol, Size: size})
+	})
+	if fault != nil {
+		return fault
+	}
+	s.ringAll()
+	return err
+}
+
+// Stop makes the channel inactive and wakes the readers.
+func (s *Sender) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A region that is gone needs no stopping.
+	_ = region.Guard(s.w.Stop)
+	s.ringAll()
+}
+
+func (s *Sender) ringAll() {
+	doorbell.Ring(s.wc)
+	doorbell.Ring(s.epoch)
+	s.rings++
+}
+
+// send writes one packet into the channel; ring tells the readers. A packet
+// that cannot be written is counted.
+func (s *Sender) send(packet []byte, mark uint32) {
+	s.mu.Lock()
+	if !s.w.Active() {
+		s.drop(Inactive)
+		s.mu.Unlock()
+		return
+	}
+	s.packet, s.mark = packet, mark
+	fault := region.Guard(s.guarded)
+	s.packet = nil
+	s.mu.Unlock()
+	if fault != nil {
+		s.Stop()
+		s.cfg.OnFault(fault)
+	}
+}
+
+// write encodes s.packet into the next element. What does not fit is found
+// before the slot is reserved: nothing may be announced and then not come.
+func (s *Sender) write() {
+	size := s.w.Size()
+	if fault := s.cfg.Format.Check(size, s.packet); fault != element.OK {
+		s.count.Dropped++
+		s.count.Faults[fault]++
+		if fault == element.Oversize {
+			s.quiet.warn(s.cfg.Log, "packet is too long for an element", "size", len(s.packet), "limit", s.cfg.Format.MaxPacket(size))
+		}
+		return
+	}
+	s.w.Reserve(1)
+	used, _ := s.cfg.Format.Encode(s.w.Slot(0), s.packet, s.mark)
+	s.w.Fill(0, used)
+	s.w.Publish()
+	s.count.Packets++
+	s.count.Bytes += uint64(used)
+}
+
+// drop counts a packet that was not sent. The caller holds the lock.
+func (s *Sender) drop(r Reason) {
+	s.count.Dropped++
+	s.count.Reasons[r]++
+}
+
+// ring wakes the readers once.
+func (s *Sender) ring() {
+	doorbell.Ring(s.wc)
+	s.mu.Lock()
+	s.rings++
+	s.mu.Unlock()
+}
+
+// Status returns the state of now.
+func (s *Sender) Status() SenderStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SenderStatus{
+		Active: s.w.Active(), Epoch: s.w.Epoch(), Size: s.w.Size(), Elements: s.w.Elements(),
+		Written: s.w.Written(), Rings: s.rings, Counters: s.count,
+	}
+}

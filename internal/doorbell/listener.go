@@ -1,0 +1,126 @@
+package doorbell
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Steps of the sleeps between two looks.
+const (
+	firstPoll = 50 * time.Microsecond // first sleep after traffic
+	firstRing = time.Second           // first sleep where the writer rings
+	longest   = time.Minute           // longest sleep where the writer rings
+	// IdlePoll is the longest sleep while the writer is inactive and nothing
+	// says that it would ring: what it sends at first waits in the channel.
+	IdlePoll = 100 * time.Millisecond
+)
+
+// Config of a Listener.
+type Config struct {
+	// WC and Epoch are the low halves of these words of the channel.
+	WC, Epoch *uint32
+	// Poll is the longest sleep between looks at an active writer that does not
+	// ring.
+	Poll time.Duration
+	// Locked reports whether a writer holds its lock on the channel, which only
+	// writers that ring do. It is called when an epoch begins and from time to
+	// time while the writer is inactive. nil means never.
+	Locked func() bool
+}
+
+// Listener waits for a channel's writer. See the package comment for the states.
+type Listener struct {
+	cfg   Config
+	futex futex
+
+	heard  bool // a ring was heard in this epoch
+	locked bool // the writer's lock was held when last looked
+	asked  bool // locked is an answer for this epoch
+	step   time.Duration
+	last   cause
+
+	seenWC, seenEpoch uint32
+
+	ringing           atomic.Bool // what Rings said last, for other goroutines
+	wakeups, timeouts atomic.Uint64
+}
+
+// NewListener returns a Listener that has heard nothing yet.
+func NewListener(cfg Config) *Listener {
+	return &Listener{cfg: cfg}
+}
+
+// Interrupt ends the sleep under way, or the next one. Any goroutine may call it.
+func (l *Listener) Interrupt() { l.futex.interrupt() }
+
+// Look remembers the channel's words. Call it before looking for work: what
+// changes after it ends the next Wait at once, so that no ring is missed.
+func (l *Listener) Look() {
+	l.seenWC = atomic.LoadUint32(l.cfg.WC)
+	l.seenEpoch = atomic.LoadUint32(l.cfg.Epoch)
+}
+
+// Found tells that the look after the last Wait found work.
+func (l *Listener) Found() {
+	if l.last == timedOut {
+		// The writer had something and did not ring.
+		l.heard, l.locked = false, false
+	}
+	l.step = 0
+}
+
+// NewEpoch tells that the writer has started or stopped: it may be another
+// program now, and what was known of the old one is forgotten. A ring that told
+// of it came from the new one.
+func (l *Listener) NewEpoch() {
+	l.heard, l.asked, l.step = l.last == rung, false, 0
+}
+
+// Wait sleeps until the writer rings, the words differ from what Look saw,
+// Interrupt is called or it is time to look again. active says whether the
+// channel's writer is (compatible and) active.
+func (l *Listener) Wait(active bool) {
+	l.last = l.futex.sleep(l.cfg.WC, l.cfg.Epoch, l.seenWC, l.seenEpoch, l.next(active))
+	switch l.last {
+	case rung:
+		l.heard, l.step = true, 0
+		l.wakeups.Add(1)
+	case timedOut:
+		l.timeouts.Add(1)
+	}
+}
+
+// next gives the length of the coming sleep.
+func (l *Listener) next(active bool) time.Duration {
+	if !l.asked || (!active && !l.Rings() && l.step >= IdlePoll) || l.step >= longest {
+		l.locked = l.cfg.Locked != nil && l.cfg.Locked()
+		l.asked = true
+	}
+	first, most := firstPoll, l.cfg.Poll
+	l.ringing.Store(l.Rings())
+	switch {
+	case l.Rings():
+		first, most = firstRing, longest
+	case !active:
+		most = max(IdlePoll, l.cfg.Poll)
+	}
+	l.step = min(max(2*l.step, first), most)
+	return l.step
+}
+
+// Rings reports whether the writer is taken to ring.
+func (l *Listener) Rings() bool { return l.heard || l.locked }
+
+// String names the bell in use for `show`. Any goroutine may call it.
+func (l *Listener) String() string {
+	if l.ringing.Load() {
+		return "futex"
+	}
+	return "polling"
+}
+
+// Wakeups counts the rings heard. Any goroutine may call it.
+func (l *Listener) Wakeups() uint64 { return l.wakeups.Load() }
+
+// Timeouts counts the looks that no ring asked for. Any goroutine may call it.
+func (l *Listener) Timeouts() uint64 { return l.timeouts.Load() }

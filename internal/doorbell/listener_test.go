@@ -1,0 +1,242 @@
+package doorbell
+
+import (
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shared maps a page twice: writable for the writer, read-only for the reader,
+// as two processes would.
+func shared(t *testing.T) (writer, reader []byte) {
+	t.Helper()
+	fd, err := unix.MemfdCreate("channel", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Ftruncate(fd, int64(os.Getpagesize())); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []struct {
+		to   *[]byte
+		prot int
+	}{{&writer, unix.PROT_READ | unix.PROT_WRITE}, {&reader, unix.PROT_READ}} {
+		b, err := unix.Mmap(fd, 0, os.Getpagesize(), m.prot, unix.MAP_SHARED)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Munmap(b) })
+		*m.to = b
+	}
+	return writer, reader
+}
+
+func listen(t *testing.T, cfg Config) (l *Listener, wc, epoch *uint32) {
+	t.Helper()
+	writer, reader := shared(t)
+	wc, epoch = Words(writer)
+	cfg.WC, cfg.Epoch = Words(reader)
+	return NewListener(cfg), wc, epoch
+}
+
+// each runs f with futex_waitv and with the fallback for older kernels.
+func each(t *testing.T, f func(t *testing.T, prepare func(*Listener))) {
+	t.Run("waitv", func(t *testing.T) { f(t, func(*Listener) {}) })
+	t.Run("old", func(t *testing.T) { f(t, func(l *Listener) { l.futex.old = true }) })
+}
+
+func wait(l *Listener) chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		l.Wait(true)
+		close(done)
+	}()
+	return done
+}
+
+// ringUntil rings until the sleeper is up: a ring before it sleeps is no ring.
+func ringUntil(t *testing.T, done chan struct{}, ring func()) {
+	t.Helper()
+	for range 10000 {
+		ring()
+		select {
+		case <-done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+	t.Fatal("nobody woke up")
+}
+
+func TestRingWakes(t *testing.T) {
+	each(t, func(t *testing.T, prepare func(*Listener)) {
+		l, wc, _ := listen(t, Config{Poll: time.Hour})
+		prepare(l)
+		l.heard = true // else the sleeps are short
+		l.Look()
+		done := wait(l)
+		ringUntil(t, done, func() { Ring(wc) })
+		if l.Wakeups() == 0 && !l.futex.old {
+			t.Error("the ring was not counted")
+		}
+	})
+}
+
+func TestEpochRings(t *testing.T) {
+	l, _, epoch := listen(t, Config{Poll: time.Hour})
+	l.heard = true
+	l.Look()
+	ringUntil(t, wait(l), func() { Ring(epoch) })
+	if l.last != rung {
+		t.Errorf("cause %v, want rung", l.last)
+	}
+}
+
+// A change between Look and Wait must not be slept over.
+func TestChangeBeforeWait(t *testing.T) {
+	each(t, func(t *testing.T, prepare func(*Listener)) {
+		l, wc, _ := listen(t, Config{Poll: time.Hour})
+		prepare(l)
+		l.heard = true
+		l.Look()
+		atomic.AddUint32(wc, 1)
+		l.Wait(true)
+		if l.last != changed {
+			t.Errorf("cause %v, want changed", l.last)
+		}
+	})
+	l, _, epoch := listen(t, Config{Poll: time.Hour})
+	l.heard = true
+	l.Look()
+	atomic.AddUint32(epoch, 1)
+	l.Wait(true)
+	if l.last != changed {
+		t.Errorf("epoch: cause %v, want changed", l.last)
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	each(t, func(t *testing.T, prepare func(*Listener)) {
+		l, _, _ := listen(t, Config{Poll: time.Hour})
+		prepare(l)
+		l.heard = true
+		l.Look()
+		l.Interrupt() // before the sleep: it must end that sleep
+		l.Wait(true)
+		if l.last != interrupted {
+			t.Errorf("cause %v, want interrupted", l.last)
+		}
+		l.Look()
+		done := wait(l)
+		ringUntil(t, done, l.Interrupt)
+	})
+}
+
+// The lengths of the sleeps, without sleeping.
+func TestPollingGrowsAndForgets(t *testing.T) {
+	l, _, _ := listen(t, Config{Poll: time.Millisecond})
+	var steps []time.Duration
+	for range 8 {
+		steps = append(steps, l.next(true))
+	}
+	if steps[0] != firstPoll || steps[1] != 2*firstPoll || steps[7] != time.Millisecond {
+		t.Errorf("steps %v", steps)
+	}
+	l.Found()
+	if d := l.next(true); d != firstPoll {
+		t.Errorf("after traffic the sleep is %v, want %v", d, firstPoll)
+	}
+	for range 20 {
+		l.next(false)
+	}
+	if d := l.next(false); d != IdlePoll {
+		t.Errorf("inactive: %v, want %v", d, IdlePoll)
+	}
+}
+
+func TestRingingLengthens(t *testing.T) {
+	l, _, _ := listen(t, Config{Poll: time.Millisecond})
+	l.last, l.heard = rung, true
+	if d := l.next(true); d != firstRing || l.String() != "futex" {
+		t.Errorf("first sleep %v by %s", d, l)
+	}
+	for range 10 {
+		l.next(true)
+	}
+	if d := l.next(true); d != longest {
+		t.Errorf("sleep %v, want %v", d, longest)
+	}
+	// A time-out that found work unmasks a writer that does not ring.
+	l.last = timedOut
+	l.Found()
+	if d := l.next(true); d != firstPoll || l.String() != "polling" {
+		t.Errorf("after a missed ring %v by %s", d, l)
+	}
+}
+
+func TestLockedWriterRings(t *testing.T) {
+	held, asked := true, 0
+	l, _, _ := listen(t, Config{Poll: time.Millisecond, Locked: func() bool { asked++; return held }})
+	if d := l.next(true); d != firstRing {
+		t.Errorf("first sleep %v, want %v", d, firstRing)
+	}
+	for range 3 {
+		l.next(true)
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times in one epoch", asked)
+	}
+	held = false
+	l.NewEpoch()
+	if d := l.next(true); d != firstPoll || asked != 2 {
+		t.Errorf("unlocked: %v, asked %d times", d, asked)
+	}
+	// While the writer is inactive the lock may be taken at any time.
+	held = true
+	for range 20 {
+		l.next(false)
+	}
+	if !l.Rings() {
+		t.Error("the lock of an inactive writer was not seen")
+	}
+}
+
+// An epoch that was told of by a ring was begun by one who rings.
+func TestNewEpochKeepsItsRing(t *testing.T) {
+	l, _, _ := listen(t, Config{Poll: time.Millisecond})
+	l.last, l.heard = rung, true
+	l.NewEpoch()
+	if !l.Rings() {
+		t.Error("the ring that told of the epoch is forgotten")
+	}
+	l.last = changed
+	l.NewEpoch()
+	if l.Rings() {
+		t.Error("what was known of the old writer is taken for the new one")
+	}
+}
+
+func TestWaitDoesNotAllocate(t *testing.T) {
+	l, wc, _ := listen(t, Config{Poll: time.Millisecond})
+	n := testing.AllocsPerRun(100, func() {
+		l.Look()
+		Ring(wc)
+		l.Found()
+		l.Wait(true)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// The price of a ring that nobody hears, paid once per burst.
+func BenchmarkRingNobody(b *testing.B) {
+	var word uint32
+	for b.Loop() {
+		Ring(&word)
+	}
+}
