@@ -1,0 +1,330 @@
+package datapath
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/shmstream"
+)
+
+func newReader(t testing.TB, region []byte) *shmstream.Reader {
+	t.Helper()
+	r, err := shmstream.NewReader(region, shmstream.Expect{Protocol: testProtocol, MinSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func runOutbound(t testing.TB, dev Device, s *Sender, skip int) *Outbound {
+	t.Helper()
+	o := NewOutbound(OutboundConfig{Device: dev, Sender: s, Skip: skip})
+	go o.Run()
+	t.Cleanup(o.Close)
+	return o
+}
+
+func TestOutboundCarries(t *testing.T) {
+	region := mmapRegion(t, 1<<16)
+	dev := newFakeDevice()
+	s := startSender(t, region, element.NetHdr, 1500)
+	runOutbound(t, dev, s, 0).Resume()
+	r, buf := newReader(t, region), make([]byte, 2048)
+	for n := 20; n <= 1500; n += 37 {
+		want := ip(n, byte(n))
+		dev.send(want)
+		var got element.Packet
+		until(t, "packet", func() bool {
+			p, result := read(t, r, element.NetHdr, buf)
+			got = p
+			return result == shmstream.Success
+		})
+		if !bytes.Equal(got.Data, want) || got.Mark != 0 {
+			t.Fatalf("packet of %d bytes came as %d bytes, mark %d", n, len(got.Data), got.Mark)
+		}
+	}
+	st := s.Status()
+	if st.Counters.Packets != 41 || st.Rings == 0 {
+		t.Errorf("packets %d, rings %d", st.Counters.Packets, st.Rings)
+	}
+	if h, _ := shmstream.ReadHeader(region); h.WSC != h.WC {
+		t.Errorf("WSC %d, WC %d while nothing is written", h.WSC, h.WC)
+	}
+}
+
+// Packets that come between "up" and the writer's start are sent after it; those
+// that were there when the interface went down are sent before the writer stops.
+func TestOutboundPause(t *testing.T) {
+	region := mmapRegion(t, 1<<16)
+	dev := newFakeDevice()
+	s := startSender(t, region, element.NetHdr, 1500)
+	o := runOutbound(t, dev, s, 0)
+	dev.send(ip(100, 1))
+	o.Resume()
+	until(t, "packet from before the start", func() bool { return s.Status().Written == 1 })
+	o.Pause()
+	dev.send(ip(100, 2))
+	time.Sleep(10 * time.Millisecond)
+	if n := s.Status().Written; n != 1 {
+		t.Errorf("%d packets written while paused", n)
+	}
+	o.Pause() // again: nothing to do
+	o.Resume()
+	until(t, "packet from the pause", func() bool { return s.Status().Written == 2 })
+}
+
+func TestOutboundDrops(t *testing.T) {
+	region := mmapRegion(t, 1<<16)
+	dev := newFakeDevice()
+	s := startSender(t, region, element.NetHdr, 1500)
+	runOutbound(t, dev, s, 0).Resume()
+	dev.send(ip(1501, 1), []byte{0x15, 0, 0}, ip(1500, 1))
+	until(t, "the good one", func() bool { return s.Status().Written == 1 })
+	c := s.Status().Counters
+	if c.Dropped != 2 || c.Faults[element.Oversize] != 1 || c.Faults[element.NotIP] != 1 {
+		t.Errorf("counters %+v", c)
+	}
+	s.Stop()
+	dev.send(ip(100, 1))
+	until(t, "drop while inactive", func() bool { return s.Status().Counters.Reasons[Inactive] == 1 })
+}
+
+func TestOutboundWithoutChannel(t *testing.T) {
+	dev := newFakeDevice()
+	o := runOutbound(t, dev, nil, 0)
+	o.Resume()
+	dev.send(ip(100, 1), ip(100, 2))
+	until(t, "drops", func() bool { return o.Orphans() == 2 })
+}
+
+func TestInboundCarries(t *testing.T) {
+	region := mmapRegion(t, 1<<16)
+	s := startSender(t, region, element.NetHdr, 1500)
+	dev := newFakeDevice()
+	in := runInbound(t, region, dev, nil)
+	for i := range 500 { // more than a ring, never more than half of it at once
+		s.send(ip(20+i, byte(i)), uint32(i))
+		s.ring()
+		if i%16 == 15 {
+			until(t, "batch", func() bool { return len(dev.received()) == i+1 })
+		}
+	}
+	until(t, "all", func() bool { return len(dev.received()) == 500 })
+	for i, got := range dev.received() {
+		if !bytes.Equal(got, ip(20+i, byte(i))) {
+			t.Fatalf("packet %d is not what was sent", i)
+		}
+	}
+	st := in.Status()
+	if st.Peer != PeerActive || st.Counters.Packets != 500 || st.Reader.Overruns != 0 {
+		t.Errorf("status %+v", st)
+	}
+}
+
+func TestInboundRawKeepsRoom(t *testing.T) {
+	region := mmapRegion(t, 1<<14)
+	s := startSender(t, region, element.Raw, 100)
+	dev := newFakeDevice()
+	runInbound(t, region, dev, func(c *InboundConfig) { c.Format, c.Skip = element.Raw, 4 })
+	s.send([]byte{1, 2, 3}, 0)
+	s.ring()
+	until(t, "packet", func() bool { return len(dev.received()) == 1 })
+	want := append([]byte{0, 0, 0, 0, 1, 2, 3}, make([]byte, 97)...)
+	if got := dev.received()[0]; !bytes.Equal(got, want) {
+		t.Errorf("got %x", got)
+	}
+}
+
+func TestInboundBeginsAtWC(t *testing.T) {
+	region := mmapRegion(t, 1<<16)
+	s := startSender(t, region, element.NetHdr, 1500)
+	s.send(ip(30, 1), 0)
+	dev := newFakeDevice()
+	in := runInbound(t, region, dev, nil)
+	until(t, "peer", func() bool { return in.Status().Peer == PeerActive })
+	s.send(ip(31, 1), 0)
+	until(t, "new packet", func() bool { return len(dev.received()) == 1 })
+	if n := len(dev.received()[0]); n != 31 {
+		t.Errorf("the first packet has %d bytes: an old one", n)
+	}
+	in.Pause()
+	s.send(ip(32, 1), 0)
+	if err := in.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	s.send(ip(33, 1), 0)
+	until(t, "after the pause", func() bool { return len(dev.received()) == 2 })
+	if n := len(dev.received()[1]); n != 33 {
+		t.Errorf("after the pause a packet of %d bytes came", n)
+	}
+}
+
+// A writer that begins while we are up is read from its first element.
+func TestInboundFollowsRestarts(t *testing.T) {
+	region := mmapRegion(t, 1<<16)
+	s := startSender(t, region, element.NetHdr, 1500)
+	dev := newFakeDevice()
+	active := make(chan bool, 1000)
+	in := runInbound(t, region, dev, func(c *InboundConfig) { c.OnPeer = func(a bool) { active <- a } })
+	for i := range 100 {
+		mtu := 1400 + i
+		s.Stop()
+		if err := s.Start(element.NetHdr.Size(mtu)); err != nil {
+			t.Fatal(err)
+		}
+		s.send(ip(mtu, byte(i)), 0)
+		s.ring()
+		until(t, "packet of the new epoch", func() bool { return len(dev.received()) == i+1 })
+	}
+	s.Stop()
+	until(t, "inactive", func() bool { return in.Status().Peer == PeerInactive })
+	last := false
+	for len(active) > 0 {
+		last = <-active
+	}
+	if last {
+		t.Error("the last word on the peer is active")
+	}
+}
+
+func TestInboundCountsFaults(t *testing.T) {
+	region := mmapRegion(t, 1<<16)
+	dev := newFakeDevice()
+	in := runInbound(t, region, dev, nil)
+	in.Limit(1000)
+	w, err := shmstream.NewWriter(region)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Start(shmstream.WriterConfig{Protocol: testProtocol, Size: 1508}); err != nil {
+		t.Fatal(err)
+	}
+	bad := make([]byte, 1508)
+	w.Write(bad) // protocol 0
+	bad[6] = 41
+	bad[8] = 0x45
+	w.Write(bad) // IPv4 under protocol 41
+	long := make([]byte, 1508)
+	long[6] = 4
+	copy(long[8:], ip(1001, 1))
+	w.Write(long) // beyond the limit
+	good := make([]byte, 1508)
+	good[6] = 4
+	copy(good[8:], ip(1000, 1))
+	w.Write(good)
+	until(t, "the good one", func() bool { return len(dev.received()) == 1 })
+	c := in.Status().Counters
+	if c.FrameErrors != 2 || c.Faults[element.BadProtocol] != 1 || c.Faults[element.BadVersion] != 1 || c.Reasons[ExceedsMTU] != 1 {
+		t.Errorf("counters %+v", c)
+	}
+	dev.mu.Lock()
+	dev.refuse = unix.EIO
+	dev.mu.Unlock()
+	w.Write(good)
+	until(t, "refusal", func() bool { return in.Status().Counters.Reasons[DeviceDown] == 1 })
+	dev.mu.Lock()
+	dev.refuse = errRefused
+	dev.mu.Unlock()
+	w.Write(good)
+	until(t, "refusal", func() bool { return in.Status().Counters.Reasons[DeviceRefused] == 1 })
+}
+
+func TestInboundIncompatibleRecovers(t *testing.T) {
+	region := mmapRegion(t, 1<<16)
+	dev := newFakeDevice()
+	in := runInbound(t, region, dev, nil)
+	w, err := shmstream.NewWriter(region)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Start(shmstream.WriterConfig{Protocol: 0xc, Size: 1508}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "incompatible", func() bool { return in.Status().Peer == PeerIncompatible })
+	if in.Status().Reason == "" {
+		t.Error("no reason is given")
+	}
+	if err := w.Start(shmstream.WriterConfig{Protocol: testProtocol, Size: 1508}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "active", func() bool { return in.Status().Peer == PeerActive })
+	if r := in.Status().Reason; r != "" {
+		t.Errorf("the old reason stays: %s", r)
+	}
+}
+
+// The real forwarders, allocation by allocation.
+func TestBurstsDoNotAllocate(t *testing.T) {
+	region := mmapRegion(t, 1<<20)
+	s := startSender(t, region, element.NetHdr, 1500)
+	dev := &loopDevice{packet: ip(1500, 1)}
+	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
+	in, err := NewInbound(InboundConfig{Device: dev, Region: region, Format: element.NetHdr, Protocol: testProtocol,
+		Poll: time.Millisecond, Log: silent, OnPeer: func(bool) {}, OnFault: func(err error) { t.Errorf("fault: %v", err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	in.burst()
+	moved := 0
+	if n := testing.AllocsPerRun(100, func() {
+		dev.left = burstSize
+		o.burst()
+		m, _, _ := in.burst()
+		moved += m
+	}); n != 0 {
+		t.Errorf("%v allocations per burst", n)
+	}
+	if moved != 101*burstSize {
+		t.Errorf("%d packets moved", moved)
+	}
+}
+
+// loopDevice has left packets to read and takes any.
+type loopDevice struct {
+	fakeDevice
+	packet []byte
+	left   int
+}
+
+func (d *loopDevice) Read(p []byte) (int, error) {
+	if d.left == 0 {
+		return 0, unix.EAGAIN
+	}
+	d.left--
+	return copy(p, d.packet), nil
+}
+
+func (d *loopDevice) Write(p []byte) (int, error) { return len(p), nil }
+
+// Both forwarders around a channel, without the kernel's share.
+func benchmarkForward(b *testing.B, size int) {
+	region := mmapRegion(b, 1<<20)
+	s := startSender(b, region, element.NetHdr, 1500)
+	dev := &loopDevice{packet: ip(size, 1)}
+	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
+	in, err := NewInbound(InboundConfig{Device: dev, Region: region, Format: element.NetHdr, Protocol: testProtocol,
+		Poll: time.Millisecond, Log: silent, OnPeer: func(bool) {}, OnFault: func(err error) { b.Errorf("fault: %v", err) }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := in.Resume(); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(size))
+	for n := 0; n < b.N; n += burstSize {
+		dev.left = burstSize
+		o.burst()
+		in.burst()
+	}
+}
+
+func BenchmarkForward64(b *testing.B)   { benchmarkForward(b, 64) }
+func BenchmarkForward512(b *testing.B)  { benchmarkForward(b, 512) }
+func BenchmarkForward1500(b *testing.B) { benchmarkForward(b, 1500) }

@@ -1,0 +1,183 @@
+package datapath
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/shmstream"
+)
+
+// fakeDevice is a device whose kernel is the test.
+type fakeDevice struct {
+	mu          sync.Mutex
+	change      *sync.Cond
+	queue       [][]byte // from the kernel
+	got         [][]byte // to the kernel
+	refuse      error
+	interrupted bool
+}
+
+func newFakeDevice() *fakeDevice {
+	d := &fakeDevice{}
+	d.change = sync.NewCond(&d.mu)
+	return d
+}
+
+func (d *fakeDevice) Read(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.queue) == 0 {
+		return 0, unix.EAGAIN
+	}
+	n := copy(p, d.queue[0])
+	d.queue = d.queue[1:]
+	return n, nil
+}
+
+func (d *fakeDevice) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refuse != nil {
+		return 0, d.refuse
+	}
+	d.got = append(d.got, slices.Clone(p))
+	return len(p), nil
+}
+
+func (d *fakeDevice) Wait(ready func() bool) error {
+	for {
+		d.mu.Lock()
+		for !d.interrupted && len(d.queue) == 0 {
+			d.change.Wait()
+		}
+		stop := d.interrupted
+		d.mu.Unlock()
+		if stop {
+			return os.ErrDeadlineExceeded
+		}
+		if ready() {
+			return nil
+		}
+	}
+}
+
+func (d *fakeDevice) Interrupt() error { return d.set(true) }
+func (d *fakeDevice) Continue() error  { return d.set(false) }
+
+func (d *fakeDevice) set(interrupted bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.interrupted = interrupted
+	d.change.Broadcast()
+	return nil
+}
+
+// send is the kernel sending.
+func (d *fakeDevice) send(packets ...[]byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.queue = append(d.queue, packets...)
+	d.change.Broadcast()
+}
+
+func (d *fakeDevice) received() [][]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.got)
+}
+
+// mmapRegion is memory that a channel can live in and the race detector does
+// not watch.
+func mmapRegion(t testing.TB, size int) []byte {
+	t.Helper()
+	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Munmap(b) })
+	return b
+}
+
+var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+var errRefused = errors.New("refused")
+
+const testProtocol = 2
+
+// ip returns an IPv4 packet of n >= 20 bytes with a recognisable payload.
+func ip(n int, seed byte) []byte {
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = byte(i)*7 + seed
+	}
+	p[0], p[1], p[2], p[3] = 0x45, 0, byte(n>>8), byte(n)
+	return p
+}
+
+func startSender(t testing.TB, region []byte, f element.Format, mtu int) *Sender {
+	t.Helper()
+	s, err := NewSender(SenderConfig{Region: region, Format: f, Protocol: testProtocol, Log: silent,
+		OnFault: func(err error) { t.Errorf("fault: %v", err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(f.Size(mtu)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func runInbound(t testing.TB, region []byte, dev Device, change func(*InboundConfig)) *Inbound {
+	t.Helper()
+	cfg := InboundConfig{Device: dev, Region: region, Format: element.NetHdr, Protocol: testProtocol,
+		Poll: time.Millisecond, Log: silent, OnPeer: func(bool) {},
+		OnFault: func(err error) { t.Errorf("fault: %v", err) }}
+	if change != nil {
+		change(&cfg)
+	}
+	in, err := NewInbound(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go in.Run()
+	t.Cleanup(in.Close)
+	if err := in.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// until waits for something that must happen, however slow the machine.
+func until(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for range 30000 {
+		if f() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("it never came: %s", what)
+}
+
+// read takes the next packet from a channel as a peer would.
+func read(t testing.TB, r *shmstream.Reader, f element.Format, buf []byte) (element.Packet, shmstream.Result) {
+	t.Helper()
+	slot, result := r.Next()
+	if result != shmstream.Success {
+		return element.Packet{}, result
+	}
+	p, fault := f.Decode(buf, slot)
+	if result = r.Confirm(); result == shmstream.Success && fault != element.OK {
+		t.Fatalf("element is faulty: %v", fault)
+	}
+	return p, result
+}
