@@ -17,10 +17,10 @@ type Device interface {
 	// Wait calls ready, and again each time the device has something to read,
 	// until ready returns true.
 	Wait(ready func() bool) error
-	// Interrupt makes Wait return an error until Continue.
+	// Interrupt makes Wait return an error until Resume.
 	Interrupt() error
-	// Continue lets Wait wait again.
-	Continue() error
+	// Resume lets Wait wait again.
+	Resume() error
 }
 
 // burstSize is how many packets are carried before the doorbell is rung, state

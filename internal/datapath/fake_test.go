@@ -71,7 +71,7 @@ func (d *fakeDevice) Wait(ready func() bool) error {
 }
 
 func (d *fakeDevice) Interrupt() error { return d.set(true) }
-func (d *fakeDevice) Continue() error  { return d.set(false) }
+func (d *fakeDevice) Resume() error  { return d.set(false) }
 
 func (d *fakeDevice) set(interrupted bool) error {
 	d.mu.Lock()

@@ -133,7 +133,7 @@ func (o *Outbound) Pause() {
 	for o.want == pause && !o.parked {
 		o.change.Wait()
 	}
-	_ = o.cfg.Device.Continue()
+	_ = o.cfg.Device.Resume()
 }
 
 // Resume carries packets again.

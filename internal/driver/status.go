@@ -1,5 +1,13 @@
 package driver
 
+import (
+	"fmt"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/datapath"
+	"github.com/muennet/muennet/internal/region"
+)
+
 // Status is what is known of one interface at one moment, as `muennet show
 // --json` prints it.
 type Status struct {
@@ -71,4 +79,80 @@ type Stats struct {
 	TxDropped     uint64 `json:"tx_dropped"`
 	RxOverErrors  uint64 `json:"rx_over_errors"`
 	RxFrameErrors uint64 `json:"rx_frame_errors"`
+}
+
+func hex(n uint64) string { return fmt.Sprintf("%#x", n) }
+
+// status describes the interface as it is now.
+func (p *parent) status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Status{
+		Name: p.state.Name, Index: p.state.Index, NetNS: p.netns,
+		Mode: p.cfg.Format.String(), In: p.cfg.In, Out: p.cfg.Out,
+		MTU: p.mtu, Up: p.up, Carrier: p.cfg.Carrier.String(),
+		Poll: int(p.poll.Milliseconds()), Adopted: p.adopted, Drops: map[string]uint64{},
+	}
+	if p.cfg.Format == element.EthDev {
+		s.MAC = p.state.HardwareAddr.String()
+	}
+	if n := p.outbound.Orphans(); n > 0 {
+		s.Stats.TxDropped += n
+		s.Drops["tx_"+datapath.NoChannel.String()] += n
+	}
+	if p.sender != nil {
+		s.writer(p.sender.Status())
+		s.Writer.Channel.describe(p.out, p.cfg.WriterProtocol, p.up, p.outErr)
+	}
+	if p.inbound != nil {
+		s.reader(p.inbound.Status())
+		s.Reader.Channel.describe(p.in, p.cfg.ReaderProtocol, p.up, p.inErr)
+	}
+	return s
+}
+
+func (c *Channel) describe(r *region.Region, protocol uint64, up bool, err error) {
+	c.Region, c.RegionSize, c.Protocol = r.Path(), r.Size(), hex(protocol)
+	c.Enabled = up && err == nil
+	if err != nil {
+		c.Error = err.Error()
+	}
+}
+
+func (s *Status) writer(w datapath.SenderStatus) {
+	s.Writer = &WriterStatus{
+		Channel: Channel{Epoch: hex(uint64(w.Epoch)), ElementSize: w.Size, Elements: w.Elements, Doorbell: "futex"},
+		Written: w.Written, Rings: w.Rings,
+	}
+	s.Stats.TxPackets, s.Stats.TxBytes = w.Counters.Packets, w.Counters.Bytes
+	s.Stats.TxDropped += w.Counters.Dropped
+	s.drops("tx_", w.Counters.Faults, w.Counters.Reasons)
+}
+
+func (s *Status) reader(r datapath.InboundStatus) {
+	s.Reader = &ReaderStatus{
+		Channel: Channel{Epoch: hex(uint64(r.Epoch)), ElementSize: r.Size, Elements: r.Elements, Doorbell: r.Doorbell},
+		Peer:    r.Peer.String(), Reason: r.Reason,
+		Epochs: r.Reader.EpochChanges, Overruns: r.Reader.Overruns, Lost: r.Reader.Lost,
+		ProtocolErrors: r.Reader.ProtocolErrors, Wakeups: r.Wakeups, Timeouts: r.Timeouts,
+	}
+	s.Stats.RxPackets, s.Stats.RxBytes = r.Counters.Packets, r.Counters.Bytes
+	s.Stats.RxDropped = r.Counters.Dropped
+	s.Stats.RxFrameErrors, s.Stats.RxOverErrors = r.Counters.FrameErrors, r.Reader.Overruns
+	s.Stats.RxErrors = r.Counters.FrameErrors + r.Reader.Overruns
+	s.drops("rx_", r.Counters.Faults, r.Counters.Reasons)
+}
+
+// drops adds the reasons that happened to the map.
+func (s *Status) drops(prefix string, faults [element.NumFaults]uint64, reasons [datapath.NumReasons]uint64) {
+	for f, n := range faults {
+		if n > 0 {
+			s.Drops[prefix+element.Fault(f).String()] += n
+		}
+	}
+	for r, n := range reasons {
+		if n > 0 {
+			s.Drops[prefix+datapath.Reason(r).String()] += n
+		}
+	}
 }

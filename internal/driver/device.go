@@ -1,0 +1,249 @@
+package driver
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/tuntap"
+)
+
+// aliasPrefix begins the link alias of every interface of ours.
+const aliasPrefix = "muennet "
+
+// aliasOf is how an interface is told apart from others: by what it is bound to.
+func aliasOf(i Interface) string {
+	return fmt.Sprintf("%sin=%s out=%s", aliasPrefix, i.In, i.Out)
+}
+
+// openDevice takes over what a crashed process left of this interface, or makes
+// it anew.
+func (d *Driver) openDevice(p *parent) (dev *tuntap.Device, adopted bool, err error) {
+	if dev, err = d.adopt(p); err != nil || dev != nil {
+		return dev, dev != nil, err
+	}
+	cfg := p.deviceConfig()
+	if dev, err = tuntap.Open(cfg); err != nil {
+		return nil, false, err
+	}
+	if err = p.configure(dev); err != nil {
+		dev.Close()
+		return nil, false, err
+	}
+	return dev, false, nil
+}
+
+func (p *parent) deviceConfig() tuntap.Config {
+	cfg := tuntap.Config{Name: p.cfg.Name, Kind: tuntap.TUN, PacketInfo: p.cfg.Format == element.Raw}
+	if p.cfg.Format == element.EthDev {
+		cfg.Kind = tuntap.TAP
+	}
+	return cfg
+}
+
+// configure gives a new device what it keeps: alias, MTU, hardware address; and
+// last persistence, so that an error before it leaves nothing.
+func (p *parent) configure(dev *tuntap.Device) error {
+	index, err := dev.Index()
+	if err != nil {
+		return err
+	}
+	handle, err := link.Open(-1)
+	if err != nil {
+		return err
+	}
+	defer handle.Close()
+	if err := handle.SetAlias(index, p.alias); err != nil {
+		return err
+	}
+	if err := handle.SetMTU(index, max(p.cfg.MTU, minMTU)); err != nil {
+		return err
+	}
+	if p.cfg.Format == element.EthDev {
+		mac := p.cfg.HardwareAddr
+		if mac == nil {
+			mac = stableAddr(p.alias)
+		}
+		if err := dev.SetHardwareAddr(mac); err != nil {
+			return err
+		}
+	}
+	// Until the interface is up and, with carrier=peer, the peer is there.
+	if err := dev.SetCarrier(false); err != nil {
+		return err
+	}
+	return dev.SetPersist(true)
+}
+
+// stableAddr derives a locally administered unicast address from this machine
+// and what the interface is bound to.
+func stableAddr(alias string) net.HardwareAddr {
+	h := sha256.New()
+	h.Write(machineID())
+	h.Write([]byte(alias))
+	mac := net.HardwareAddr(h.Sum(nil)[:6])
+	mac[0] = mac[0]&^0x01 | 0x02 // IEEE 802: not a group address, locally administered
+	return mac
+}
+
+// machineID identifies this machine, see machine-id(5). A machine without one
+// still gets addresses that stay, but another one with the same channel names
+// gets the same.
+func machineID() []byte {
+	for _, path := range []string{"/etc/machine-id", "/var/lib/dbus/machine-id"} {
+		if id, err := os.ReadFile(path); err == nil && len(id) > 0 {
+			return id
+		}
+	}
+	return nil
+}
+
+// adopt looks for the device that a crashed process left behind: in this
+// namespace by its alias, elsewhere by the state file. nil without an error:
+// there is none.
+func (d *Driver) adopt(p *parent) (*tuntap.Device, error) {
+	dev, err := adoptHere(p, func(s link.State) bool { return s.Alias == p.alias })
+	if dev != nil || err != nil {
+		return dev, err
+	}
+	records, err := d.state.read()
+	if err != nil {
+		d.opt.Log.Warn("state is not read", "err", err)
+	}
+	for _, r := range records {
+		if r.Alias != p.alias {
+			continue
+		}
+		fd, found := openNetNS(r.NetNS)
+		if !found {
+			continue
+		}
+		err := link.InNetNS(fd, func() (err error) {
+			dev, err = adoptHere(p, func(s link.State) bool { return s.Alias == p.alias && s.Index == r.Index })
+			return err
+		})
+		unix.Close(fd)
+		if dev != nil || err != nil {
+			return dev, err
+		}
+	}
+	return nil, nil
+}
+
+// adoptHere takes over the device of this namespace that wanted picks. One that
+// another process serves is not ours; one of another kind is removed: it was
+// left by another load of the same channels.
+func adoptHere(p *parent, wanted func(link.State) bool) (*tuntap.Device, error) {
+	states, err := leftBehind(wanted)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range states {
+		cfg := p.deviceConfig()
+		cfg.Name, cfg.Adopt = s.Name, true
+		if (cfg.Kind == tuntap.TAP) != (len(s.HardwareAddr) > 0) {
+			if err := removeDevice(s); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		dev, err := tuntap.Open(cfg)
+		if errors.Is(err, tuntap.ErrNameTaken) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := dev.SetPersist(true); err != nil {
+			dev.Close()
+			return nil, err
+		}
+		return dev, nil
+	}
+	return nil, nil
+}
+
+// leftBehind lists this namespace's TUN/TAP devices of ours that wanted picks.
+func leftBehind(wanted func(link.State) bool) ([]link.State, error) {
+	handle, err := link.Open(-1)
+	if err != nil {
+		return nil, err
+	}
+	defer handle.Close()
+	all, err := handle.List()
+	if err != nil {
+		return nil, err
+	}
+	var found []link.State
+	for _, s := range all {
+		if s.Kind == "tun" && strings.HasPrefix(s.Alias, aliasPrefix) && wanted(s) {
+			found = append(found, s)
+		}
+	}
+	return found, nil
+}
+
+// removeDevice removes a device that no process serves; one that is served is
+// left alone.
+func removeDevice(s link.State) error {
+	cfg := tuntap.Config{Name: s.Name, Kind: tuntap.TUN, Adopt: true}
+	if len(s.HardwareAddr) > 0 {
+		cfg.Kind = tuntap.TAP
+	}
+	dev, err := tuntap.Open(cfg)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	return dev.SetPersist(false)
+}
+
+// Forget removes the interfaces that a crashed process left behind: those of
+// this namespace, and those the state file knows elsewhere. It returns their
+// names. Interfaces that a process serves are left alone.
+func Forget(state string) (names []string, err error) {
+	file := stateFile{path: state}
+	records, err := file.read()
+	if err != nil {
+		return nil, err
+	}
+	sweep := func(wanted func(link.State) bool) error {
+		states, err := leftBehind(wanted)
+		if err != nil {
+			return err
+		}
+		for _, s := range states {
+			switch err := removeDevice(s); {
+			case err == nil:
+				names = append(names, s.Name)
+			case !errors.Is(err, tuntap.ErrNameTaken):
+				return err
+			}
+		}
+		return nil
+	}
+	if err := sweep(func(link.State) bool { return true }); err != nil {
+		return names, err
+	}
+	for _, r := range records {
+		fd, found := openNetNS(r.NetNS)
+		if !found {
+			continue
+		}
+		err := link.InNetNS(fd, func() error {
+			return sweep(func(s link.State) bool { return s.Alias == r.Alias && s.Index == r.Index })
+		})
+		unix.Close(fd)
+		if err != nil {
+			return names, err
+		}
+	}
+	return names, file.write(nil)
+}

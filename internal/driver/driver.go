@@ -1,0 +1,192 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/muennet/muennet/internal/region"
+)
+
+// ErrUnknown says that no interface of that name is loaded here.
+var ErrUnknown = errors.New("no such interface here")
+
+// Options of a Driver. The zero value is usable.
+type Options struct {
+	// Channels is the directory of channels given by name; empty means
+	// region.DefaultDir.
+	Channels string
+	// State is the file that remembers devices over a crash; empty means that
+	// only devices in the caller's network namespace are found again.
+	State string
+	// Log receives what an administrator should know; nil means nothing does.
+	Log *slog.Logger
+}
+
+// Driver is a set of interfaces.
+type Driver struct {
+	opt     Options
+	state   stateFile
+	watches watches
+
+	change sync.Mutex // held by Load, Unload and Close: one at a time
+
+	mu      sync.Mutex // guards parents
+	parents []*parent
+	closed  bool
+}
+
+// New returns a Driver without interfaces.
+func New(opt Options) *Driver {
+	if opt.Channels == "" {
+		opt.Channels = region.DefaultDir()
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	d := &Driver{opt: opt, state: stateFile{path: opt.State}}
+	d.watches.event = d.event
+	return d
+}
+
+// Load creates the interfaces of cfg in the calling thread's network namespace
+// and returns their names. When one cannot be had none is kept, and the error
+// says which one and why.
+func (d *Driver) Load(cfg Config) (names []string, err error) {
+	d.change.Lock()
+	defer d.change.Unlock()
+	if d.isClosed() {
+		return nil, errors.New("load: closed")
+	}
+	if cfg.Channels == "" {
+		cfg.Channels = d.opt.Channels
+	}
+	if cfg.Poll == 0 {
+		cfg.Poll = DefaultPoll
+	}
+	var loaded []*parent
+	for _, i := range cfg.Interfaces {
+		p, err := d.create(i, cfg)
+		if err != nil {
+			for _, p := range slices.Backward(loaded) {
+				d.undo(p)
+			}
+			return nil, fmt.Errorf("interface %s: %w", i.Name, err)
+		}
+		loaded = append(loaded, p)
+		d.mu.Lock()
+		d.parents = append(d.parents, p)
+		d.mu.Unlock()
+	}
+	for _, p := range loaded {
+		p.watch()
+		s := p.status()
+		names = append(names, s.Name)
+		d.opt.Log.Info("interface loaded", "name", s.Name, "in", s.In, "out", s.Out, "mode", s.Mode, "mtu", s.MTU, "adopted", s.Adopted)
+	}
+	d.save()
+	return names, nil
+}
+
+// undo takes back a create of a load that is failing.
+func (d *Driver) undo(p *parent) {
+	d.forget(p)
+	p.close(p.adopted)
+}
+
+// Unload removes the named interfaces, all when none is named. A name that is
+// not here is an error before anything is removed.
+func (d *Driver) Unload(names ...string) error {
+	d.change.Lock()
+	defer d.change.Unlock()
+	gone, err := d.find(names)
+	if err != nil {
+		return err
+	}
+	for _, p := range gone {
+		d.forget(p)
+		p.close(false)
+		d.opt.Log.Info("interface removed", "name", p.cfg.Name)
+	}
+	d.save()
+	return nil
+}
+
+func (d *Driver) find(names []string) ([]*parent, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(names) == 0 {
+		return slices.Clone(d.parents), nil
+	}
+	var found []*parent
+	for _, name := range names {
+		i := slices.IndexFunc(d.parents, func(p *parent) bool { return p.name() == name })
+		if i < 0 {
+			return nil, fmt.Errorf("%s: %w", name, ErrUnknown)
+		}
+		if !slices.Contains(found, d.parents[i]) {
+			found = append(found, d.parents[i])
+		}
+	}
+	return found, nil
+}
+
+// forget takes p out of the set; false if it was not in it.
+func (d *Driver) forget(p *parent) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := slices.Index(d.parents, p)
+	if i < 0 {
+		return false
+	}
+	d.parents = slices.Delete(d.parents, i, i+1)
+	return true
+}
+
+// Status returns the state of every interface in the order of their loads.
+func (d *Driver) Status() []Status {
+	d.mu.Lock()
+	parents := slices.Clone(d.parents)
+	d.mu.Unlock()
+	all := make([]Status, 0, len(parents))
+	for _, p := range parents {
+		all = append(all, p.status())
+	}
+	return all
+}
+
+// Close removes all interfaces. The Driver cannot be used after it.
+func (d *Driver) Close() error {
+	err := d.Unload()
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.watches.close()
+	return err
+}
+
+func (d *Driver) isClosed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed
+}
+
+// save writes the state file. That it cannot be written costs an adoption after
+// a crash, not the interfaces.
+func (d *Driver) save() {
+	if d.opt.State == "" {
+		return
+	}
+	d.mu.Lock()
+	records := make([]record, 0, len(d.parents))
+	for _, p := range d.parents {
+		records = append(records, p.record())
+	}
+	d.mu.Unlock()
+	if err := d.state.write(records); err != nil {
+		d.opt.Log.Warn("state is not saved", "err", err)
+	}
+}

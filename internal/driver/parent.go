@@ -1,0 +1,403 @@
+package driver
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/datapath"
+	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/tuntap"
+)
+
+// parent is an interface bound to channels.
+type parent struct {
+	d       *Driver
+	cfg     Interface
+	poll    time.Duration
+	log     *slog.Logger
+	dev     *tuntap.Device
+	alias   string
+	adopted bool
+
+	// Each direction's parts are nil where it is absent.
+	in, out  *region.Region
+	sender   *datapath.Sender
+	inbound  *datapath.Inbound
+	outbound *datapath.Outbound // always there: somebody has to empty the device
+
+	mu     sync.Mutex
+	handle *link.Handle // of the namespace where the device is
+	netns  uint64
+	state  link.State // as last reported
+	up     bool       // what the forwarders have been told
+	mtu    int
+	inErr  error // why a direction is stopped although the interface is up
+	outErr error
+	closed chan struct{}
+}
+
+// minMTU is the smallest MTU in bytes that a TUN/TAP device can have: ETH_MIN_MTU
+// of include/uapi/linux/if_ether.h.
+const minMTU = 68
+
+// faultRetry is how often a region that went away is looked for again.
+const faultRetry = time.Second
+
+// create makes one interface, down or, where it was adopted, as it was. It has
+// no namespace watched yet: see watch.
+func (d *Driver) create(i Interface, cfg Config) (_ *parent, err error) {
+	if i.MTU == 0 {
+		i.MTU = DefaultMTU
+	}
+	p := &parent{
+		d: d, cfg: i, poll: cfg.Poll, mtu: i.MTU, closed: make(chan struct{}),
+		alias: aliasOf(i), log: d.opt.Log.With("interface", i.Name),
+	}
+	defer func() {
+		if err != nil {
+			p.dispose(p.adopted)
+		}
+	}()
+	if err := p.openRegions(cfg.Channels); err != nil {
+		return nil, err
+	}
+	if p.dev, p.adopted, err = d.openDevice(p); err != nil {
+		return nil, err
+	}
+	if err := p.openForwarders(cfg); err != nil {
+		return nil, err
+	}
+	go p.outbound.Run()
+	if p.inbound != nil {
+		go p.inbound.Run()
+	}
+	return p, nil
+}
+
+// openRegions maps the channels and takes the writer's lock.
+func (p *parent) openRegions(dir string) (err error) {
+	if p.cfg.In != "" {
+		if p.in, err = region.Open(dir, p.cfg.In, region.ReadOnly); err != nil {
+			return err
+		}
+	}
+	if p.cfg.Out == "" {
+		return nil
+	}
+	if p.out, err = region.Open(dir, p.cfg.Out, region.ReadWrite); err != nil {
+		return err
+	}
+	if err = p.out.Lock(); err != nil {
+		return err
+	}
+	// The same check as at every start of the writer, but while the load can
+	// still say no.
+	if size := p.cfg.Format.Size(p.cfg.MTU); p.out.Size() < region.MinSize+size {
+		return fmt.Errorf("channel %s: region of %d bytes holds no element of %d bytes", p.cfg.Out, p.out.Size(), size)
+	}
+	return nil
+}
+
+// openForwarders builds what carries the packets, paused.
+func (p *parent) openForwarders(cfg Config) (err error) {
+	if p.out != nil {
+		p.sender, err = datapath.NewSender(datapath.SenderConfig{
+			Region: p.out.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol,
+			Log: p.log, OnFault: func(err error) { go p.fault(p.out, &p.outErr, err) },
+		})
+		if err != nil {
+			return fmt.Errorf("channel %s: %w", p.cfg.Out, err)
+		}
+	}
+	if p.in != nil {
+		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
+			Device: p.dev, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
+			Skip: p.skip(), Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Log: p.log,
+			OnPeer: p.peerChanged, OnFault: func(err error) { go p.fault(p.in, &p.inErr, err) },
+		})
+		if err != nil {
+			return fmt.Errorf("channel %s: %w", p.cfg.In, err)
+		}
+	}
+	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sender: p.sender, Skip: p.skip()})
+	return nil
+}
+
+// skip is how many bytes the device has before each packet.
+func (p *parent) skip() int {
+	if p.cfg.Format == element.Raw {
+		return tuntap.PacketInfoSize
+	}
+	return 0
+}
+
+// watch follows the device into the namespace where it is now and applies the
+// state it has there.
+func (p *parent) watch() {
+	if err := p.rebind(); err != nil {
+		p.log.Warn("interface cannot be followed", "err", err)
+		return
+	}
+	p.refresh()
+}
+
+// rebind finds out where the device is.
+func (p *parent) rebind() error {
+	fd, err := p.dev.NetNS()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	handle, id, err := p.d.watches.acquire(fd)
+	if err != nil {
+		return err
+	}
+	index, err := p.dev.Index()
+	if err != nil {
+		p.d.watches.release(id)
+		return err
+	}
+	p.mu.Lock()
+	before := p.netns
+	p.handle, p.netns, p.state.Index = handle, id, index
+	p.mu.Unlock()
+	p.d.watches.release(before)
+	return nil
+}
+
+// refresh asks for the interface's state. Events tell later changes; those that
+// were under way when the watch began are covered by asking after it.
+func (p *parent) refresh() {
+	p.mu.Lock()
+	handle, index := p.handle, p.state.Index
+	p.mu.Unlock()
+	if state, err := handle.ByIndex(index); err == nil {
+		p.apply(state)
+	}
+}
+
+func (p *parent) isAt(netns uint64, index int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.netns == netns && p.state.Index == index
+}
+
+func (p *parent) name() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state.Name
+}
+
+func (p *parent) record() record {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return record{Alias: p.alias, Index: p.state.Index, NetNS: p.netns}
+}
+
+// apply brings the forwarders in step with the interface.
+func (p *parent) apply(state link.State) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.isClosed() {
+		return
+	}
+	p.state = state
+	mtu := p.usableMTU(state.MTU)
+	switch {
+	case state.Up && !p.up:
+		p.mtu = mtu
+		p.start()
+	case !state.Up && p.up:
+		p.stop()
+	case state.Up && mtu != p.mtu:
+		p.mtu = mtu
+		p.startOut()
+		p.limit()
+	default:
+		p.mtu = mtu
+	}
+}
+
+// usableMTU is the interface's MTU, with two exceptions: a TUN cannot have the
+// short ones of raw mode, and a fragile peer gets no other than 1500.
+func (p *parent) usableMTU(mtu int) int {
+	switch {
+	case p.cfg.Format == element.Raw && mtu == minMTU && p.cfg.MTU < minMTU:
+		return p.cfg.MTU
+	case p.fragile() && mtu != DefaultMTU:
+		p.log.Warn("mtu is set back: the peer of this protocol copies lengths unchecked; force=1 allows it", "mtu", mtu, "protocol", hex(p.cfg.WriterProtocol))
+		if err := p.handle.SetMTU(p.state.Index, DefaultMTU); err != nil {
+			p.log.Warn("mtu cannot be set back", "err", err)
+		}
+		return DefaultMTU
+	}
+	return mtu
+}
+
+func (p *parent) fragile() bool {
+	return p.cfg.Format == element.EthDev && p.cfg.WriterProtocol == SoloProtocol && p.out != nil && !p.cfg.Force
+}
+
+// start is ip link set up: the writer begins an epoch, the reader begins where
+// the peer is now.
+func (p *parent) start() {
+	p.up = true
+	p.startOut()
+	p.limit()
+	p.startIn()
+	p.outbound.Resume()
+	p.setCarrier(p.cfg.Carrier == CarrierAdmin)
+}
+
+func (p *parent) startOut() {
+	if p.sender == nil || !p.up {
+		return
+	}
+	p.sender.Stop()
+	if err := p.sender.Start(p.cfg.Format.Size(p.mtu)); err != nil {
+		p.log.Error("writer is not started", "channel", p.cfg.Out, "err", err)
+		p.outErr = err
+		return
+	}
+	p.outErr = nil
+}
+
+func (p *parent) startIn() {
+	if p.inbound == nil || !p.up {
+		return
+	}
+	if p.inErr = p.inbound.Resume(); p.inErr != nil {
+		go p.fault(p.in, &p.inErr, p.inErr)
+	}
+}
+
+// stop is ip link set down.
+func (p *parent) stop() {
+	p.up = false
+	p.outbound.Pause()
+	if p.sender != nil {
+		p.sender.Stop()
+	}
+	if p.inbound != nil {
+		p.inbound.Pause()
+	}
+	p.setCarrier(false)
+}
+
+// limit tells the inbound forwarder the longest packet that the interface
+// takes. A tagged Ethernet frame may be 4 bytes longer, as on any port.
+func (p *parent) limit() {
+	if p.inbound == nil {
+		return
+	}
+	most := p.mtu
+	if p.cfg.Format == element.EthDev {
+		most += ethernetHeader + vlanTag
+	}
+	p.inbound.Limit(most)
+}
+
+const (
+	ethernetHeader = 14 // IEEE 802.3: two addresses and the type
+	vlanTag        = 4  // IEEE 802.1Q
+)
+
+// peerChanged is called by the inbound forwarder.
+func (p *parent) peerChanged(active bool) {
+	if p.cfg.Carrier == CarrierPeer {
+		p.setCarrier(active)
+	}
+	p.log.Info("peer", "channel", p.cfg.In, "active", active)
+}
+
+func (p *parent) setCarrier(on bool) {
+	if err := p.dev.SetCarrier(on); err != nil && !p.dev.Gone() {
+		p.log.Debug("carrier is not set", "err", err)
+	}
+}
+
+// fault waits until a region that went away is whole again and takes its
+// direction up anew. where is p.inErr or p.outErr.
+func (p *parent) fault(r *region.Region, where *error, err error) {
+	p.mu.Lock()
+	*where = err
+	p.mu.Unlock()
+	p.log.Error("channel is stopped", "channel", r.Name(), "err", err)
+	retry := time.NewTicker(faultRetry)
+	defer retry.Stop()
+	for {
+		select {
+		case <-p.closed:
+			return
+		case <-retry.C:
+		}
+		p.mu.Lock()
+		if !p.isClosed() && r.Intact() == nil {
+			defer p.mu.Unlock()
+			*where = nil
+			p.log.Info("channel is whole again", "channel", r.Name())
+			if r == p.out {
+				p.startOut()
+			} else {
+				p.startIn()
+			}
+			return
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (p *parent) isClosed() bool {
+	select {
+	case <-p.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// close ends the interface: the writer becomes inactive and the device goes,
+// unless it is to be kept.
+func (p *parent) close(keep bool) {
+	p.mu.Lock()
+	if p.isClosed() {
+		p.mu.Unlock()
+		return
+	}
+	close(p.closed)
+	netns := p.netns
+	p.mu.Unlock()
+
+	p.outbound.Close()
+	if p.sender != nil {
+		p.sender.Stop()
+	}
+	if p.inbound != nil {
+		p.inbound.Close()
+	}
+	p.dispose(keep)
+	p.d.watches.release(netns)
+}
+
+// dispose gives back what the operating system lent.
+func (p *parent) dispose(keep bool) {
+	if p.dev != nil {
+		if !keep && !p.dev.Gone() {
+			if err := p.dev.SetPersist(false); err != nil {
+				p.log.Warn("interface stays behind", "err", err)
+			}
+		}
+		p.dev.Close()
+	}
+	for _, r := range []*region.Region{p.in, p.out} {
+		if r != nil {
+			r.Close()
+		}
+	}
+}

@@ -1,0 +1,107 @@
+// Package muennet runs network interfaces whose packets travel through one-way
+// shared-memory channels, inside the calling program.
+//
+//	n, err := muennet.Open(muennet.Config{Load: muennet.Load{
+//		Interfaces: []muennet.Interface{{
+//			Name: "net0", Format: element.NetHdr,
+//			In: "channel_in", ReaderProtocol: 2,
+//			Out: "channel_out", WriterProtocol: 2,
+//		}},
+//	}})
+//	if err != nil {
+//		return err
+//	}
+//	defer n.Close()
+//
+// net0 is then an ordinary interface: addresses, routes, up and down are the
+// administrator's, or the program's own, business. The program needs
+// CAP_NET_ADMIN and /dev/net/tun; what the channels are made of and who the
+// peers may be is in docs/protocol.md. The muennet command is this package
+// behind a control socket.
+//
+// Peers are not trusted: whatever they write into their channel is counted, and
+// cannot harm the program or another interface.
+package muennet
+
+import (
+	"log/slog"
+
+	"github.com/muennet/muennet/internal/driver"
+)
+
+// Interface is what one interface is to be: Name (1 to 15 bytes), Format, the
+// channels In and Out with their protocol ids, MTU in bytes and the rest of the
+// parameters; the zero value of a field is its documented default.
+type Interface = driver.Interface
+
+// Load is a set of interfaces that come into being together or not at all, with
+// the directory of their channels and how long to sleep between looks at them.
+type Load = driver.Config
+
+// Status is what is known of one interface at one moment.
+type Status = driver.Status
+
+// What an interface's carrier follows: Interface.Carrier.
+const (
+	CarrierAdmin = driver.CarrierAdmin
+	CarrierPeer  = driver.CarrierPeer
+)
+
+// ErrUnknown says that no interface of that name is loaded here.
+var ErrUnknown = driver.ErrUnknown
+
+// Config is what Open needs. The zero value opens a Net without interfaces.
+type Config struct {
+	// Load holds the interfaces to begin with, and the channel directory for
+	// later loads that name none.
+	Load
+	// State is the path of a file that remembers devices, so that after a crash
+	// they are found again wherever they have been moved; empty means that they
+	// are found in the caller's network namespace only.
+	State string
+	// Logger receives what an administrator should know; nil means nothing does.
+	Logger *slog.Logger
+}
+
+// Net is a set of running interfaces. Its methods may be called from any
+// goroutine.
+type Net struct {
+	driver *driver.Driver
+}
+
+// Open creates the interfaces of cfg in the network namespace of the calling
+// thread. Either all of them exist when it returns or none does. A device that
+// an earlier process left behind without a clean stop is taken over together
+// with its addresses and routes.
+func Open(cfg Config) (*Net, error) {
+	n := &Net{driver: driver.New(driver.Options{Channels: cfg.Channels, State: cfg.State, Log: cfg.Logger})}
+	if len(cfg.Interfaces) == 0 {
+		return n, nil
+	}
+	if _, err := n.driver.Load(cfg.Load); err != nil {
+		n.driver.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// Load adds interfaces, all or none, and returns their names as the kernel
+// knows them (a %d in a name has become a number).
+func (n *Net) Load(l Load) ([]string, error) { return n.driver.Load(l) }
+
+// Unload stops and removes the named interfaces, all of them when none is
+// named. An unknown name is an error that wraps ErrUnknown; then nothing is
+// removed.
+func (n *Net) Unload(names ...string) error { return n.driver.Unload(names...) }
+
+// Status describes every interface, in the order in which they were loaded.
+func (n *Net) Status() []Status { return n.driver.Status() }
+
+// Close stops the writers and removes all interfaces.
+func (n *Net) Close() error { return n.driver.Close() }
+
+// Forget removes interfaces that a process left behind without a clean stop:
+// those in the caller's network namespace, known by their alias, and those that
+// the state file knows of elsewhere. It returns their names. Interfaces that a
+// process serves are left alone.
+func Forget(state string) ([]string, error) { return driver.Forget(state) }
