@@ -71,9 +71,6 @@ func (r *Reader) follow(e Epoch) Result {
 		r.forget()
 		return EpochChanged
 	}
-	if h == r.refused {
-		return Incompatible
-	}
 	r.forget()
 	if r.why = r.check(h); r.why.kind != none {
 		r.refused = h

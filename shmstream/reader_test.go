@@ -7,9 +7,6 @@ import (
 	"testing"
 )
 
-// at places a synchronised reader at element rc, as if it had read up to there.
-func (r *Reader) at(rc uint64) { r.seek(rc) }
-
 // The example of the specification: 8 elements of 2 bytes, nine written, the
 // tenth half-way: values 1 and 2 are overwritten, 3 to 9 readable. Element n
 // (from 0) holds the value n+1 in both bytes.
@@ -33,7 +30,7 @@ func TestSpecificationExample(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantNext(t, r, EpochChanged)
-		r.at(value - 1)
+		r.seek(value - 1) // as if it had read up to there
 		buf := make([]byte, 2)
 		_, got := r.Read(buf)
 		want := Success
