@@ -1,0 +1,161 @@
+package params
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/muennet/muennet/internal/driver"
+)
+
+// argument is one PARAMETER=VALUE.
+type argument struct {
+	*definition
+	value string
+}
+
+// entry is an interface in the making.
+type entry struct {
+	driver.Interface
+	position int               // in the lists, from 1
+	given    map[string]string // what the lists hold for it, by parameter; for error texts
+}
+
+// Parse reads the arguments of one load, each "PARAMETER=VALUE", in any order.
+// As in the kernel, a '-' in a parameter's name counts as '_'. What is not
+// given stays at the zero value in the result, which stands for the default:
+// an MTU or a poll of 0 was not asked for. The entry of a protocol whose
+// direction is absent is dropped.
+//
+// On an error, which names the parameter, its entry and what is allowed, the
+// Config is empty.
+func Parse(args []string) (driver.Config, error) {
+	given, err := split(args)
+	if err != nil {
+		return driver.Config{}, err
+	}
+	entries, count, err := names(given)
+	if err != nil {
+		return driver.Config{}, err
+	}
+	var config driver.Config
+	for _, a := range given {
+		switch {
+		case a.Name == "name": // done
+		case a.global != nil:
+			err = a.applyGlobal(&config)
+		default:
+			err = a.apply(entries, count)
+		}
+		if err != nil {
+			return driver.Config{}, err
+		}
+	}
+	for i := range entries {
+		if err := entries[i].check(); err != nil {
+			return driver.Config{}, err
+		}
+	}
+	if err := checkTogether(entries); err != nil {
+		return driver.Config{}, err
+	}
+	for _, e := range entries {
+		config.Interfaces = append(config.Interfaces, e.Interface)
+	}
+	return config, nil
+}
+
+// split tells names from values and refuses unknown and repeated names.
+func split(args []string) ([]argument, error) {
+	given := make([]argument, 0, len(args))
+	for _, arg := range args {
+		// The control socket's JSON could not carry it unchanged.
+		if !utf8.ValidString(arg) {
+			return nil, fmt.Errorf("argument %q: want UTF-8", arg)
+		}
+		key, value, ok := strings.Cut(arg, "=")
+		if !ok {
+			return nil, fmt.Errorf("argument %q: want PARAMETER=VALUE", arg)
+		}
+		d := find(strings.ReplaceAll(key, "-", "_"))
+		if d == nil {
+			return nil, fmt.Errorf("parameter %q: unknown: want one of %s", key, knownNames())
+		}
+		for _, a := range given {
+			if a.definition == d {
+				return nil, fmt.Errorf("parameter %s: given twice, %q and %q: want it once, with a list", d.Name, a.value, value)
+			}
+		}
+		given = append(given, argument{d, value})
+	}
+	return given, nil
+}
+
+func knownNames() string {
+	var all []string
+	for _, d := range table {
+		all = append(all, d.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+// names makes one named entry for each position of name= that is not empty, and
+// counts the positions.
+func names(given []argument) (entries []entry, count int, err error) {
+	i := slices.IndexFunc(given, func(a argument) bool { return a.Name == "name" })
+	if i >= 0 {
+		for name := range strings.SplitSeq(given[i].value, ",") {
+			count++
+			if name != "" {
+				entries = append(entries, entry{position: count, given: make(map[string]string)})
+			}
+		}
+	}
+	if len(entries) == 0 {
+		return nil, 0, fmt.Errorf("parameter name: missing: want the name of at least one interface")
+	}
+	return entries, count, given[i].apply(entries, count)
+}
+
+// apply hands the entries of a list to the interfaces.
+func (a argument) apply(entries []entry, count int) error {
+	if a.value == "" {
+		return nil
+	}
+	values := strings.Split(a.value, ",")
+	if len(values) > count {
+		return fmt.Errorf("parameter %s: %d entries: want at most %d, one for each entry of name", a.Name, len(values), count)
+	}
+	for i := range entries {
+		e := &entries[i]
+		if e.position > len(values) {
+			break
+		}
+		value := values[e.position-1]
+		if value == "" {
+			continue
+		}
+		e.given[a.Name] = value
+		if err := a.entry(&e.Interface, value); err != nil {
+			return e.wrong(a.Name, err)
+		}
+	}
+	return nil
+}
+
+// applyGlobal hands the value of a parameter of the whole load to config.
+func (a argument) applyGlobal(config *driver.Config) error {
+	if err := a.global(config, a.value); err != nil {
+		return fmt.Errorf("parameter %s %q: %w", a.Name, a.value, err)
+	}
+	return nil
+}
+
+// wrong says which entry of which parameter an error is about.
+func (e *entry) wrong(parameter string, err error) error {
+	if parameter == "name" {
+		return fmt.Errorf("parameter name, entry %d %q: %w", e.position, e.given["name"], err)
+	}
+	return fmt.Errorf("parameter %s, entry %d %q (interface %s): %w", parameter, e.position, e.given[parameter], e.Name, err)
+}

@@ -1,0 +1,294 @@
+package params
+
+import (
+	"fmt"
+	"net"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/driver"
+)
+
+func TestParse(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		want driver.Config
+	}{
+		{ // one interface
+			"name=net0 reader_protocol=2 writer_protocol=2 in=channel_in out=channel_out flags=net_hdr",
+			driver.Config{Interfaces: []driver.Interface{
+				{Name: "net0", Format: element.NetHdr, In: "channel_in", Out: "channel_out", ReaderProtocol: 2, WriterProtocol: 2},
+			}},
+		},
+		{ // two interfaces; the ids are hexadecimal without saying so
+			"name=net0,net1 reader_protocol=12,2 writer_protocol=8,2 in=testchannel_1,testchannel_3 out=testchannel_2,testchannel_4 flags=net_hdr,net_hdr",
+			driver.Config{Interfaces: []driver.Interface{
+				{Name: "net0", Format: element.NetHdr, In: "testchannel_1", Out: "testchannel_2", ReaderProtocol: 0x12, WriterProtocol: 8},
+				{Name: "net1", Format: element.NetHdr, In: "testchannel_3", Out: "testchannel_4", ReaderProtocol: 2, WriterProtocol: 2},
+			}},
+		},
+		{ // everything
+			"name=a,b%d in=i|in,/dev/shm/x@8+1M out=o,p reader_protocol=0xffffffffffffffff,0XA writer_protocol=7ade5c549b08e814,1" +
+				" mtu=1500,65535 flags=eth_dev,net_hdr pmtu=,q poll=20 mac=02:00:00:00:00:01 carrier=peer,admin offload=off,on busy_poll=50 force=1,0",
+			driver.Config{
+				Poll: 20 * time.Millisecond, BusyPoll: 50 * time.Microsecond,
+				Interfaces: []driver.Interface{
+					{Name: "a", Format: element.EthDev, In: "i|in", Out: "o", ReaderProtocol: 1<<64 - 1, WriterProtocol: driver.SoloProtocol, MTU: 1500,
+						HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Carrier: driver.CarrierPeer, NoOffload: true, Force: true},
+					{Name: "b%d", Format: element.NetHdr, In: "/dev/shm/x@8+1M", Out: "p", ReaderProtocol: 10, WriterProtocol: 1, MTU: 65535, PMTU: "q"},
+				},
+			},
+		},
+		{ // one direction each; the ids of the others, and all of a skipped name, do not matter
+			"in=a,bad/skipped, name=x,,y out=,,b reader_protocol=1,zz,0 writer_protocol=7,,2 mtu=,0,9000",
+			driver.Config{Interfaces: []driver.Interface{
+				{Name: "x", In: "a", ReaderProtocol: 1},
+				{Name: "y", Out: "b", WriterProtocol: 2, MTU: 9000},
+			}},
+		},
+		{ // short and empty lists are defaults; a '-' is a '_'
+			"name=x,y in=a,b reader-protocol=1,2 out= mtu= flags=net_hdr",
+			driver.Config{Interfaces: []driver.Interface{
+				{Name: "x", In: "a", ReaderProtocol: 1, Format: element.NetHdr},
+				{Name: "y", In: "b", ReaderProtocol: 2},
+			}},
+		},
+		{ // numbered names may repeat, and so may windows that do not overlap
+			"name=n%d,n%d out=a@0+4K,a@4K+4K writer_protocol=1,1",
+			driver.Config{Interfaces: []driver.Interface{
+				{Name: "n%d", Out: "a@0+4K", WriterProtocol: 1},
+				{Name: "n%d", Out: "a@4K+4K", WriterProtocol: 1},
+			}},
+		},
+		{ // a fragile peer: forced, or not Ethernet
+			"name=x,y out=a,b writer_protocol=7ade5c549b08e814,7ade5c549b08e814 flags=eth_dev,net_hdr mtu=9000,9000 force=1",
+			driver.Config{Interfaces: []driver.Interface{
+				{Name: "x", Out: "a", WriterProtocol: driver.SoloProtocol, Format: element.EthDev, MTU: 9000, Force: true},
+				{Name: "y", Out: "b", WriterProtocol: driver.SoloProtocol, Format: element.NetHdr, MTU: 9000},
+			}},
+		},
+		{ // the edges of each range
+			"name=123456789012345,b,c,d,e,f in=a,b,c,d,e,f reader_protocol=1,1,1,1,1,1 flags=,,net_hdr,net_hdr,eth_dev,eth_dev mtu=1,65535,68,65535,68,65521 poll=60000 busy_poll=0",
+			driver.Config{Poll: time.Minute, Interfaces: []driver.Interface{
+				{Name: "123456789012345", In: "a", ReaderProtocol: 1, MTU: 1},
+				{Name: "b", In: "b", ReaderProtocol: 1, MTU: 65535},
+				{Name: "c", In: "c", ReaderProtocol: 1, Format: element.NetHdr, MTU: 68},
+				{Name: "d", In: "d", ReaderProtocol: 1, Format: element.NetHdr, MTU: 65535},
+				{Name: "e", In: "e", ReaderProtocol: 1, Format: element.EthDev, MTU: 68},
+				{Name: "f", In: "f", ReaderProtocol: 1, Format: element.EthDev, MTU: 65521},
+			}},
+		},
+	} {
+		got, err := Parse(strings.Fields(c.line))
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("Parse(%s)\n got %+v, %v\nwant %+v", c.line, got, err, c.want)
+		}
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	const ok = "name=net0 in=a out=b reader_protocol=1 writer_protocol=1 "
+	const two = "name=net0,net1 in=a,c out=b,d reader_protocol=1,2 writer_protocol=1,2 "
+	const known = "want one of name, in, out, reader_protocol, writer_protocol, mtu, flags, pmtu, poll, mac, carrier, offload, busy_poll, force"
+	const hexadecimal = "want a hexadecimal number of at most 64 bits, with or without 0x"
+	const solo = "protocol 7ade5c549b08e814 is a Solo5/MirageOS peer, which checks no lengths: want 1500, or force=1"
+	for _, c := range []struct{ line, want string }{
+		{"", "parameter name: missing: want the name of at least one interface"},
+		{"name=", "parameter name: missing: want the name of at least one interface"},
+		{"name=,,", "parameter name: missing: want the name of at least one interface"},
+		{"in=a out=b", "parameter name: missing: want the name of at least one interface"},
+		{"net0", `argument "net0": want PARAMETER=VALUE`},
+		{ok + "in=\xff", `argument "in=\xff": want UTF-8`},
+		{ok + "speed=1", `parameter "speed": unknown: ` + known},
+		{ok + "=1", `parameter "": unknown: ` + known},
+		{ok + "MTU=1500", `parameter "MTU": unknown: ` + known},
+		{ok + "mtu=1500 mtu=1400", `parameter mtu: given twice, "1500" and "1400": want it once, with a list`},
+		{ok + "reader-protocol=3", `parameter reader_protocol: given twice, "1" and "3": want it once, with a list`},
+
+		{"name=net0 in=a,b reader_protocol=1", "parameter in: 2 entries: want at most 1, one for each entry of name"},
+		{"name=x,,y in=a,b,c,", "parameter in: 4 entries: want at most 3, one for each entry of name"},
+		{ok + "force=1,1", "parameter force: 2 entries: want at most 1, one for each entry of name"},
+
+		{"name=1234567890123456 in=a", `parameter name, entry 1 "1234567890123456": 16 bytes: want at most 15`},
+		{"name=a,.", `parameter name, entry 2 ".": the kernel takes neither . nor .. for a name`},
+		{"name=..", `parameter name, entry 1 "..": the kernel takes neither . nor .. for a name`},
+		{"name=all", `parameter name, entry 1 "all": the kernel keeps the names all and default for itself`},
+		{"name=,default", `parameter name, entry 2 "default": the kernel keeps the names all and default for itself`},
+		{"name=a/b", `parameter name, entry 1 "a/b": want no '/', ':', white space or control characters`},
+		{"name=a:b", `parameter name, entry 1 "a:b": want no '/', ':', white space or control characters`},
+		{"name=a\x01", `parameter name, entry 1 "a\x01": want no '/', ':', white space or control characters`},
+		{"name=à", `parameter name, entry 1 "à": want no '/', ':', white space or control characters`},
+		{"name=a%", `parameter name, entry 1 "a%": want no % but one %d`},
+		{"name=%s", `parameter name, entry 1 "%s": want no % but one %d`},
+		{"name=%d%d", `parameter name, entry 1 "%d%d": want no % but one %d`},
+		{"name=a,,a in=a,b,c reader_protocol=1,1,1", `parameter name, entry 3 "a": entry 1 has the same name: want each once`},
+
+		{"name=net0", `parameter in, entry 1 "" (interface net0): out is empty as well: want a channel for at least one direction`},
+		{"name=a,b in=x,y,", "parameter in: 3 entries: want at most 2, one for each entry of name"},
+		{"name=a,b in=x reader_protocol=1", `parameter in, entry 2 "" (interface b): out is empty as well: want a channel for at least one direction`},
+		{"name=net0 in=a/b", `parameter in, entry 1 "a/b" (interface net0): a name holds no '/' (or give an absolute path)`},
+		{"name=net0 out=a@4+64", `parameter out, entry 1 "a@4+64" (interface net0): window offset 4: want a multiple of 8`},
+		{ok + "pmtu=..", `parameter pmtu, entry 1 ".." (interface net0): the name is a directory`},
+		{"name=x,y out=a,a writer_protocol=1,1", `parameter out, entry 2 "a" (interface y): entry 1 writes it already: want one writer for a channel`},
+		{"name=x,y out=/d/a,/d/./a writer_protocol=1,1", `parameter out, entry 2 "/d/./a" (interface y): entry 1 writes it already: want one writer for a channel`},
+		{"name=x,y,z out=a@0+4K,b,a@4088+64 writer_protocol=1,1,1", `parameter out, entry 3 "a@4088+64" (interface z): entry 1 writes it already: want one writer for a channel`},
+		{"name=x,y out=a,a@0+64 writer_protocol=1,1", `parameter out, entry 2 "a@0+64" (interface y): entry 1 writes it already: want one writer for a channel`},
+
+		{"name=net0 in=a", `parameter reader_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of in=a, hexadecimal and not 0`},
+		{"name=net0 out=b", `parameter writer_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of out=b, hexadecimal and not 0`},
+		{"name=net0 in=a reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0: want the protocol id of in=a, hexadecimal and not 0`},
+		{"name=x,y in=a,b reader_protocol=1,0x0", `parameter reader_protocol, entry 2 "0x0" (interface y): missing or 0: want the protocol id of in=b, hexadecimal and not 0`},
+		{"name=x,y in=a,b reader_protocol=1", `parameter reader_protocol, entry 2 "" (interface y): missing or 0: want the protocol id of in=b, hexadecimal and not 0`},
+		{"name=net0 in=a reader_protocol=g", `parameter reader_protocol, entry 1 "g" (interface net0): ` + hexadecimal},
+		{"name=net0 in=a reader_protocol=0x", `parameter reader_protocol, entry 1 "0x" (interface net0): ` + hexadecimal},
+		{"name=net0 in=a reader_protocol=-1", `parameter reader_protocol, entry 1 "-1" (interface net0): ` + hexadecimal},
+		{"name=net0 in=a reader_protocol=0x0x1", `parameter reader_protocol, entry 1 "0x0x1" (interface net0): ` + hexadecimal},
+		{"name=net0 out=a writer_protocol=1_0", `parameter writer_protocol, entry 1 "1_0" (interface net0): ` + hexadecimal},
+		{"name=net0 out=a writer_protocol=10000000000000000", `parameter writer_protocol, entry 1 "10000000000000000" (interface net0): ` + hexadecimal},
+		{"name=net0 in=a reader_protocol=1 writer_protocol=g", `parameter writer_protocol, entry 1 "g" (interface net0): ` + hexadecimal},
+
+		{ok + "mtu=0", `parameter mtu, entry 1 "0" (interface net0): want a decimal number from 1 to 65535`},
+		{ok + "mtu=-1", `parameter mtu, entry 1 "-1" (interface net0): want a decimal number from 1 to 65535`},
+		{ok + "mtu=+1500", `parameter mtu, entry 1 "+1500" (interface net0): want a decimal number from 1 to 65535`},
+		{two + "mtu=,0x100", `parameter mtu, entry 2 "0x100" (interface net1): want a decimal number from 1 to 65535`},
+		{ok + "mtu=65536", `parameter mtu, entry 1 "65536" (interface net0): want a decimal number from 1 to 65535`},
+		{ok + "mtu=4294967297", `parameter mtu, entry 1 "4294967297" (interface net0): want a decimal number from 1 to 65535`},
+		{ok + "mtu=1.5", `parameter mtu, entry 1 "1.5" (interface net0): want a decimal number from 1 to 65535`},
+		{ok + "mtu=67 flags=net_hdr", `parameter mtu, entry 1 "67" (interface net0): want 68 to 65535 with flags=net_hdr`},
+		{ok + "flags=eth_dev mtu=65522", `parameter mtu, entry 1 "65522" (interface net0): want 68 to 65521 with flags=eth_dev`},
+		{"name=x in=a reader_protocol=7ade5c549b08e814 flags=eth_dev mtu=1400", `parameter mtu, entry 1 "1400" (interface x): ` + solo},
+		{"name=x out=a writer_protocol=7ADE5C549B08E814 flags=eth_dev mtu=9000 force=0", `parameter mtu, entry 1 "9000" (interface x): ` + solo},
+
+		{ok + "flags=net", `parameter flags, entry 1 "net" (interface net0): unknown flag "net": want net_hdr or eth_dev`},
+		{ok + "flags=NET_HDR", `parameter flags, entry 1 "NET_HDR" (interface net0): unknown flag "NET_HDR": want net_hdr or eth_dev`},
+		{ok + "flags=net_hdr+", `parameter flags, entry 1 "net_hdr+" (interface net0): unknown flag "": want net_hdr or eth_dev`},
+		{ok + "flags=net_hdr+net_hdr", `parameter flags, entry 1 "net_hdr+net_hdr" (interface net0): flag net_hdr given twice`},
+		{ok + "flags=net_hdr+eth_dev", `parameter flags, entry 1 "net_hdr+eth_dev" (interface net0): net_hdr and eth_dev exclude each other: an element holds an IP packet or an Ethernet frame`},
+
+		{ok + "pmtu=p", `parameter pmtu, entry 1 "p" (interface net0): want none without flags=net_hdr`},
+		{two + "pmtu=,p flags=net_hdr,eth_dev", `parameter pmtu, entry 2 "p" (interface net1): want none without flags=net_hdr`},
+
+		{ok + "poll=0", `parameter poll "0": want a decimal number from 1 to 60000`},
+		{ok + "poll=", `parameter poll "": want a decimal number from 1 to 60000`},
+		{two + "poll=1,1", `parameter poll "1,1": want a decimal number from 1 to 60000`},
+		{ok + "poll=60001", `parameter poll "60001": want a decimal number from 1 to 60000`},
+		{ok + "busy_poll=-1", `parameter busy_poll "-1": want a decimal number from 0 to 1000000`},
+		{ok + "busy_poll=1000001", `parameter busy_poll "1000001": want a decimal number from 0 to 1000000`},
+
+		{ok + "mac=02:00:00:00:00:01", `parameter mac, entry 1 "02:00:00:00:00:01" (interface net0): want none without flags=eth_dev`},
+		{ok + "flags=eth_dev mac=1", `parameter mac, entry 1 "1" (interface net0): want six hexadecimal bytes such as 02:00:00:00:00:01`},
+		{ok + "flags=eth_dev mac=02-00-00-00-00-01", `parameter mac, entry 1 "02-00-00-00-00-01" (interface net0): want six hexadecimal bytes such as 02:00:00:00:00:01`},
+		{ok + "flags=eth_dev mac=02:00:00:00:00:00:00:01", `parameter mac, entry 1 "02:00:00:00:00:00:00:01" (interface net0): want six hexadecimal bytes such as 02:00:00:00:00:01`},
+		{ok + "flags=eth_dev mac=00:00:00:00:00:00", `parameter mac, entry 1 "00:00:00:00:00:00" (interface net0): want an address other than zero`},
+		{ok + "flags=eth_dev mac=01:00:5e:00:00:01", `parameter mac, entry 1 "01:00:5e:00:00:01" (interface net0): a group address: want one whose first byte is even`},
+		{ok + "flags=eth_dev mac=ff:ff:ff:ff:ff:ff", `parameter mac, entry 1 "ff:ff:ff:ff:ff:ff" (interface net0): a group address: want one whose first byte is even`},
+
+		{ok + "carrier=on", `parameter carrier, entry 1 "on" (interface net0): want admin or peer`},
+		{"name=x out=a writer_protocol=1 carrier=peer", `parameter carrier, entry 1 "peer" (interface x): want admin, for there is no in channel to see the peer by`},
+		{ok + "offload=1", `parameter offload, entry 1 "1" (interface net0): want on or off`},
+		{ok + "force=yes", `parameter force, entry 1 "yes" (interface net0): want 0 or 1`},
+	} {
+		got, err := Parse(strings.Fields(c.line))
+		if err == nil || err.Error() != c.want {
+			t.Errorf("Parse(%s)\n got %v\nwant %s", c.line, err, c.want)
+		}
+		if !reflect.DeepEqual(got, driver.Config{}) {
+			t.Errorf("Parse(%s): an error and a config %+v", c.line, got)
+		}
+	}
+	// White space cannot come through Fields.
+	if _, err := Parse([]string{"name=a b"}); err == nil || err.Error() != `parameter name, entry 1 "a b": want no '/', ':', white space or control characters` {
+		t.Errorf("a name with a space: %v", err)
+	}
+}
+
+// Every parameter of the table is understood, and its order in a load does not
+// matter.
+func TestEveryParameterAnyOrder(t *testing.T) {
+	values := map[string]string{
+		"name": "a", "in": "x", "out": "y", "reader_protocol": "1", "writer_protocol": "2", "mtu": "1400", "flags": "net_hdr", "pmtu": "p",
+		"poll": "2", "mac": "", "carrier": "peer", "offload": "off", "busy_poll": "3", "force": "1",
+	}
+	var args []string
+	for _, p := range Parameters() {
+		value, ok := values[p.Name]
+		if !ok {
+			t.Fatalf("parameter %s has no test", p.Name)
+		}
+		args = append(args, p.Name+"="+value)
+	}
+	want := driver.Config{Poll: 2 * time.Millisecond, BusyPoll: 3 * time.Microsecond, Interfaces: []driver.Interface{{
+		Name: "a", Format: element.NetHdr, In: "x", Out: "y", ReaderProtocol: 1, WriterProtocol: 2, MTU: 1400, PMTU: "p",
+		Carrier: driver.CarrierPeer, NoOffload: true, Force: true,
+	}}}
+	for range args {
+		args = append(args[1:], args[0])
+		if got, err := Parse(args); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Parse(%q) = %+v, %v", args, got, err)
+		}
+	}
+}
+
+// arguments writes a config as parameters again.
+func arguments(c driver.Config) []string {
+	lists := map[string][]string{}
+	for _, i := range c.Interfaces {
+		mtu, flags, offload, force := "", "", "on", "0"
+		if i.MTU != 0 {
+			mtu = fmt.Sprint(i.MTU)
+		}
+		if i.Format != element.Raw {
+			flags = i.Format.String()
+		}
+		if i.NoOffload {
+			offload = "off"
+		}
+		if i.Force {
+			force = "1"
+		}
+		for key, value := range map[string]string{
+			"name": i.Name, "in": i.In, "out": i.Out, "mtu": mtu, "flags": flags, "pmtu": i.PMTU, "mac": i.HardwareAddr.String(),
+			"reader_protocol": fmt.Sprintf("%x", i.ReaderProtocol), "writer_protocol": fmt.Sprintf("%#x", i.WriterProtocol),
+			"carrier": i.Carrier.String(), "offload": offload, "force": force,
+		} {
+			lists[key] = append(lists[key], value)
+		}
+	}
+	var args []string
+	for key, values := range lists {
+		args = append(args, key+"="+strings.Join(values, ","))
+	}
+	if c.Poll != 0 {
+		args = append(args, fmt.Sprintf("poll=%d", c.Poll.Milliseconds()))
+	}
+	return append(args, fmt.Sprintf("busy_poll=%d", c.BusyPoll.Microseconds()))
+}
+
+// lines are command lines that the kernel module is used with.
+var lines = []string{
+	"name=net0 reader_protocol=2 writer_protocol=2 in=channel_in out=channel_out flags=net_hdr",
+	"name=net0,net1 reader_protocol=12,2 writer_protocol=8,2 in=testchannel_1,testchannel_3 out=testchannel_2,testchannel_4 flags=net_hdr,net_hdr",
+	"name=net0 in=in0 out=outjumbo flags=net_hdr reader_protocol=2 writer_protocol=2 mtu=9000",
+	"name=net0 in=in0 out=out0 flags=eth_dev reader_protocol=7ade5c549b08e814 writer_protocol=7ade5c549b08e814",
+	"name=net0 in=in0 out=out0 mtu=256 reader_protocol=1 writer_protocol=1",
+	"name=net0 in=in0 out=out0 flags=net_hdr reader_protocol=12 writer_protocol=8",
+	"name=net0 in=in0 out=out0 flags=net_hdr reader_protocol=2 writer_protocol=2 pmtu=pmtu0",
+	"name=net0 in=keyfender|in out=keyfender|out flags=eth_dev reader_protocol=7ade5c549b08e814 writer_protocol=7ade5c549b08e814 mac=02:00:00:00:00:01",
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, line := range lines {
+		first, err := Parse(strings.Fields(line))
+		if err != nil {
+			t.Errorf("Parse(%s): %v", line, err)
+			continue
+		}
+		again, err := Parse(arguments(first))
+		if err != nil || !reflect.DeepEqual(first, again) {
+			t.Errorf("%s\nfirst %+v\nagain %+v, %v", line, first, again, err)
+		}
+	}
+}

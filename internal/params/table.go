@@ -1,0 +1,217 @@
+package params
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/driver"
+)
+
+// Parameter describes one parameter for people.
+type Parameter struct {
+	// Name as in Name=VALUE.
+	Name string
+	// Type in the words of modinfo: "uint", or "array of charp" for a list of
+	// texts.
+	Type string
+	// Description of the meaning, one line.
+	Description string
+}
+
+// Bounds of the numbers that are not the MTU of a format, which knows its own.
+const (
+	maxPoll     = 60_000    // ms: one minute
+	maxBusyPoll = 1_000_000 // µs: one second
+)
+
+// definition is a row of the table. Exactly one of the two setters is there:
+// entry for a list, global for a parameter of the whole load. They get a value
+// that is not empty, store it, and say what they want in the error.
+type definition struct {
+	Parameter
+	entry  func(*driver.Interface, string) error
+	global func(*driver.Config, string) error
+}
+
+const (
+	list   = "array of charp"
+	number = "uint"
+)
+
+// table holds every parameter, in the order modinfo shows.
+var table = []definition{
+	{Parameter{"name", list, "Interface names; one %d in a name is numbered by the kernel, an empty entry is skipped"}, setName, nil},
+	{Parameter{"in", list, "Channels to read: NAME or /PATH, optionally @OFFSET+LENGTH; empty for none"}, setIn, nil},
+	{Parameter{"out", list, "Channels to write: NAME or /PATH, optionally @OFFSET+LENGTH; empty for none"}, setOut, nil},
+	{Parameter{"reader_protocol", list, "Protocol ids of the in channels, hexadecimal, not 0"}, setReaderProtocol, nil},
+	{Parameter{"writer_protocol", list, "Protocol ids of the out channels, hexadecimal, not 0"}, setWriterProtocol, nil},
+	{Parameter{"mtu", list, "MTUs in bytes, decimal (default 1500)"}, setMTU, nil},
+	{Parameter{"flags", list, "Element format: net_hdr for IP packets, eth_dev for Ethernet frames (default raw)"}, setFlags, nil},
+	{Parameter{"pmtu", list, "Regions with the path MTU of each mark, net_hdr only (default none)"}, setPMTU, nil},
+	{Parameter{"poll", number, "Longest sleep in ms between looks at a channel without wake-ups (default 1)"}, nil, setPoll},
+	{Parameter{"mac", list, "Ethernet addresses, eth_dev only (default derived from machine and channels)"}, setMAC, nil},
+	{Parameter{"carrier", list, "What the carrier follows: admin (up and down) or peer (its writer is active) (default admin)"}, setCarrier, nil},
+	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, setOffload, nil},
+	{Parameter{"busy_poll", number, "Time in us to keep looking after the last packet before sleeping (default 0)"}, nil, setBusyPoll},
+	{Parameter{"force", list, "1 allows what is refused for known fragile peers (default 0)"}, setForce, nil},
+}
+
+// Parameters returns every parameter there is, in the order modinfo shows them.
+func Parameters() []Parameter {
+	all := make([]Parameter, len(table))
+	for i, d := range table {
+		all[i] = d.Parameter
+	}
+	return all
+}
+
+// find returns the definition of key, nil where there is none.
+func find(key string) *definition {
+	for i := range table {
+		if table[i].Name == key {
+			return &table[i]
+		}
+	}
+	return nil
+}
+
+func setName(i *driver.Interface, s string) error {
+	i.Name = s
+	return checkName(s)
+}
+
+func setIn(i *driver.Interface, s string) error {
+	i.In = s
+	return checkChannel(s)
+}
+
+func setOut(i *driver.Interface, s string) error {
+	i.Out = s
+	return checkChannel(s)
+}
+
+func setPMTU(i *driver.Interface, s string) error {
+	i.PMTU = s
+	return checkChannel(s)
+}
+
+func setReaderProtocol(i *driver.Interface, s string) (err error) {
+	i.ReaderProtocol, err = parseProtocol(s)
+	return err
+}
+
+func setWriterProtocol(i *driver.Interface, s string) (err error) {
+	i.WriterProtocol, err = parseProtocol(s)
+	return err
+}
+
+// parseProtocol reads a hexadecimal u64. It lets 0 pass: in the entry of a
+// direction that is absent it does no harm.
+func parseProtocol(s string) (uint64, error) {
+	digits := s
+	if len(s) > 1 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') {
+		digits = s[2:]
+	}
+	id, err := strconv.ParseUint(digits, 16, 64)
+	if err != nil {
+		return 0, fmt.Errorf("want a hexadecimal number of at most 64 bits, with or without 0x")
+	}
+	return id, nil
+}
+
+// setMTU takes what any format allows; the format's own range is checked when
+// the flags are known.
+func setMTU(i *driver.Interface, s string) (err error) {
+	lowest, highest := element.Raw.MTU()
+	i.MTU, err = parseNumber(s, lowest, highest)
+	return err
+}
+
+func setPoll(c *driver.Config, s string) error {
+	n, err := parseNumber(s, 1, maxPoll)
+	c.Poll = time.Duration(n) * time.Millisecond
+	return err
+}
+
+func setBusyPoll(c *driver.Config, s string) error {
+	n, err := parseNumber(s, 0, maxBusyPoll)
+	c.BusyPoll = time.Duration(n) * time.Microsecond
+	return err
+}
+
+// parseNumber reads a decimal number: no sign, no prefix.
+func parseNumber(s string, lowest, highest int) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil || int(n) < lowest || int(n) > highest {
+		return 0, fmt.Errorf("want a decimal number from %d to %d", lowest, highest)
+	}
+	return int(n), nil
+}
+
+func setFlags(i *driver.Interface, s string) error {
+	flags := strings.Split(s, "+")
+	for n, flag := range flags {
+		switch flag {
+		case element.NetHdr.String():
+			i.Format = element.NetHdr
+		case element.EthDev.String():
+			i.Format = element.EthDev
+		default:
+			return fmt.Errorf("unknown flag %q: want net_hdr or eth_dev", flag)
+		}
+		if slices.Contains(flags[:n], flag) {
+			return fmt.Errorf("flag %s given twice", flag)
+		}
+	}
+	if len(flags) > 1 {
+		return fmt.Errorf("net_hdr and eth_dev exclude each other: an element holds an IP packet or an Ethernet frame")
+	}
+	return nil
+}
+
+func setMAC(i *driver.Interface, s string) error {
+	addr, err := net.ParseMAC(s)
+	switch {
+	case err != nil || len(s) != len("00:00:00:00:00:00") || strings.ContainsAny(s, "-."):
+		return fmt.Errorf("want six hexadecimal bytes such as 02:00:00:00:00:01")
+	case addr[0]&1 != 0:
+		return fmt.Errorf("a group address: want one whose first byte is even")
+	case [6]byte(addr) == [6]byte{}:
+		return fmt.Errorf("want an address other than zero")
+	}
+	i.HardwareAddr = addr
+	return nil
+}
+
+func setCarrier(i *driver.Interface, s string) error {
+	switch s {
+	case driver.CarrierAdmin.String():
+		i.Carrier = driver.CarrierAdmin
+	case driver.CarrierPeer.String():
+		i.Carrier = driver.CarrierPeer
+	default:
+		return fmt.Errorf("want admin or peer")
+	}
+	return nil
+}
+
+func setOffload(i *driver.Interface, s string) error {
+	if s != "on" && s != "off" {
+		return fmt.Errorf("want on or off")
+	}
+	i.NoOffload = s == "off"
+	return nil
+}
+
+func setForce(i *driver.Interface, s string) error {
+	if s != "0" && s != "1" {
+		return fmt.Errorf("want 0 or 1")
+	}
+	i.Force = s == "1"
+	return nil
+}
