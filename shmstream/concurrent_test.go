@@ -28,7 +28,7 @@ func filled(p []byte, n uint64) bool {
 // so the race detector, which watches heap memory, has nothing to report, and
 // everything arrives.
 func TestConcurrentWithFlowControl(t *testing.T) {
-	const elements, size, total = 8, 72, 20000
+	const elements, size, total = 8, 72, 10000
 	region := newRegion(HeaderSize + elements*size)
 	w, r := startWriter(t, region, size), newReader(t, region)
 	var consumed atomic.Uint64
@@ -72,7 +72,7 @@ func TestConcurrentWithFlowControl(t *testing.T) {
 // A writer that does not wait, in shared mapped memory as in service: whatever
 // is delivered is whole and due, and the rest is counted.
 func TestConcurrentOverrun(t *testing.T) {
-	const elements, size, total = 4, 1024, 300000
+	const elements, size, total = 4, 1024, 100000
 	region, err := syscall.Mmap(-1, 0, HeaderSize+elements*size, syscall.PROT_READ|syscall.PROT_WRITE,
 		syscall.MAP_SHARED|syscall.MAP_ANONYMOUS)
 	if err != nil {
