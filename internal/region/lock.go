@@ -15,6 +15,9 @@ const (
 	lockPause = time.Millisecond
 )
 
+// sleep is replaced in a test of these tries.
+var sleep = time.Sleep
+
 // HeldError says that another writer holds a channel's lock.
 type HeldError struct {
 	// Path of the file.
@@ -52,7 +55,7 @@ func (r *Region) Lock() error {
 	}
 	err := r.flock(how | unix.LOCK_NB)
 	for try := 1; err == unix.EWOULDBLOCK && try < lockTries; try++ {
-		time.Sleep(lockPause)
+		sleep(lockPause)
 		err = r.flock(how | unix.LOCK_NB)
 	}
 	if err == nil && r.spec.Windowed {

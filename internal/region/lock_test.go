@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -186,6 +187,35 @@ func TestProbesDoNotDisturb(t *testing.T) {
 		if r.WriterLocked() {
 			t.Error("a probe stayed behind")
 		}
+	}
+}
+
+// A probe that is under way at the moment of Lock is waited for, and a lock that
+// stays is not waited for without end.
+func TestLockWaitsForProbe(t *testing.T) {
+	_, path := file(t, 4096)
+	reader, w := open(t, path, ReadOnly), open(t, path, ReadWrite)
+	defer func() { sleep = time.Sleep }()
+	for _, c := range []struct {
+		until, want int // the probe ends in this pause; so many pauses are made
+		refused     bool
+	}{{3, 3, false}, {lockTries - 1, lockTries - 1, false}, {lockTries, lockTries - 1, true}} {
+		if err := reader.flock(unix.LOCK_SH); err != nil {
+			t.Fatal(err)
+		}
+		pauses := 0
+		sleep = func(time.Duration) {
+			if pauses++; pauses == c.until {
+				reader.flock(unix.LOCK_UN)
+			}
+		}
+		err := w.Lock()
+		var held *HeldError
+		if errors.As(err, &held) != c.refused || !c.refused && err != nil || pauses != c.want {
+			t.Errorf("probe until pause %d: %v after %d pauses, want %d", c.until, err, pauses, c.want)
+		}
+		w.unlock()
+		reader.flock(unix.LOCK_UN)
 	}
 }
 

@@ -139,7 +139,7 @@ func (r *Region) mapFile() error {
 		return fmt.Errorf("map %d bytes: %w", length, err)
 	}
 	r.mapping = m
-	r.bytes = m[skip : skip+length : skip+length]
+	r.bytes = m[skip:]
 	return nil
 }
 
