@@ -1,0 +1,200 @@
+package tuntap
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/muennet/muennet/internal/link"
+	"golang.org/x/sys/unix"
+)
+
+// control calls f with the descriptor, which stays open meanwhile, and makes
+// the error one that says what was being done.
+func (d *Device) control(verb string, f func(fd int) error) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.closed {
+		return fmt.Errorf("%s: %w", verb, os.ErrClosed)
+	}
+	err := f(d.fd)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EBADFD):
+		return fmt.Errorf("%s: %w", verb, ErrGone)
+	}
+	return fmt.Errorf("%s: %w", verb, err)
+}
+
+// Name returns the name that the interface has now.
+func (d *Device) Name() (string, error) {
+	var req ifreq
+	err := d.control("read interface name", func(fd int) error {
+		return ioctl(fd, unix.TUNGETIFF, &req)
+	})
+	if err != nil {
+		return "", err
+	}
+	name, _, _ := bytes.Cut(req.name[:], []byte{0})
+	return string(name), nil
+}
+
+// NetNS opens the network namespace that the interface is in now. The caller
+// closes the descriptor.
+func (d *Device) NetNS() (fd int, err error) {
+	err = d.control("open namespace of interface", func(dev int) (err error) {
+		// SIOCGSKNS would be the namespace where the device was opened.
+		fd, err = ioctlFD(dev, unix.TUNGETDEVNETNS)
+		return err
+	})
+	if err != nil {
+		return -1, err
+	}
+	return fd, nil
+}
+
+// Index returns the index that the interface has now, in the namespace where it
+// is now.
+func (d *Device) Index() (int, error) {
+	for {
+		index, same, err := d.index()
+		if err != nil || same {
+			return index, err
+		}
+	}
+}
+
+// index looks the index up by name, as the device does not tell it. same
+// reports whether the name was still the same afterwards; otherwise the index
+// may be another interface's.
+func (d *Device) index() (index int, same bool, err error) {
+	before, err := d.place()
+	if err != nil {
+		return 0, false, err
+	}
+	defer unix.Close(before.netns)
+	lookup := link.InNetNS(before.netns, func() error {
+		index, err = indexByName(before.name)
+		return err
+	})
+	after, err := d.place()
+	if err != nil {
+		return 0, false, err
+	}
+	defer unix.Close(after.netns)
+	if before.name != after.name || link.NSID(before.netns) != link.NSID(after.netns) {
+		return 0, false, nil
+	}
+	if lookup != nil {
+		return 0, false, fmt.Errorf("read index of interface %q: %w", after.name, lookup)
+	}
+	return index, true, nil
+}
+
+// place is where an interface can be found.
+type place struct {
+	name  string
+	netns int // to be closed
+}
+
+func (d *Device) place() (p place, err error) {
+	if p.name, err = d.Name(); err != nil {
+		return p, err
+	}
+	p.netns, err = d.NetNS()
+	return p, err
+}
+
+// indexByName returns the index of an interface in the namespace of the thread.
+func indexByName(name string) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	var req ifreq
+	copy(req.name[:], name)
+	if err := ioctl(fd, unix.SIOCGIFINDEX, &req); err != nil {
+		return 0, err
+	}
+	return int(binary.NativeEndian.Uint32(req.data[:])), nil
+}
+
+// SetPersist makes the interface outlive Close and the process, or takes that
+// back. A persistent interface belongs to the effective user of the process:
+// only that user, or one with CAP_NET_ADMIN, can take it over.
+func (d *Device) SetPersist(persist bool) error {
+	return d.control("set persistence of interface", func(fd int) error {
+		if persist {
+			// An interface without an owner is anybody's who can open
+			// /dev/net/tun, often every user.
+			if err := unix.IoctlSetInt(fd, unix.TUNSETOWNER, os.Geteuid()); err != nil {
+				return fmt.Errorf("set owner: %w", err)
+			}
+		}
+		return unix.IoctlSetInt(fd, unix.TUNSETPERSIST, number(persist))
+	})
+}
+
+// SetCarrier tells the interface whether there is a carrier. It has one after
+// Open. It needs Linux 5.0.
+func (d *Device) SetCarrier(carrier bool) error {
+	return d.control("set carrier of interface", func(fd int) error {
+		return unix.IoctlSetPointerInt(fd, unix.TUNSETCARRIER, number(carrier))
+	})
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// HardwareAddr returns the Ethernet address of a TAP. For a TUN, which has
+// none, the error wraps errors.ErrUnsupported.
+func (d *Device) HardwareAddr() (net.HardwareAddr, error) {
+	var req ifreq
+	err := d.control("read hardware address", func(fd int) error {
+		if d.cfg.Kind != TAP {
+			return unix.EOPNOTSUPP
+		}
+		return ioctl(fd, unix.SIOCGIFHWADDR, &req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return req.data[2 : 2+hardwareAddrLen : 2+hardwareAddrLen], nil
+}
+
+// SetHardwareAddr sets the Ethernet address of a TAP, up or down. An address
+// that is not 6 bytes long, is zero or is a group address is an error; so is a
+// TUN, which wraps errors.ErrUnsupported.
+func (d *Device) SetHardwareAddr(addr net.HardwareAddr) error {
+	return d.control(fmt.Sprintf("set hardware address %v", addr), func(fd int) error {
+		switch {
+		case d.cfg.Kind != TAP:
+			return unix.EOPNOTSUPP
+		case len(addr) != hardwareAddrLen:
+			return fmt.Errorf("it has %d bytes, not %d", len(addr), hardwareAddrLen)
+		}
+		// struct sockaddr: family, then the address.
+		var req ifreq
+		binary.NativeEndian.PutUint16(req.data[:], unix.ARPHRD_ETHER)
+		copy(req.data[2:], addr)
+		return ioctl(fd, unix.SIOCSIFHWADDR, &req)
+	})
+}
+
+const hardwareAddrLen = 6
+
+// Gone reports whether the interface was deleted. It is false for a closed
+// Device.
+func (d *Device) Gone() bool {
+	_, err := d.Name()
+	return errors.Is(err, ErrGone)
+}

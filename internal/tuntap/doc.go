@@ -1,0 +1,43 @@
+// Package tuntap opens a TUN or TAP device and reads and writes its packets.
+//
+// It moves packets and nothing else: it does not interpret them, sets no
+// address, MTU or route, and does not bring the interface up (package link
+// does). One Device is one queue.
+//
+// The device is known by its descriptor. Name, Index and NetNS ask the kernel
+// each time, so they follow when the administrator renames the interface or
+// moves it to another network namespace; packets go on meanwhile.
+//
+// All methods of a Device may be called from any goroutine, and Read and Write
+// at the same time. Only one Wait goes on at a time; a second one waits for the
+// first.
+//
+// Everything in a packet that is read comes from programs of this machine and
+// is not to be trusted; a packet never makes a method fail in a lasting way.
+// Whoever may change interfaces can delete this one: then Gone reports true,
+// and Read, Write and Wait return ErrGone.
+//
+// To forward what an interface sends:
+//
+//	dev, err := tuntap.Open(tuntap.Config{Name: "net0"})
+//	if err != nil {
+//		return err
+//	}
+//	defer dev.Close()
+//	buf := make([]byte, 65535)
+//	for {
+//		var n int
+//		var err error
+//		werr := dev.Wait(func() bool {
+//			n, err = dev.Read(buf)
+//			return err != tuntap.ErrAgain
+//		})
+//		if werr != nil {
+//			return werr
+//		}
+//		if err != nil {
+//			return err
+//		}
+//		forward(buf[:n])
+//	}
+package tuntap

@@ -1,0 +1,199 @@
+package tuntap
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kind is what a device carries.
+type Kind uint8
+
+// TUN carries IP packets, or with Config.PacketInfo any; TAP carries Ethernet
+// frames.
+const (
+	TUN Kind = iota
+	TAP
+)
+
+// String returns "TUN" or "TAP".
+func (k Kind) String() string {
+	switch k {
+	case TUN:
+		return "TUN"
+	case TAP:
+		return "TAP"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// PacketInfoSize is the length of the header before each packet of a device
+// opened with PacketInfo, struct tun_pi of <linux/if_tun.h>:
+//
+//	offset  size  field
+//	0       2     flags, machine byte order
+//	2       2     ethertype, network byte order
+//
+// A packet that is written with flags and ethertype 0 is delivered to packet
+// sockets whatever its bytes are. Without this header a TUN takes only what
+// begins like an IPv4 or IPv6 packet.
+const PacketInfoSize = 4
+
+// Config says what device to open.
+type Config struct {
+	Name       string // 1 to 15 bytes; a %d in it is replaced by the first free number
+	Kind       Kind
+	PacketInfo bool // each packet has a header of PacketInfoSize bytes
+	Adopt      bool // take over an existing, unused device of this name, if there is one
+}
+
+// Open makes a device in the network namespace of the calling thread, or with
+// Adopt takes over a persistent one that nobody uses, keeping its addresses,
+// routes and state. The interface goes away with Close unless SetPersist is
+// called.
+//
+// The error wraps ErrNoDevice, ErrPermission or ErrNameTaken where that is the
+// reason, and tells what to do.
+func Open(cfg Config) (*Device, error) {
+	return open("/dev/net/tun", cfg)
+}
+
+func open(path string, cfg Config) (*Device, error) {
+	d, err := openFile(path, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open %v device %q: %w", cfg.Kind, cfg.Name, err)
+	}
+	return d, nil
+}
+
+func openFile(path string, cfg Config) (*Device, error) {
+	if err := checkName(cfg.Name); err != nil {
+		return nil, err
+	}
+	flags, err := cfg.flags()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	adopted, err := attach(fd, cfg, flags)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	// Only now, as os.NewFile hands the descriptor to the poller, and one that
+	// is polled before it is attached never becomes ready.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("set non-blocking: %w", err)
+	}
+	d := &Device{fd: fd, cfg: cfg, adopted: adopted, file: os.NewFile(uintptr(fd), path)}
+	d.tryFunc = d.try
+	if d.raw, err = d.file.SyscallConn(); err == nil {
+		err = d.file.SetReadDeadline(time.Time{}) // fails if the poller refused it
+	}
+	if err != nil {
+		d.file.Close()
+		return nil, fmt.Errorf("register with poller: %w", err)
+	}
+	return d, nil
+}
+
+// checkName tells what the kernel would answer with a mere EINVAL.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("interface name is empty")
+	case len(name) >= unix.IFNAMSIZ:
+		return fmt.Errorf("interface name has %d bytes: at most %d are allowed", len(name), unix.IFNAMSIZ-1)
+	case name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n\v\f\r\x00"):
+		return errors.New(`interface name must not be "." or "..", nor hold a slash, a colon or white space`)
+	case strings.Contains(name, "%") && (strings.Count(name, "%") > 1 || !strings.Contains(name, "%d")):
+		return errors.New("interface name may hold one %d and no other %")
+	}
+	return nil
+}
+
+func (cfg Config) flags() (uint16, error) {
+	var flags uint16
+	switch cfg.Kind {
+	case TUN:
+		flags = unix.IFF_TUN
+	case TAP:
+		flags = unix.IFF_TAP
+	default:
+		return 0, errors.New("kind is neither TUN nor TAP")
+	}
+	if !cfg.PacketInfo {
+		flags |= unix.IFF_NO_PI
+	}
+	return flags, nil
+}
+
+// attach makes the descriptor that of a device.
+func attach(fd int, cfg Config, flags uint16) (adopted bool, err error) {
+	err = setIFF(fd, cfg.Name, flags|unix.IFF_TUN_EXCL)
+	if err != unix.EBUSY || !cfg.Adopt {
+		return false, createError(cfg, err)
+	}
+	if err := setIFF(fd, cfg.Name, flags); err != nil {
+		return false, adoptError(cfg, err)
+	}
+	// The old device may have gone and a new one been made between the two
+	// requests. A new one is never persistent.
+	var now ifreq
+	if err := ioctl(fd, unix.TUNGETIFF, &now); err != nil {
+		return false, fmt.Errorf("read flags: %w", err)
+	}
+	return binary.NativeEndian.Uint16(now.data[:])&unix.IFF_PERSIST != 0, nil
+}
+
+func setIFF(fd int, name string, flags uint16) error {
+	var req ifreq
+	copy(req.name[:], name)
+	binary.NativeEndian.PutUint16(req.data[:], flags)
+	return ioctl(fd, unix.TUNSETIFF, &req)
+}
+
+func openError(path string, err error) error {
+	switch err {
+	case unix.ENOENT, unix.ENODEV, unix.ENXIO:
+		return fmt.Errorf("%w: %s: %w: load the module with \"modprobe tun\", or give the container --device %s", ErrNoDevice, path, err, path)
+	case unix.EACCES, unix.EPERM:
+		return fmt.Errorf("%w: %s: %w: run as root, or allow this user to read and write it", ErrPermission, path, err)
+	}
+	return &os.PathError{Op: "open", Path: path, Err: err}
+}
+
+func createError(cfg Config, err error) error {
+	switch err {
+	case nil:
+		return nil
+	case unix.EPERM:
+		return fmt.Errorf("%w: %w: making an interface needs root or CAP_NET_ADMIN", ErrPermission, err)
+	case unix.EBUSY, unix.EEXIST:
+		return fmt.Errorf("%w: %w: choose another name, or delete that interface with \"ip link delete %s\"", ErrNameTaken, err, cfg.Name)
+	case unix.ENFILE:
+		return fmt.Errorf("%w: %w: no number is left for %%d", ErrNameTaken, err)
+	}
+	return fmt.Errorf("make interface: %w", err)
+}
+
+func adoptError(cfg Config, err error) error {
+	switch err {
+	case unix.EPERM:
+		return fmt.Errorf("%w: %w: taking over an interface needs root or CAP_NET_ADMIN", ErrPermission, err)
+	case unix.EBUSY:
+		return fmt.Errorf("%w: %w: another process uses that device: stop it, or choose another name", ErrNameTaken, err)
+	case unix.EINVAL:
+		return fmt.Errorf("%w: %w: that interface is not a single-queue %v device: choose another name", ErrNameTaken, err, cfg.Kind)
+	}
+	return fmt.Errorf("take over interface: %w", err)
+}
