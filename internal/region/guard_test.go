@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // The file shrinks under the mapping: a real SIGBUS, in each way a channel is
@@ -92,16 +94,24 @@ func recovered(f func()) (v any) {
 func TestGuardPassesOtherPanics(t *testing.T) {
 	var none *int
 	var empty []int
+	// mmap goes downwards: the region that stays open lies below this page.
+	above, err := unix.Mmap(-1, 0, 4096, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(above)
 	_, path := file(t, 4096)
+	open(t, path, ReadOnly)
 	r := open(t, path, ReadOnly)
 	gone := r.Bytes()
 	r.Close()
 	for name, f := range map[string]func(){
-		"value":        func() { panic("mine") },
-		"nil pointer":  func() { *none = 1 },
-		"index":        func() { empty[0]++ },
-		"closed":       func() { _ = bytes.Clone(gone) },
-		"not a region": func() { fault(1 << 20) },
+		"value":       func() { panic("mine") },
+		"nil pointer": func() { *none = 1 },
+		"index":       func() { empty[0]++ },
+		"closed":      func() { _ = bytes.Clone(gone) },
+		"below":       func() { fault(1 << 20) },
+		"above":       func() { _ = bytes.Clone(above) },
 	} {
 		var err error
 		v := recovered(func() { err = Guard(f) })
