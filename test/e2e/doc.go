@@ -1,0 +1,10 @@
+// Package e2e drives the muennet program as a user does: the real binary, real
+// network namespaces, the real kernel. It holds tests only.
+//
+// The tests need root, and as root whatever they miss fails them:
+//
+//	go test ./test/e2e
+//
+// MUENNET_E2E_SECONDS is how long bulk TCP runs (default 60).
+// MUENNET_E2E_RACE=1 builds the program with the race detector.
+package e2e

@@ -1,0 +1,406 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/client"
+	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/testnet"
+)
+
+// patience bounds every wait of these tests. It is reached only when something
+// is broken, so it is far longer than a slow machine needs.
+const patience = 60 * time.Second
+
+// program is the path of the muennet binary under test.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	if os.Geteuid() != 0 {
+		return m.Run() // every test skips itself
+	}
+	dir, err := os.MkdirTemp("", "muennet-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "muennet")
+	args := []string{"build", "-buildvcs=false", "-o", program}
+	if os.Getenv("MUENNET_E2E_RACE") == "1" {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, "github.com/muennet/muennet/cmd/muennet")...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build muennet: %v\n%s", err, out)
+		return 1
+	}
+	// What a command leaves running in the background becomes our child, so that
+	// the leak checks see it.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		fmt.Fprintln(os.Stderr, "become subreaper:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// begin is the first line of every test: it needs root and may leave nothing
+// behind.
+func begin(t *testing.T) {
+	t.Helper()
+	testnet.Privileged(t)
+	testnet.CheckLeaks(t)
+}
+
+// eventually waits until ok returns true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v in vain: %s", patience, what)
+		}
+	}
+}
+
+// makeChannels makes a channel directory with channels of 1 MiB.
+func makeChannels(t *testing.T, names ...string) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "channels")
+	for _, name := range names {
+		if err := region.Create(dir, name, 1<<20, region.DefaultMode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// host is a network namespace with a muennet of its own, if one is started.
+type host struct {
+	*testnet.NS
+	t        *testing.T
+	channels string   // --channels
+	control  string   // --control
+	env      []string // added to the environment of muennet
+
+	daemon     *testnet.Cmd // run in the foreground by start
+	log        *syncBuffer  // of daemon
+	background []int        // process ids of those that load started
+}
+
+// newHost makes a host whose channels are those of the directory. When the test
+// ends its muennet is ended too, and must not leave an interface behind.
+func newHost(t *testing.T, channels string) *host {
+	t.Helper()
+	h := &host{
+		NS: testnet.New(t), t: t, channels: channels,
+		control: filepath.Join(t.TempDir(), "control.sock"), log: &syncBuffer{},
+	}
+	t.Cleanup(h.cleanup)
+	return h
+}
+
+// result is how a command ended.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+// command prepares muennet with the host's --control and --channels.
+func (h *host) command(args ...string) *testnet.Cmd {
+	c := h.Command(program, append([]string{"--control", h.control, "--channels", h.channels}, args...)...)
+	c.Env = append(os.Environ(), h.env...)
+	return c
+}
+
+// muennet runs a muennet command to its end.
+func (h *host) muennet(args ...string) result {
+	h.t.Helper()
+	return h.run(h.command(args...))
+}
+
+// run runs a command to its end.
+func (h *host) run(c *testnet.Cmd) result {
+	h.t.Helper()
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		h.t.Fatalf("%v: %v", c.Args, err)
+	}
+	h.noteBackground()
+	return result{stdout.String(), stderr.String(), c.ProcessState.ExitCode()}
+}
+
+// must runs a muennet command that has to succeed, and returns what it printed.
+func (h *host) must(args ...string) string {
+	h.t.Helper()
+	r := h.muennet(args...)
+	if r.code != 0 || r.stderr != "" {
+		h.t.Fatalf("muennet %s: exit code %d, %s", strings.Join(args, " "), r.code, r.stderr)
+	}
+	return r.stdout
+}
+
+// load adds interfaces, and with no muennet running starts one in the
+// background.
+func (h *host) load(params ...string) { h.t.Helper(); h.must(append([]string{"load"}, params...)...) }
+
+// start runs muennet in the foreground with these parameters and returns when
+// its interfaces exist.
+func (h *host) start(params ...string) {
+	h.t.Helper()
+	if h.daemon != nil {
+		h.t.Fatal("a daemon runs already")
+	}
+	h.daemon = h.command(append([]string{"run", "--log-level", "debug"}, params...)...)
+	h.daemon.Stdout, h.daemon.Stderr = h.log, h.log
+	if err := h.daemon.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	d := h.daemon
+	h.t.Cleanup(func() { // before that of Start, which kills it
+		if h.daemon == d {
+			h.stop()
+		}
+	})
+	ended := make(chan struct{})
+	go func() { _ = d.Wait(); close(ended) }()
+	// The socket exists before the interfaces, but answers only after them.
+	eventually(h.t, "muennet run answers", func() bool {
+		select {
+		case <-ended:
+			h.t.Fatalf("muennet run %s: %v\n%s", strings.Join(params, " "), d.ProcessState, h.log)
+		default:
+		}
+		return h.pid() == d.Process.Pid
+	})
+}
+
+// stop ends the daemon of start with SIGTERM.
+func (h *host) stop() {
+	h.t.Helper()
+	d := h.daemon
+	h.daemon = nil
+	_ = d.Process.Signal(unix.SIGTERM) // one that has ended says so to Wait
+	if err := d.Wait(); err != nil {
+		h.t.Errorf("muennet run ended with %v\n%s", err, h.log)
+	}
+}
+
+// kill ends the daemon of start as a crash would.
+func (h *host) kill() {
+	h.t.Helper()
+	d := h.daemon
+	h.daemon = nil
+	if err := d.Process.Kill(); err != nil {
+		h.t.Fatalf("kill muennet: %v", err)
+	}
+	_ = d.Wait()
+}
+
+// pid is the process that answers at the control socket, 0 when none does.
+func (h *host) pid() int {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	v, err := client.New(h.control).Version(ctx)
+	if err != nil {
+		return 0
+	}
+	return v.PID
+}
+
+// noteBackground remembers a daemon that a command has left running, and reaps
+// those that have ended.
+func (h *host) noteBackground() {
+	h.background = slices.DeleteFunc(h.background, func(pid int) bool {
+		got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		return got == pid || err == unix.ECHILD
+	})
+	if h.daemon != nil {
+		return
+	}
+	if pid := h.pid(); pid != 0 && !slices.Contains(h.background, pid) {
+		h.background = append(h.background, pid)
+	}
+}
+
+func (h *host) cleanup() {
+	if h.pid() != 0 {
+		if r := h.muennet("unload"); r.code != 0 {
+			h.t.Errorf("muennet unload: exit code %d, %s", r.code, r.stderr)
+		}
+	}
+	for _, pid := range h.background {
+		eventually(h.t, "the background muennet has ended", func() bool {
+			got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+			return got == pid || err == unix.ECHILD
+		})
+	}
+	if left := h.aliases(); len(left) > 0 {
+		h.t.Errorf("interfaces left behind: %q", left)
+		_ = h.muennet("unload")
+	}
+	if h.t.Failed() {
+		h.t.Logf("log of muennet at %s:\n%s%s", h.control, h.log, h.backgroundLog())
+	}
+}
+
+// backgroundLog is what background daemons wrote where there is no syslog.
+func (h *host) backgroundLog() string {
+	log, _ := os.ReadFile(filepath.Join(filepath.Dir(h.control), "muennet.log"))
+	return string(log)
+}
+
+// aliases lists the link aliases of muennet's interfaces in the namespace.
+func (h *host) aliases() (found []string) {
+	states, err := h.Link().List()
+	if err != nil {
+		h.t.Error(err)
+	}
+	for _, s := range states {
+		if strings.HasPrefix(s.Alias, "muennet ") {
+			found = append(found, s.Alias)
+		}
+	}
+	return found
+}
+
+// show is what `muennet show NAME --json` says.
+func (h *host) show(name string) (s api.Interface) {
+	h.t.Helper()
+	h.decode(&s, "show", name, "--json")
+	return s
+}
+
+// showAll is what `muennet show --json` says.
+func (h *host) showAll() (all []api.Interface) {
+	h.t.Helper()
+	h.decode(&all, "show", "--json")
+	return all
+}
+
+func (h *host) decode(v any, args ...string) {
+	h.t.Helper()
+	out := h.must(args...)
+	d := json.NewDecoder(strings.NewReader(out))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		h.t.Fatalf("muennet %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// awaitShow waits until `muennet show NAME --json` says what ok wants.
+func (h *host) awaitShow(name, what string, ok func(api.Interface) bool) {
+	h.t.Helper()
+	var s api.Interface
+	defer func() {
+		if h.t.Failed() {
+			h.t.Logf("show %s: %+v, writer %+v, reader %+v", name, s, s.Writer, s.Reader)
+		}
+	}()
+	eventually(h.t, what, func() bool { s = h.show(name); return ok(s) })
+}
+
+// ip runs the ip command with blank-separated arguments.
+func (h *host) ip(args string) string { h.t.Helper(); return h.MustRun("ip", strings.Fields(args)...) }
+
+// up gives an interface its addresses, with prefix length, and brings it up.
+func (h *host) up(name string, addresses ...string) {
+	h.t.Helper()
+	for _, a := range addresses {
+		nodad := ""
+		if strings.Contains(a, ":") {
+			nodad = " nodad" // usable at once
+		}
+		h.ip("addr add " + a + " dev " + name + nodad)
+	}
+	h.ip("link set " + name + " up")
+}
+
+// pair is two hosts with their channels crossed. Each has net0, up.
+type pair struct {
+	a, b *host
+}
+
+// Addresses of the hosts of a pair.
+const (
+	addrA, addrB   = "192.168.1.1", "192.168.1.2"
+	addrA6, addrB6 = "fd00:1::1", "fd00:1::2"
+)
+
+// newPair starts two hosts with net0 of these flags and, in the same words for
+// both, these other parameters.
+func newPair(t *testing.T, flags string, params ...string) *pair {
+	t.Helper()
+	dir := makeChannels(t, "ab", "ba")
+	p := &pair{newHost(t, dir), newHost(t, dir)}
+	p.a.start(append([]string{"name=net0", "in=ba", "out=ab", "flags=" + flags,
+		"reader_protocol=12", "writer_protocol=12"}, params...)...)
+	p.b.start(append([]string{"name=net0", "in=ab", "out=ba", "flags=" + flags,
+		"reader_protocol=12", "writer_protocol=12"}, params...)...)
+	return p
+}
+
+// up gives both their addresses and waits until each follows the other.
+func (p *pair) up() {
+	p.a.t.Helper()
+	p.a.up("net0", addrA+"/24", addrA6+"/64")
+	p.b.up("net0", addrB+"/24", addrB6+"/64")
+	p.connected()
+}
+
+// upQuiet brings both up without addresses of any kind: nothing is sent but
+// what the test sends.
+func (p *pair) upQuiet() {
+	p.a.t.Helper()
+	for _, h := range []*host{p.a, p.b} {
+		h.Quiet()
+		h.ip("link set net0 up")
+	}
+	p.connected()
+}
+
+// connected waits until each host follows the other's writer.
+func (p *pair) connected() {
+	p.a.t.Helper()
+	for _, h := range []*host{p.a, p.b} {
+		h.awaitShow("net0", "the peer is active", func(s api.Interface) bool {
+			return s.Reader != nil && s.Reader.Peer == "active"
+		})
+	}
+}
+
+// syncBuffer collects what a process writes, and may be read meanwhile.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
