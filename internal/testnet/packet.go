@@ -27,6 +27,7 @@ type PacketSocket struct {
 	raw  syscall.RawConn
 	to   unix.SockaddrLinklayer
 	buf  []byte
+	oob  []byte // control messages of what is in buf
 }
 
 // Packet opens a packet socket in the namespace, which is closed when the test
@@ -34,7 +35,7 @@ type PacketSocket struct {
 func (n *NS) Packet(cfg PacketConfig) *PacketSocket {
 	n.t.Helper()
 	index := n.Index(cfg.Interface)
-	p := &PacketSocket{t: n.t, buf: make([]byte, 1<<17)}
+	p := &PacketSocket{t: n.t, buf: make([]byte, 1<<17), oob: make([]byte, unix.CmsgSpace(auxdataSize))}
 	n.Do(func() {
 		n.t.Helper()
 		// With protocol 0 it receives nothing before it is bound.
@@ -60,6 +61,9 @@ func (p *PacketSocket) setup(fd int, cfg PacketConfig, index int) (err error) {
 	// A test may send a burst before it looks.
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
 		return fmt.Errorf("set receive buffer: %w", err)
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1); err != nil {
+		return fmt.Errorf("ask for VLAN tags: %w", err)
 	}
 	protocol := cfg.Protocol
 	if protocol == 0 {
@@ -87,15 +91,16 @@ func (p *PacketSocket) Send(packet []byte) error {
 	return sendErr
 }
 
-// Recv returns the next packet, which is valid until the next call. When none
+// Recv returns the next packet as it came over the wire, with its VLAN tag; it
+// is valid until the next call. When none
 // comes within the timeout the error wraps os.ErrDeadlineExceeded. A packet
 // already there is returned even with a timeout of 0.
 func (p *PacketSocket) Recv(timeout time.Duration) ([]byte, error) {
 	// An expired deadline would keep even a waiting packet back.
-	var n int
+	var n, oobn int
 	var recvErr error
 	try := func(fd uintptr) bool {
-		n, _, recvErr = unix.Recvfrom(int(fd), p.buf, 0)
+		n, oobn, _, _, recvErr = unix.Recvmsg(int(fd), p.buf, p.oob, 0)
 		return recvErr != unix.EAGAIN
 	}
 	if err := p.file.SetReadDeadline(time.Time{}); err != nil {
@@ -115,6 +120,41 @@ func (p *PacketSocket) Recv(timeout time.Duration) ([]byte, error) {
 	}
 	if recvErr != nil {
 		return nil, fmt.Errorf("receive packet: %w", recvErr)
+	}
+	return p.tagged(n, p.oob[:oobn])
+}
+
+// auxdataSize is the length of struct tpacket_auxdata of <linux/if_packet.h>:
+//
+//	offset  size  field
+//	0       4     status, TP_STATUS_*
+//	4       4     length
+//	8       4     captured length
+//	12      2     offset of the link-layer header
+//	14      2     offset of the network header
+//	16      2     VLAN tag: priority and id
+//	18      2     VLAN ethertype
+const auxdataSize = 20
+
+// tagged returns the packet in p.buf[:n] with the VLAN tag that the kernel takes
+// out of what it receives and tells in a control message.
+func (p *PacketSocket) tagged(n int, oob []byte) ([]byte, error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, fmt.Errorf("receive packet: %w", err)
+	}
+	for _, m := range messages {
+		if m.Header.Level != unix.SOL_PACKET || m.Header.Type != unix.PACKET_AUXDATA || len(m.Data) < auxdataSize {
+			continue
+		}
+		const addresses, tag = 12, 4
+		if status := binary.NativeEndian.Uint32(m.Data); status&unix.TP_STATUS_VLAN_VALID == 0 || n < addresses {
+			break
+		}
+		copy(p.buf[addresses+tag:], p.buf[addresses:n])
+		binary.BigEndian.PutUint16(p.buf[addresses:], binary.NativeEndian.Uint16(m.Data[18:]))
+		binary.BigEndian.PutUint16(p.buf[addresses+2:], binary.NativeEndian.Uint16(m.Data[16:]))
+		n += tag
 	}
 	return p.buf[:n], nil
 }

@@ -33,6 +33,7 @@ var debianPackage = map[string]string{
 	"tc":        "iproute2",
 	"ss":        "iproute2",
 	"ping":      "iputils-ping",
+	"ifconfig":  "net-tools",
 	"nft":       "nftables",
 	"iptables":  "iptables",
 	"ip6tables": "iptables",

@@ -110,6 +110,14 @@ func TestVethCarriesPackets(t *testing.T) {
 			t.Fatalf("received %x, error %v; want %x", got, err, frame)
 		}
 	}
+	// A tagged frame comes back whole, although the kernel takes the tag out.
+	tagged := append(bytes.Repeat([]byte{0xff}, 12), 0x81, 0, 0x60, 5, 0x88, 0xb5, 1, 2, 3)
+	if err := left.Send(tagged); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := right.Recv(10 * time.Second); err != nil || !bytes.Equal(got, tagged) {
+		t.Errorf("received %x, error %v; want %x", got, err, tagged)
+	}
 	if p, err := left.Recv(time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the sender received %x, error %v", p, err)
 	}
