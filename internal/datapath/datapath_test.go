@@ -293,12 +293,12 @@ type loopDevice struct {
 	left   int
 }
 
-func (d *loopDevice) Read(p []byte) (int, error) {
+func (d *loopDevice) Read(p []byte) (int, int, error) {
 	if d.left == 0 {
-		return 0, unix.EAGAIN
+		return 0, 0, unix.EAGAIN
 	}
 	d.left--
-	return copy(p, d.packet), nil
+	return copy(p, d.packet), 0, nil
 }
 
 func (d *loopDevice) Write(p []byte) (int, error) { return len(p), nil }

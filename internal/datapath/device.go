@@ -10,8 +10,9 @@ import (
 
 // Device is what the forwarders need of a TUN/TAP device.
 type Device interface {
-	// Read takes one packet, unix.EAGAIN when there is none.
-	Read(p []byte) (int, error)
+	// Read takes one packet and says which queue it was in; unix.EAGAIN when
+	// there is none.
+	Read(p []byte) (n, queue int, err error)
 	// Write hands one packet to the kernel.
 	Write(p []byte) (int, error)
 	// Wait calls ready, and again each time the device has something to read,

@@ -32,15 +32,15 @@ func newFakeDevice() *fakeDevice {
 	return d
 }
 
-func (d *fakeDevice) Read(p []byte) (int, error) {
+func (d *fakeDevice) Read(p []byte) (int, int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.queue) == 0 {
-		return 0, unix.EAGAIN
+		return 0, 0, unix.EAGAIN
 	}
 	n := copy(p, d.queue[0])
 	d.queue = d.queue[1:]
-	return n, nil
+	return n, 0, nil
 }
 
 func (d *fakeDevice) Write(p []byte) (int, error) {

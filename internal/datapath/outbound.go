@@ -102,7 +102,7 @@ func (o *Outbound) halt() {
 func (o *Outbound) burst() int {
 	n := 0
 	for ; n < burstSize; n++ {
-		size, err := o.cfg.Device.Read(o.buf)
+		size, _, err := o.cfg.Device.Read(o.buf)
 		if err != nil || size < o.cfg.Skip {
 			break
 		}

@@ -13,15 +13,16 @@ import (
 type Device struct {
 	cfg     Config
 	adopted bool
-	file    *os.File // owns the descriptor
+	file    *os.File // what Wait waits on: the only queue, or the epoll instance that watches them all
 	raw     syscall.RawConn
 
-	// mu is held for reading while fd is used, and for writing to set closed,
-	// so that fd is never used when its number may already belong to something
-	// else. It is not held while anything waits.
+	// mu is held for reading while the descriptors are used, and for writing to
+	// add one or set closed, so that none is used when its number may already
+	// belong to something else. It is not held while anything waits.
 	mu     sync.RWMutex
-	fd     int
+	fd     int // of queue 0
 	closed bool
+	queues queues // with Config.MultiQueue
 
 	waiting sync.Mutex         // held by Wait; guards ready
 	ready   func() bool        // of the Wait that goes on
@@ -31,18 +32,27 @@ type Device struct {
 // Adopted reports whether Open took over an existing device.
 func (d *Device) Adopted() bool { return d.adopted }
 
-// Read reads one packet into p and returns its length. It does not wait: the
-// error is ErrAgain if there is no packet. A packet longer than p is cut
-// without notice, so p must hold the largest one, with the packet-information
-// header where there is one. It does not allocate.
-func (d *Device) Read(p []byte) (int, error) {
+// Read reads one packet into p and returns its length and the queue it was in.
+// It does not wait: the error is ErrAgain if there is no packet. A packet
+// longer than p is cut without notice, so p must hold the largest one, with the
+// packet-information header where there is one. It does not allocate. With
+// several queues one goroutine at a time may call it.
+func (d *Device) Read(p []byte) (n, queue int, err error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if d.closed {
-		return 0, os.ErrClosed
+		return 0, 0, os.ErrClosed
 	}
+	if d.cfg.MultiQueue {
+		return d.queues.read(p)
+	}
+	n, err = readPacket(d.fd, p)
+	return n, 0, err
+}
+
+func readPacket(fd int, p []byte) (int, error) {
 	for {
-		n, err := unix.Read(d.fd, p)
+		n, err := unix.Read(fd, p)
 		switch err {
 		case nil:
 			return n, nil
@@ -133,7 +143,11 @@ func (d *Device) Close() error {
 	d.closed = true
 	d.mu.Unlock()
 	// Not under the lock: it waits for Wait, whose function may be in Read.
-	return d.file.Close()
+	err := d.file.Close()
+	if d.cfg.MultiQueue {
+		d.queues.close()
+	}
+	return err
 }
 
 func (d *Device) isClosed() bool {

@@ -90,7 +90,7 @@ func read(t testing.TB, dev *tuntap.Device, buf []byte) []byte {
 	var n int
 	var err error
 	waitErr := dev.Wait(func() bool {
-		n, err = dev.Read(buf)
+		n, _, err = dev.Read(buf)
 		return err != tuntap.ErrAgain
 	})
 	if waitErr != nil || err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/muennet/muennet/internal/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,6 +51,7 @@ type Config struct {
 	Kind       Kind
 	PacketInfo bool // each packet has a header of PacketInfoSize bytes
 	Adopt      bool // take over an existing, unused device of this name, if there is one
+	MultiQueue bool // the device can have several queues: see AddQueues
 }
 
 // Open makes a device in the network namespace of the calling thread, or with
@@ -94,13 +96,21 @@ func openFile(path string, cfg Config) (*Device, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("set non-blocking: %w", err)
 	}
-	d := &Device{fd: fd, cfg: cfg, adopted: adopted, file: os.NewFile(uintptr(fd), path)}
+	d := &Device{fd: fd, cfg: cfg, adopted: adopted}
+	waitOn := fd
+	if cfg.MultiQueue {
+		if waitOn, err = d.queues.init(fd); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+	}
+	d.file = os.NewFile(uintptr(waitOn), path)
 	d.tryFunc = d.try
 	if d.raw, err = d.file.SyscallConn(); err == nil {
 		err = d.file.SetReadDeadline(time.Time{}) // fails if the poller refused it
 	}
 	if err != nil {
-		d.file.Close()
+		d.Close()
 		return nil, fmt.Errorf("register with poller: %w", err)
 	}
 	return d, nil
@@ -134,6 +144,9 @@ func (cfg Config) flags() (uint16, error) {
 	if !cfg.PacketInfo {
 		flags |= unix.IFF_NO_PI
 	}
+	if cfg.MultiQueue {
+		flags |= unix.IFF_MULTI_QUEUE
+	}
 	return flags, nil
 }
 
@@ -143,7 +156,15 @@ func attach(fd int, cfg Config, flags uint16) (adopted bool, err error) {
 	if err != unix.EBUSY || !cfg.Adopt {
 		return false, createError(cfg, err)
 	}
+	// The kernel lets anybody attach one more queue to a multi-queue device.
+	if err := checkUnused(cfg, 0); err != nil {
+		return false, adoptError(cfg, err)
+	}
 	if err := setIFF(fd, cfg.Name, flags); err != nil {
+		return false, adoptError(cfg, err)
+	}
+	// Another process may have had the same idea in between; both give way.
+	if err := checkUnused(cfg, 1); err != nil {
 		return false, adoptError(cfg, err)
 	}
 	// The old device may have gone and a new one been made between the two
@@ -193,7 +214,45 @@ func adoptError(cfg Config, err error) error {
 	case unix.EBUSY:
 		return fmt.Errorf("%w: %w: another process uses that device: stop it, or choose another name", ErrNameTaken, err)
 	case unix.EINVAL:
-		return fmt.Errorf("%w: %w: that interface is not a single-queue %v device: choose another name", ErrNameTaken, err, cfg.Kind)
+		return fmt.Errorf("%w: %w: that interface is not a %v device of the same kind of queues: choose another name", ErrNameTaken, err, cfg.Kind)
 	}
 	return fmt.Errorf("take over interface: %w", err)
+}
+
+// openQueue attaches one more queue to the device of that name in a namespace.
+func openQueue(netns int, name string, cfg Config) (fd int, err error) {
+	flags, err := cfg.flags()
+	if err != nil {
+		return -1, err
+	}
+	err = link.InNetNS(netns, func() (err error) {
+		if fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+			return err
+		}
+		if err = attachQueue(fd, name, flags); err == nil {
+			err = unix.SetNonblock(fd, true)
+		}
+		if err != nil {
+			unix.Close(fd)
+		}
+		return err
+	})
+	return fd, err
+}
+
+// attachQueue attaches a queue to a persistent device. Had the device been
+// renamed meanwhile, the request would make a new one: that is not persistent
+// and goes away with the descriptor.
+func attachQueue(fd int, name string, flags uint16) error {
+	if err := setIFF(fd, name, flags); err != nil {
+		return err
+	}
+	var now ifreq
+	if err := ioctl(fd, unix.TUNGETIFF, &now); err != nil {
+		return err
+	}
+	if binary.NativeEndian.Uint16(now.data[:])&unix.IFF_PERSIST == 0 {
+		return fmt.Errorf("interface %q is not persistent, or was renamed meanwhile", name)
+	}
+	return nil
 }

@@ -78,9 +78,9 @@ func TestTakenNames(t *testing.T) {
 		{tuntap.Config{Name: "lo"}, "choose another name"},
 		{tuntap.Config{Name: "used"}, "ip link delete used"},
 		{tuntap.Config{Name: "tap", Kind: tuntap.TAP}, "ip link delete tap"},
-		{tuntap.Config{Name: "lo", Adopt: true}, "not a single-queue TUN device"},
+		{tuntap.Config{Name: "lo", Adopt: true}, "not a TUN device of the same kind"},
 		{tuntap.Config{Name: "used", Adopt: true}, "another process uses"},
-		{tuntap.Config{Name: "tap", Adopt: true}, "not a single-queue TUN device"},
+		{tuntap.Config{Name: "tap", Adopt: true}, "not a TUN device of the same kind"},
 	} {
 		dev, err := tryOpen(ns, c.cfg)
 		wantError(t, dev, err, tuntap.ErrNameTaken, c.want)

@@ -62,7 +62,7 @@ func TestFramesPassUnchanged(t *testing.T) {
 func TestReadDoesNotWait(t *testing.T) {
 	ns := namespace(t)
 	dev := open(t, ns, tuntap.Config{Name: "net0"})
-	if n, err := dev.Read(make([]byte, 100)); n != 0 || err != tuntap.ErrAgain {
+	if n, _, err := dev.Read(make([]byte, 100)); n != 0 || err != tuntap.ErrAgain {
 		t.Errorf("read %d bytes, error %v; want %v", n, err, tuntap.ErrAgain)
 	}
 }
@@ -155,7 +155,7 @@ func TestPacketPathDoesNotAllocate(t *testing.T) {
 			t.Errorf("%s: error %v, want %v", what, got, want)
 		}
 	}
-	readOne := func() error { _, err := dev.Read(buf); return err }
+	readOne := func() error { _, _, err := dev.Read(buf); return err }
 	writeOne := func() error { _, err := dev.Write(packet); return err }
 
 	send(runs + 1)
@@ -189,7 +189,7 @@ func BenchmarkReadNothing(b *testing.B) {
 	buf := make([]byte, 1500)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := dev.Read(buf); err != tuntap.ErrAgain {
+		if _, _, err := dev.Read(buf); err != tuntap.ErrAgain {
 			b.Fatal(err)
 		}
 	}

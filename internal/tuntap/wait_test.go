@@ -19,7 +19,7 @@ func waiting(dev *tuntap.Device) (result <-chan error) {
 	buf := make([]byte, 2000)
 	go func() {
 		ended <- dev.Wait(func() bool {
-			_, err := dev.Read(buf)
+			_, _, err := dev.Read(buf)
 			if err == tuntap.ErrAgain {
 				once.Do(func() { close(looked) })
 			}
@@ -86,7 +86,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	if err := dev.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, read := dev.Read(make([]byte, 100))
+	_, _, read := dev.Read(make([]byte, 100))
 	_, written := dev.Write(ipv4(100))
 	_, named := dev.Name()
 	_, indexed := dev.Index()
@@ -139,7 +139,7 @@ func TestCloseWhileBusy(t *testing.T) {
 		busy(func() error { _, err := dev.Name(); return err })
 		busy(func() error {
 			return dev.Wait(func() bool {
-				_, err := dev.Read(buf)
+				_, _, err := dev.Read(buf)
 				return err != tuntap.ErrAgain
 			})
 		})
@@ -168,7 +168,7 @@ func TestDeletedInterfaceIsGone(t *testing.T) {
 			if !dev.Gone() {
 				t.Error("not gone")
 			}
-			_, read := dev.Read(make([]byte, 100))
+			_, _, read := dev.Read(make([]byte, 100))
 			_, written := dev.Write(ipv4(100))
 			_, named := dev.Name()
 			_, indexed := dev.Index()

@@ -1,0 +1,227 @@
+package tuntap
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// MaxQueues is how many queues a device can have: MAX_TAP_QUEUES of
+// drivers/net/tun.c.
+const MaxQueues = 256
+
+// queues are those of a multi-queue device, in the order of their numbers. The
+// kernel numbers them as they are attached and renumbers when one is detached,
+// so none is before Close.
+//
+// They are read in turns of at most share packets, so that no queue starves
+// another.
+type queues struct {
+	fds   []int
+	epoll int
+
+	events [MaxQueues]unix.EpollEvent
+	ready  []unix.EpollEvent // of events: queues that may hold packets
+	taken  int               // packets read from ready[0] in its turn
+}
+
+// share is how many packets one queue may give before it is the next one's turn.
+const share = 16
+
+func (q *queues) init(first int) (epoll int, err error) {
+	if q.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return -1, fmt.Errorf("make epoll instance: %w", err)
+	}
+	// Else os.NewFile would not put it under the poller.
+	if err = unix.SetNonblock(q.epoll, true); err == nil {
+		err = q.add(first)
+	}
+	if err != nil {
+		unix.Close(q.epoll)
+		return -1, fmt.Errorf("watch queue 0: %w", err)
+	}
+	return q.epoll, nil
+}
+
+// add puts an attached queue at the end.
+func (q *queues) add(fd int) error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(len(q.fds))}
+	if err := unix.EpollCtl(q.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		return err
+	}
+	q.fds = append(q.fds, fd)
+	return nil
+}
+
+func (q *queues) close() {
+	for _, fd := range q.fds {
+		unix.Close(fd)
+	}
+}
+
+// read takes the next packet from the queues that have one, ErrAgain if none has.
+func (q *queues) read(p []byte) (n, queue int, err error) {
+	for {
+		for len(q.ready) > 0 && q.taken < share {
+			queue = int(q.ready[0].Fd)
+			n, err = readPacket(q.fds[queue], p)
+			if err == nil {
+				q.taken++
+				return n, queue, nil
+			}
+			if !errors.Is(err, ErrAgain) {
+				return 0, queue, err
+			}
+			q.taken = share
+		}
+		if len(q.ready) > 0 {
+			q.ready, q.taken = q.ready[1:], 0
+			continue
+		}
+		count, err := unix.EpollWait(q.epoll, q.events[:], 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if count == 0 {
+			return 0, 0, ErrAgain
+		}
+		q.ready = q.events[:count]
+	}
+}
+
+// AddQueues attaches n more queues to a multi-queue device. Those that were
+// attached before an error stay.
+func (d *Device) AddQueues(n int) error {
+	name, err := d.Name()
+	if err != nil {
+		return err
+	}
+	netns, err := d.NetNS()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(netns)
+	for range n {
+		if err := d.addQueue(netns, name); err != nil {
+			return fmt.Errorf("add queue %d: %w", d.Queues(), err)
+		}
+	}
+	return nil
+}
+
+// Queues returns how many queues are attached.
+func (d *Device) Queues() int {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if !d.cfg.MultiQueue {
+		return 1
+	}
+	return len(d.queues.fds)
+}
+
+// Holds reports whether there is a packet in a queue.
+func (d *Device) Holds(queue int) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.closed {
+		return false
+	}
+	fds := []unix.PollFd{{Fd: int32(d.queues.fds[queue]), Events: unix.POLLIN}}
+	n, _ := unix.Poll(fds, 0)
+	return n > 0 && fds[0].Revents&unix.POLLIN != 0
+}
+
+// Control calls f with the descriptor of queue 0, for requests that concern the
+// whole device.
+func (d *Device) Control(f func(fd int) error) error {
+	return d.control("control device", f)
+}
+
+// addQueue attaches one more queue. The name counts in the namespace where the
+// device is, while a descriptor belongs to the namespace it was opened in.
+func (d *Device) addQueue(netns int, name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return os.ErrClosed
+	}
+	fd, err := openQueue(netns, name, d.cfg)
+	if err != nil {
+		return err
+	}
+	if err := d.queues.add(fd); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	return nil
+}
+
+// checkUnused fails with EBUSY unless the device has exactly so many queues
+// attached. Devices with one queue the kernel guards itself.
+func checkUnused(cfg Config, attached uint32) error {
+	if !cfg.MultiQueue {
+		return nil
+	}
+	n, err := attachedQueues(cfg.Name)
+	if err != nil {
+		return err
+	}
+	if n != attached {
+		return unix.EBUSY
+	}
+	return nil
+}
+
+// Attributes of a TUN/TAP device, enum in include/uapi/linux/if_link.h.
+const iflaTunNumQueues = 8
+
+// attachedQueues asks for the queues of the multi-queue device of that name in
+// the calling thread's namespace. EINVAL: it is no such device.
+func attachedQueues(name string) (uint32, error) {
+	index, err := indexByName(name)
+	if err != nil {
+		return 0, err
+	}
+	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	req.AddData(msg)
+	answers, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+	if err != nil {
+		return 0, err
+	}
+	for _, answer := range answers {
+		data, err := nested(answer[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO, unix.IFLA_INFO_DATA, iflaTunNumQueues)
+		if err != nil {
+			return 0, err
+		}
+		if len(data) == 4 {
+			return binary.NativeEndian.Uint32(data), nil
+		}
+	}
+	return 0, unix.EINVAL
+}
+
+// nested finds an attribute within attributes.
+func nested(data []byte, path ...uint16) ([]byte, error) {
+	for _, wanted := range path {
+		attrs, err := nl.ParseRouteAttr(data)
+		if err != nil {
+			return nil, err
+		}
+		data = nil
+		for _, a := range attrs {
+			if a.Attr.Type&^unix.NLA_F_NESTED == wanted {
+				data = a.Value
+			}
+		}
+	}
+	return data, nil
+}
