@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/muennet/muennet"
+)
+
+// fakeNet is a Net without interfaces in the kernel.
+type fakeNet struct {
+	mu       sync.Mutex
+	names    []string
+	channels string // of the last load
+	loadErr  error
+	closeErr error
+	closed   int
+}
+
+func (f *fakeNet) Load(l muennet.Load) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.loadErr != nil {
+		return nil, f.loadErr
+	}
+	var names []string
+	for _, i := range l.Interfaces {
+		names = append(names, i.Name)
+	}
+	f.names = append(f.names, names...)
+	f.channels = l.Channels
+	return names, nil
+}
+
+func (f *fakeNet) Unload(names ...string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(names) == 0 {
+		f.names = nil
+	}
+	for _, n := range names {
+		if !slices.Contains(f.names, n) {
+			return fmt.Errorf("%s: %w", n, muennet.ErrUnknown)
+		}
+	}
+	f.names = slices.DeleteFunc(f.names, func(n string) bool { return slices.Contains(names, n) })
+	return nil
+}
+
+func (f *fakeNet) Status() []muennet.Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var l []muennet.Status
+	for _, n := range f.names {
+		l = append(l, muennet.Status{Name: n})
+	}
+	return l
+}
+
+func (f *fakeNet) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed++
+	f.names = nil
+	return f.closeErr
+}
+
+// running is a daemon over a fakeNet.
+type running struct {
+	net    *fakeNet
+	path   string // of the control socket
+	stop   context.CancelFunc
+	result chan error // of run
+}
+
+// start runs a daemon until the test ends, and waits until it is ready.
+func start(t *testing.T, dir, group string) *running {
+	t.Helper()
+	r := &running{net: &fakeNet{}, path: filepath.Join(dir, "control.sock"), result: make(chan error, 1)}
+	ctx, stop := context.WithCancel(t.Context())
+	r.stop = stop
+	ready := make(chan struct{})
+	go func() {
+		r.result <- run(ctx, Config{Control: r.path, Group: group, Logger: quiet(), Ready: func() { close(ready) }},
+			func(muennet.Config) (network, error) { return r.net, nil })
+	}()
+	select {
+	case <-ready:
+	case err := <-r.result:
+		t.Fatalf("run: %v", err)
+	}
+	t.Cleanup(stop)
+	return r
+}
+
+// end stops the daemon and gives what run returned.
+func (r *running) end() error {
+	r.stop()
+	return <-r.result
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// openDir is a directory that other users may enter, which t.TempDir is not.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "muennet")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+var errTest = errors.New("interface net9: no luck")
