@@ -1,0 +1,229 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/testnet"
+)
+
+// Overhead of an echo request or a datagram.
+const (
+	overhead4 = 20 + 8
+	overhead6 = 40 + 8
+)
+
+func TestPingOfEverySize(t *testing.T) {
+	begin(t)
+	p := newPair(t, "net_hdr")
+	p.up()
+	newPinger(t, p.a, addrA, addrB).sweep(0, 1500-overhead4)
+	newPinger(t, p.b, addrB, addrA).sweep(0, 1500-overhead4)
+	newPinger(t, p.a, addrA6, addrB6).sweep(0, 1500-overhead6)
+	newPinger(t, p.b, addrB6, addrA6).sweep(0, 1500-overhead6)
+	p.nothingLost(t)
+}
+
+// nothingLost checks that neither host has counted a loss of any kind.
+func (p *pair) nothingLost(t *testing.T) {
+	t.Helper()
+	for _, s := range []api.Interface{p.a.show("net0"), p.b.show("net0")} {
+		x := s.Stats
+		if x.RxErrors+x.RxDropped+x.TxDropped+x.RxOverErrors+x.RxFrameErrors+s.Reader.Lost > 0 || len(s.Drops) > 0 {
+			t.Errorf("in=%s: %+v, drops %v, lost %d; want no losses", s.In, x, s.Drops, s.Reader.Lost)
+		}
+	}
+}
+
+func TestPingProgram(t *testing.T) {
+	begin(t)
+	p := newPair(t, "net_hdr")
+	p.up()
+	for to, size := range map[string]int{addrB: 1500 - overhead4, addrB6: 1500 - overhead6} {
+		out := p.a.MustRun("ping", "-n", "-c", "50", "-i", "0.002", "-W", "30", "-M", "do", "-s", strconv.Itoa(size), to)
+		if !strings.Contains(out, "50 packets transmitted, 50 received, 0% packet loss") {
+			t.Errorf("ping %s: %s", to, out)
+		}
+	}
+	// One byte more does not fit, and ping is told so before it is sent.
+	if out, err := p.a.Command(testnet.Need(t, "ping"), "-n", "-c", "1", "-M", "do", "-s", "1473", addrB).CombinedOutput(); err == nil ||
+		!strings.Contains(string(out), "message too long, mtu=1500") {
+		t.Errorf("ping of 1501 bytes: %v: %s", err, out)
+	}
+}
+
+func TestTCPBothWays(t *testing.T) {
+	begin(t)
+	p := newPair(t, "net_hdr")
+	p.up()
+	const records = 16 << 20 / recordSize
+	for _, way := range []struct {
+		from, to *host
+		addr     string
+	}{{p.a, p.b, addrB}, {p.b, p.a, addrA}, {p.a, p.b, addrB6}, {p.b, p.a, addrA6}} {
+		client, server := connect(t, way.from, way.to, way.addr)
+		if n, err := stream(client, server, func(sent int) bool { return sent < records }); err != nil || n != records {
+			t.Errorf("to %s: %d of %d records, error %v", way.addr, n, records, err)
+		}
+		// And back over the same connection's other half.
+		if n, err := stream(server, client, func(sent int) bool { return sent < records }); err != nil || n != records {
+			t.Errorf("back from %s: %d of %d records, error %v", way.addr, n, records, err)
+		}
+	}
+}
+
+func TestUDPBothWays(t *testing.T) {
+	begin(t)
+	p := newPair(t, "net_hdr")
+	p.up()
+	a, b := listenUDP(t, p.a, addrA), listenUDP(t, p.b, addrB)
+	// Beyond 1472 bytes the kernel fragments; 65507 is the longest datagram.
+	all := append(sizes(0, 1500-overhead4+1), 4000, 9000, 65507)
+	datagrams(t, a, b, all...)
+	datagrams(t, b, a, all...)
+
+	a6, b6 := listenUDP(t, p.a, addrA6), listenUDP(t, p.b, addrB6)
+	all = append(sizes(0, 1500-overhead6+1), 4000, 9000, 65487)
+	datagrams(t, a6, b6, all...)
+	datagrams(t, b6, a6, all...)
+	p.nothingLost(t)
+}
+
+func TestTCPAtFullRate(t *testing.T) {
+	begin(t)
+	seconds := 60
+	if s := os.Getenv("MUENNET_E2E_SECONDS"); s != "" {
+		var err error
+		if seconds, err = strconv.Atoi(s); err != nil || seconds < 1 {
+			t.Fatalf("MUENNET_E2E_SECONDS=%q: want a number of at least 1", s)
+		}
+	}
+	p := newPair(t, "net_hdr")
+	p.up()
+	begun := time.Now()
+	more := func(int) bool { return time.Since(begun) < time.Duration(seconds)*time.Second }
+	type outcome struct {
+		way     string
+		records int
+		err     error
+	}
+	outcomes := make(chan outcome)
+	run := func(way string, from, to *host, addr string) {
+		client, server := connect(t, from, to, addr)
+		go func() {
+			n, err := stream(client, server, more)
+			outcomes <- outcome{way, n, err}
+		}()
+	}
+	run("IPv4 a to b", p.a, p.b, addrB)
+	run("IPv6 b to a", p.b, p.a, addrA6)
+	for range 2 {
+		o := <-outcomes
+		if o.err != nil || o.records == 0 {
+			t.Errorf("%s: %d records, then %v", o.way, o.records, o.err)
+		}
+		t.Logf("%s: %.0f Mb/s", o.way, float64(o.records)*recordSize*8/1e6/time.Since(begun).Seconds())
+	}
+	for _, h := range []*host{p.a, p.b} {
+		if s := h.show("net0"); s.Stats.RxFrameErrors > 0 || s.Reader.ProtocolErrors > 0 || s.Reader.Epochs != 1 {
+			t.Errorf("in=%s: %+v, reader %+v; want a reader that met nothing wrong", s.In, s.Stats, s.Reader)
+		}
+	}
+}
+
+func TestTcpdumpSeesCorrectPackets(t *testing.T) {
+	begin(t)
+	p := newPair(t, "net_hdr")
+	p.up()
+	capture := startCapture(t, p.b, "net0")
+	newPinger(t, p.a, addrA, addrB).echo(content(1, 1000))
+	newPinger(t, p.a, addrA6, addrB6).echo(content(2, 1001))
+	datagrams(t, listenUDP(t, p.a, addrA), listenUDP(t, p.b, addrB), 100, 1472, 3000)
+	datagrams(t, listenUDP(t, p.a, addrA6), listenUDP(t, p.b, addrB6), 101, 1452, 3001)
+	for _, addr := range []string{addrB, addrB6} {
+		client, server := connect(t, p.a, p.b, addr)
+		if _, err := stream(client, server, func(sent int) bool { return sent < 8 }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := capture.stop()
+
+	for _, wrong := range []string{"bad", "wrong", "incorrect", "truncated", "[|", "unknown"} {
+		if strings.Contains(text, wrong) {
+			t.Errorf("tcpdump says %q:\n%s", wrong, firstLineWith(text, wrong))
+		}
+	}
+	for what, count := range map[string]int{
+		`ICMP echo request, id \d+, seq 1, length 1008`:                 1,
+		`payload length: 1009\) .*\[icmp6 sum ok\] ICMP6, echo request`: 1,
+		`\[udp sum ok\] UDP, length (100|1472|101|1452)\n`:              4,
+		`proto UDP \(17\), length 1500\)`:                               1 + 2, // and the first two pieces of 3000 bytes
+		`frag \(0x[0-9a-f]+:\d+\|1448\)`:                                2,     // of 3001 bytes
+	} {
+		if got := len(regexp.MustCompile(what).FindAllString(text, -1)); got != count {
+			t.Errorf("%d packets match %s, want %d", got, what, count)
+		}
+	}
+	// Twice eight records of TCP, in segments of at most 64 KiB should something
+	// have merged them.
+	if sums := strings.Count(text, "(correct)"); sums < 2*8*recordSize>>16 {
+		t.Errorf("%d packets with a correct TCP checksum", sums)
+	}
+	if t.Failed() {
+		t.Logf("%.4000s", text)
+	}
+}
+
+// capture is a running tcpdump.
+type capture struct {
+	t    *testing.T
+	h    *host
+	cmd  *testnet.Cmd
+	log  *syncBuffer
+	file string
+}
+
+// startCapture captures what arrives on an interface.
+func startCapture(t *testing.T, h *host, name string) *capture {
+	t.Helper()
+	c := &capture{t: t, h: h, log: &syncBuffer{}, file: filepath.Join(t.TempDir(), "capture.pcap")}
+	c.cmd = h.Command(testnet.Need(t, "tcpdump"), "-i", name, "-Q", "in", "-B", "65536", "-U", "-Z", "root", "-w", c.file)
+	c.cmd.Stderr = c.log
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "tcpdump listens", func() bool { return strings.Contains(c.log.String(), "listening on") })
+	return c
+}
+
+// stop ends the capture and returns it decoded, with all sums checked.
+func (c *capture) stop() string {
+	c.t.Helper()
+	// tcpdump prints its counts when it ends; what is under way to it by then
+	// is in its file.
+	_ = c.cmd.Process.Signal(unix.SIGINT)
+	if err := c.cmd.Wait(); err != nil || !strings.Contains(c.log.String(), "\n0 packets dropped by kernel") {
+		c.t.Fatalf("tcpdump: %v: %s", err, c.log)
+	}
+	return c.h.MustRun("tcpdump", "-r", c.file, "-n", "-vvv")
+}
+
+// firstLineWith returns the line of text that contains s, and the one before.
+func firstLineWith(text, s string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if strings.Contains(line, s) {
+			return fmt.Sprintln(lines[max(i-1, 0)]) + line
+		}
+	}
+	return ""
+}
