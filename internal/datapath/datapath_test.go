@@ -20,9 +20,9 @@ func newReader(t testing.TB, region []byte) *shmstream.Reader {
 	return r
 }
 
-func runOutbound(t testing.TB, dev Device, s *Sender, skip int) *Outbound {
+func runOutbound(t testing.TB, dev Device, s *Sender) *Outbound {
 	t.Helper()
-	o := NewOutbound(OutboundConfig{Device: dev, Sender: s, Skip: skip})
+	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
 	go o.Run()
 	t.Cleanup(o.Close)
 	return o
@@ -32,7 +32,8 @@ func TestOutboundCarries(t *testing.T) {
 	region := mmapRegion(t, 1<<16)
 	dev := newFakeDevice()
 	s := startSender(t, region, element.NetHdr, 1500)
-	runOutbound(t, dev, s, 0).Resume()
+	o := runOutbound(t, dev, s)
+	o.Resume()
 	r, buf := newReader(t, region), make([]byte, 2048)
 	for n := 20; n <= 1500; n += 37 {
 		want := ip(n, byte(n))
@@ -48,8 +49,8 @@ func TestOutboundCarries(t *testing.T) {
 		}
 	}
 	st := s.Status()
-	if st.Counters.Packets != 41 || st.Rings == 0 {
-		t.Errorf("packets %d, rings %d", st.Counters.Packets, st.Rings)
+	if c := o.Counters(); c.Packets != 41 || st.Rings == 0 {
+		t.Errorf("packets %d, rings %d", c.Packets, st.Rings)
 	}
 	if h, _ := shmstream.ReadHeader(region); h.WSC != h.WC {
 		t.Errorf("WSC %d, WC %d while nothing is written", h.WSC, h.WC)
@@ -62,7 +63,7 @@ func TestOutboundPause(t *testing.T) {
 	region := mmapRegion(t, 1<<16)
 	dev := newFakeDevice()
 	s := startSender(t, region, element.NetHdr, 1500)
-	o := runOutbound(t, dev, s, 0)
+	o := runOutbound(t, dev, s)
 	dev.send(ip(100, 1))
 	o.Resume()
 	until(t, "packet from before the start", func() bool { return s.Status().Written == 1 })
@@ -81,24 +82,25 @@ func TestOutboundDrops(t *testing.T) {
 	region := mmapRegion(t, 1<<16)
 	dev := newFakeDevice()
 	s := startSender(t, region, element.NetHdr, 1500)
-	runOutbound(t, dev, s, 0).Resume()
+	o := runOutbound(t, dev, s)
+	o.Resume()
 	dev.send(ip(1501, 1), []byte{0x15, 0, 0}, ip(1500, 1))
 	until(t, "the good one", func() bool { return s.Status().Written == 1 })
-	c := s.Status().Counters
+	c := o.Counters()
 	if c.Dropped != 2 || c.Faults[element.Oversize] != 1 || c.Faults[element.NotIP] != 1 {
 		t.Errorf("counters %+v", c)
 	}
 	s.Stop()
 	dev.send(ip(100, 1))
-	until(t, "drop while inactive", func() bool { return s.Status().Counters.Reasons[Inactive] == 1 })
+	until(t, "drop while inactive", func() bool { return o.Counters().Reasons[Inactive] == 1 })
 }
 
 func TestOutboundWithoutChannel(t *testing.T) {
 	dev := newFakeDevice()
-	o := runOutbound(t, dev, nil, 0)
+	o := runOutbound(t, dev, nil)
 	o.Resume()
 	dev.send(ip(100, 1), ip(100, 2))
-	until(t, "drops", func() bool { return o.Orphans() == 2 })
+	until(t, "drops", func() bool { return o.Counters().Reasons[NoChannel] == 2 })
 }
 
 func TestInboundCarries(t *testing.T) {
@@ -107,7 +109,7 @@ func TestInboundCarries(t *testing.T) {
 	dev := newFakeDevice()
 	in := runInbound(t, region, dev, nil)
 	for i := range 500 { // more than a ring, never more than half of it at once
-		s.send(ip(20+i, byte(i)), uint32(i))
+		s.send(ip(20+i, byte(i)), uint32(i), new(TxCounters))
 		s.ring()
 		if i%16 == 15 {
 			until(t, "batch", func() bool { return len(dev.received()) == i+1 })
@@ -120,7 +122,7 @@ func TestInboundCarries(t *testing.T) {
 		}
 	}
 	st := in.Status()
-	if st.Peer != PeerActive || st.Counters.Packets != 500 || st.Reader.Overruns != 0 {
+	if st.Peer != PeerActive || in.cfg.Port.Status().Counters.Packets != 500 || st.Reader.Overruns != 0 {
 		t.Errorf("status %+v", st)
 	}
 }
@@ -129,8 +131,10 @@ func TestInboundRawKeepsRoom(t *testing.T) {
 	region := mmapRegion(t, 1<<14)
 	s := startSender(t, region, element.Raw, 100)
 	dev := newFakeDevice()
-	runInbound(t, region, dev, func(c *InboundConfig) { c.Format, c.Skip = element.Raw, 4 })
-	s.send([]byte{1, 2, 3}, 0)
+	runInbound(t, region, dev, func(c *InboundConfig) {
+		c.Format, c.Port = element.Raw, NewPort(PortConfig{Device: dev, Skip: 4, Log: silent})
+	})
+	s.send([]byte{1, 2, 3}, 0, new(TxCounters))
 	s.ring()
 	until(t, "packet", func() bool { return len(dev.received()) == 1 })
 	want := append([]byte{0, 0, 0, 0, 1, 2, 3}, make([]byte, 97)...)
@@ -142,21 +146,21 @@ func TestInboundRawKeepsRoom(t *testing.T) {
 func TestInboundBeginsAtWC(t *testing.T) {
 	region := mmapRegion(t, 1<<16)
 	s := startSender(t, region, element.NetHdr, 1500)
-	s.send(ip(30, 1), 0)
+	s.send(ip(30, 1), 0, new(TxCounters))
 	dev := newFakeDevice()
 	in := runInbound(t, region, dev, nil)
 	until(t, "peer", func() bool { return in.Status().Peer == PeerActive })
-	s.send(ip(31, 1), 0)
+	s.send(ip(31, 1), 0, new(TxCounters))
 	until(t, "new packet", func() bool { return len(dev.received()) == 1 })
 	if n := len(dev.received()[0]); n != 31 {
 		t.Errorf("the first packet has %d bytes: an old one", n)
 	}
 	in.Pause()
-	s.send(ip(32, 1), 0)
+	s.send(ip(32, 1), 0, new(TxCounters))
 	if err := in.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	s.send(ip(33, 1), 0)
+	s.send(ip(33, 1), 0, new(TxCounters))
 	until(t, "after the pause", func() bool { return len(dev.received()) == 2 })
 	if n := len(dev.received()[1]); n != 33 {
 		t.Errorf("after the pause a packet of %d bytes came", n)
@@ -176,7 +180,7 @@ func TestInboundFollowsRestarts(t *testing.T) {
 		if err := s.Start(element.NetHdr.Size(mtu)); err != nil {
 			t.Fatal(err)
 		}
-		s.send(ip(mtu, byte(i)), 0)
+		s.send(ip(mtu, byte(i)), 0, new(TxCounters))
 		s.ring()
 		until(t, "packet of the new epoch", func() bool { return len(dev.received()) == i+1 })
 	}
@@ -195,7 +199,8 @@ func TestInboundCountsFaults(t *testing.T) {
 	region := mmapRegion(t, 1<<16)
 	dev := newFakeDevice()
 	in := runInbound(t, region, dev, nil)
-	in.Limit(1000)
+	port := in.cfg.Port
+	port.Limit(1000)
 	w, err := shmstream.NewWriter(region)
 	if err != nil {
 		t.Fatal(err)
@@ -217,20 +222,22 @@ func TestInboundCountsFaults(t *testing.T) {
 	copy(good[8:], ip(1000, 1))
 	w.Write(good)
 	until(t, "the good one", func() bool { return len(dev.received()) == 1 })
-	c := in.Status().Counters
-	if c.FrameErrors != 2 || c.Faults[element.BadProtocol] != 1 || c.Faults[element.BadVersion] != 1 || c.Reasons[ExceedsMTU] != 1 {
+	if f := in.Status().Faults; f[element.BadProtocol] != 1 || f[element.BadVersion] != 1 {
+		t.Errorf("faults %v", f)
+	}
+	if c := port.Status().Counters; c.Reasons[ExceedsMTU] != 1 {
 		t.Errorf("counters %+v", c)
 	}
 	dev.mu.Lock()
 	dev.refuse = unix.EIO
 	dev.mu.Unlock()
 	w.Write(good)
-	until(t, "refusal", func() bool { return in.Status().Counters.Reasons[DeviceDown] == 1 })
+	until(t, "refusal", func() bool { return port.Status().Counters.Reasons[DeviceDown] == 1 })
 	dev.mu.Lock()
 	dev.refuse = errRefused
 	dev.mu.Unlock()
 	w.Write(good)
-	until(t, "refusal", func() bool { return in.Status().Counters.Reasons[DeviceRefused] == 1 })
+	until(t, "refusal", func() bool { return port.Status().Counters.Reasons[DeviceRefused] == 1 })
 }
 
 func TestInboundIncompatibleRecovers(t *testing.T) {
@@ -263,7 +270,7 @@ func TestBurstsDoNotAllocate(t *testing.T) {
 	s := startSender(t, region, element.NetHdr, 1500)
 	dev := &loopDevice{packet: ip(1500, 1)}
 	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
-	in, err := NewInbound(InboundConfig{Device: dev, Region: region, Format: element.NetHdr, Protocol: testProtocol,
+	in, err := NewInbound(InboundConfig{Port: NewPort(PortConfig{Device: dev, Log: silent}), Region: region, Format: element.NetHdr, Protocol: testProtocol,
 		Poll: time.Millisecond, Log: silent, OnPeer: func(bool) {}, OnFault: func(err error) { t.Errorf("fault: %v", err) }})
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +316,7 @@ func benchmarkForward(b *testing.B, size int) {
 	s := startSender(b, region, element.NetHdr, 1500)
 	dev := &loopDevice{packet: ip(size, 1)}
 	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
-	in, err := NewInbound(InboundConfig{Device: dev, Region: region, Format: element.NetHdr, Protocol: testProtocol,
+	in, err := NewInbound(InboundConfig{Port: NewPort(PortConfig{Device: dev, Log: silent}), Region: region, Format: element.NetHdr, Protocol: testProtocol,
 		Poll: time.Millisecond, Log: silent, OnPeer: func(bool) {}, OnFault: func(err error) { b.Errorf("fault: %v", err) }})
 	if err != nil {
 		b.Fatal(err)

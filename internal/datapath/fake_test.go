@@ -71,7 +71,7 @@ func (d *fakeDevice) Wait(ready func() bool) error {
 }
 
 func (d *fakeDevice) Interrupt() error { return d.set(true) }
-func (d *fakeDevice) Resume() error  { return d.set(false) }
+func (d *fakeDevice) Resume() error    { return d.set(false) }
 
 func (d *fakeDevice) set(interrupted bool) error {
 	d.mu.Lock()
@@ -138,7 +138,7 @@ func startSender(t testing.TB, region []byte, f element.Format, mtu int) *Sender
 
 func runInbound(t testing.TB, region []byte, dev Device, change func(*InboundConfig)) *Inbound {
 	t.Helper()
-	cfg := InboundConfig{Device: dev, Region: region, Format: element.NetHdr, Protocol: testProtocol,
+	cfg := InboundConfig{Port: NewPort(PortConfig{Device: dev, Log: silent}), Region: region, Format: element.NetHdr, Protocol: testProtocol,
 		Poll: time.Millisecond, Log: silent, OnPeer: func(bool) {},
 		OnFault: func(err error) { t.Errorf("fault: %v", err) }}
 	if change != nil {

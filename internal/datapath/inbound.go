@@ -14,12 +14,11 @@ import (
 
 // InboundConfig is what an Inbound is made of.
 type InboundConfig struct {
-	Device   Device
+	// Port receives what no route sends elsewhere. Only it may have a Skip.
+	Port     *Port
 	Region   []byte // the in-channel, mapped read-only
 	Format   element.Format
 	Protocol uint64
-	// Skip is how many bytes, all zero, the device wants before each packet.
-	Skip int
 	// Poll, BusyPoll and Locked: see doorbell.Config and driver.Config.
 	Poll, BusyPoll time.Duration
 	Locked         func() bool
@@ -56,22 +55,14 @@ type Inbound struct {
 	want   order
 	r      *shmstream.Reader
 	buf    []byte
-	limit  int // longest packet the interface takes
 	peer   Peer
 	moved  int // elements the last burst dealt with
-	count  RxCounters
+	faults [element.NumFaults]uint64
+	routes map[uint32]*Port // by mark
 	quiet  quiet
 	done   chan struct{}
 
 	guarded func()
-}
-
-// RxCounters count what came out of the in-channel.
-type RxCounters struct {
-	Packets, Bytes       uint64
-	FrameErrors, Dropped uint64
-	Faults               [element.NumFaults]uint64
-	Reasons              [NumReasons]uint64
 }
 
 // InboundStatus is an Inbound's state at one moment.
@@ -84,7 +75,8 @@ type InboundStatus struct {
 	Doorbell          string
 	Wakeups, Timeouts uint64
 	Reader            shmstream.ReaderStats
-	Counters          RxCounters
+	// Faults counts elements that were no packets; they belong to no device.
+	Faults [element.NumFaults]uint64
 }
 
 // NewInbound returns a paused forwarder; Run runs it.
@@ -94,7 +86,7 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 		return nil, err
 	}
 	wc, epoch := doorbell.Words(cfg.Region)
-	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), limit: maxPacket}
+	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port)}
 	in.change = sync.NewCond(&in.mu)
 	in.listener = doorbell.NewListener(doorbell.Config{WC: wc, Epoch: epoch, Poll: cfg.Poll, Locked: cfg.Locked})
 	in.guarded = in.drain
@@ -156,7 +148,7 @@ func (in *Inbound) drain() {
 		slot, result := in.r.Next()
 		switch result {
 		case shmstream.Success:
-			packet, fault := in.cfg.Format.Decode(in.buf[in.cfg.Skip:], slot)
+			packet, fault := in.cfg.Format.Decode(in.buf[in.cfg.Port.cfg.Skip:], slot)
 			if in.r.Confirm() == shmstream.Success {
 				in.deliver(packet, fault)
 			}
@@ -191,7 +183,7 @@ func (in *Inbound) follow(p Peer) {
 
 // makeRoom has the buffer hold an element of the new epoch.
 func (in *Inbound) makeRoom() {
-	if need := in.cfg.Skip + in.r.Size(); len(in.buf) < need {
+	if need := in.cfg.Port.cfg.Skip + in.r.Size(); len(in.buf) < need {
 		in.buf = make([]byte, need)
 	}
 }
@@ -211,42 +203,37 @@ func (in *Inbound) setPeer(p Peer) {
 	}
 }
 
-// deliver hands a confirmed packet to the kernel. It lies in in.buf, behind
-// room for what the device wants before it.
+// deliver passes a confirmed packet on to the device that its mark stands for.
 func (in *Inbound) deliver(packet element.Packet, fault element.Fault) {
 	if fault != element.OK {
-		in.count.FrameErrors++
-		in.count.Faults[fault]++
+		in.faults[fault]++
 		return
 	}
-	if len(packet.Data) > in.limit {
-		in.drop(ExceedsMTU)
-		in.quiet.warn(in.cfg.Log, "packet from the peer is too long for this interface", "size", len(packet.Data), "limit", in.limit)
-		return
+	port := in.cfg.Port
+	if packet.Mark != 0 {
+		if child := in.routes[packet.Mark]; child != nil {
+			port = child
+		}
 	}
-	data := packet.Data
-	if in.cfg.Skip > 0 {
-		// Only raw mode has both: there the packet begins with the element.
-		data = in.buf[:in.cfg.Skip+len(packet.Data)]
+	frame := packet.Data
+	if skip := in.cfg.Port.cfg.Skip; skip > 0 {
+		// Only raw mode has one: there the packet begins with the element.
+		frame = in.buf[:skip+len(packet.Data)]
 	}
-	if _, err := in.cfg.Device.Write(data); err != nil {
-		in.drop(refusal(err))
-		return
-	}
-	in.count.Packets++
-	in.count.Bytes += uint64(len(packet.Data))
+	port.deliver(frame, packet.Mark)
 }
 
-func (in *Inbound) drop(r Reason) {
-	in.count.Dropped++
-	in.count.Reasons[r]++
-}
-
-// Limit sets the length of the longest packet that the interface takes.
-func (in *Inbound) Limit(n int) {
+// Route sends packets of a mark to a child from the next one on; nil sends them
+// to the parent again. When it returns, no packet of that mark is on its way to
+// where they went before.
+func (in *Inbound) Route(mark uint32, child *Port) {
 	in.mu.Lock()
-	in.limit = n
-	in.mu.Unlock()
+	defer in.mu.Unlock()
+	if child == nil {
+		delete(in.routes, mark)
+	} else {
+		in.routes[mark] = child
+	}
 }
 
 // Resume carries packets again, from where the writer is now: what it wrote
@@ -301,6 +288,6 @@ func (in *Inbound) Status() InboundStatus {
 		Running: in.want == run, Peer: in.peer, Reason: in.r.Reason(),
 		Epoch: in.r.Epoch(), Size: in.r.Size(), Elements: in.r.Elements(),
 		Doorbell: in.listener.String(), Wakeups: in.listener.Wakeups(), Timeouts: in.listener.Timeouts(),
-		Reader: in.r.Stats(), Counters: in.count,
+		Reader: in.r.Stats(), Faults: in.faults,
 	}
 }

@@ -2,7 +2,6 @@ package datapath
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +13,8 @@ type OutboundConfig struct {
 	Sender *Sender
 	// Skip is how many bytes the device puts before each packet.
 	Skip int
+	// Marks tells what mark the packets of each queue have; nil: none has one.
+	Marks *Marks
 }
 
 // Outbound carries what the kernel sends on a device into the out-channel.
@@ -22,10 +23,12 @@ type OutboundConfig struct {
 // that come between the interface's going up and the writer's start are sent,
 // not lost.
 type Outbound struct {
-	cfg    OutboundConfig
-	buf    []byte
-	ready  func() bool
-	orphan atomic.Uint64 // dropped for want of a Sender
+	cfg   OutboundConfig
+	buf   []byte
+	ready func() bool
+
+	counting sync.Mutex // guards count where there is no Sender whose lock does
+	count    TxCounters
 
 	mu     sync.Mutex
 	change *sync.Cond
@@ -101,21 +104,38 @@ func (o *Outbound) halt() {
 // were taken from the device.
 func (o *Outbound) burst() int {
 	n := 0
+	marks := o.cfg.Marks
+	if marks != nil {
+		marks.begin()
+	}
 	for ; n < burstSize; n++ {
-		size, _, err := o.cfg.Device.Read(o.buf)
+		size, queue, err := o.cfg.Device.Read(o.buf)
 		if err != nil || size < o.cfg.Skip {
 			break
 		}
-		if o.cfg.Sender == nil {
-			o.orphan.Add(1)
-			continue
+		var mark uint32
+		if queue != 0 && marks != nil {
+			mark = marks.of(queue)
 		}
-		o.cfg.Sender.send(o.buf[o.cfg.Skip:size], 0)
+		o.send(o.buf[o.cfg.Skip:size], mark)
+	}
+	if marks != nil {
+		marks.end()
 	}
 	if n > 0 && o.cfg.Sender != nil {
 		o.cfg.Sender.ring()
 	}
 	return n
+}
+
+func (o *Outbound) send(packet []byte, mark uint32) {
+	if o.cfg.Sender == nil {
+		o.counting.Lock()
+		o.count.drop(NoChannel)
+		o.counting.Unlock()
+		return
+	}
+	o.cfg.Sender.send(packet, mark, &o.count)
 }
 
 // Pause returns when no packet is being carried any more. What the device
@@ -144,6 +164,9 @@ func (o *Outbound) Close() {
 	o.order(quit)
 	_ = o.cfg.Device.Interrupt()
 	<-o.done
+	if o.cfg.Marks != nil {
+		o.cfg.Marks.close()
+	}
 }
 
 func (o *Outbound) order(w order) {
@@ -155,5 +178,13 @@ func (o *Outbound) order(w order) {
 	o.change.Broadcast()
 }
 
-// Orphans counts the packets dropped because the interface has no out-channel.
-func (o *Outbound) Orphans() uint64 { return o.orphan.Load() }
+// Counters returns what was sent and dropped so far.
+func (o *Outbound) Counters() TxCounters {
+	lock := &o.counting
+	if o.cfg.Sender != nil {
+		lock = &o.cfg.Sender.mu
+	}
+	lock.Lock()
+	defer lock.Unlock()
+	return o.count
+}

@@ -27,17 +27,18 @@ type Sender struct {
 	cfg       SenderConfig
 	wc, epoch *uint32
 
-	mu      sync.Mutex
-	w       *shmstream.Writer
-	count   TxCounters
-	rings   uint64
-	quiet   quiet
-	packet  []byte // of the send under way, for sendGuarded
+	mu    sync.Mutex
+	w     *shmstream.Writer
+	rings uint64
+	quiet quiet
+	// The send under way, for guarded.
+	packet  []byte
 	mark    uint32
+	count   *TxCounters
 	guarded func()
 }
 
-// TxCounters count what was handed to a Sender.
+// TxCounters count what one device handed to a Sender.
 type TxCounters struct {
 	Packets, Bytes uint64
 	Dropped        uint64
@@ -51,7 +52,6 @@ type SenderStatus struct {
 	Epoch          shmstream.Epoch
 	Size, Elements int
 	Written, Rings uint64
-	Counters       TxCounters
 }
 
 // NewSender returns a Sender whose writer is inactive.
@@ -96,18 +96,18 @@ func (s *Sender) ringAll() {
 	s.rings++
 }
 
-// send writes one packet into the channel; ring tells the readers. A packet
-// that cannot be written is counted.
-func (s *Sender) send(packet []byte, mark uint32) {
+// send writes one packet into the channel; ring tells the readers. The lock
+// guards count as well.
+func (s *Sender) send(packet []byte, mark uint32, count *TxCounters) {
 	s.mu.Lock()
 	if !s.w.Active() {
-		s.drop(Inactive)
+		count.drop(Inactive)
 		s.mu.Unlock()
 		return
 	}
-	s.packet, s.mark = packet, mark
+	s.packet, s.mark, s.count = packet, mark, count
 	fault := region.Guard(s.guarded)
-	s.packet = nil
+	s.packet, s.count = nil, nil
 	s.mu.Unlock()
 	if fault != nil {
 		s.Stop()
@@ -135,10 +135,10 @@ func (s *Sender) write() {
 	s.count.Bytes += uint64(used)
 }
 
-// drop counts a packet that was not sent. The caller holds the lock.
-func (s *Sender) drop(r Reason) {
-	s.count.Dropped++
-	s.count.Reasons[r]++
+// drop counts a packet that was not sent.
+func (c *TxCounters) drop(r Reason) {
+	c.Dropped++
+	c.Reasons[r]++
 }
 
 // ring wakes the readers once.
@@ -155,6 +155,6 @@ func (s *Sender) Status() SenderStatus {
 	defer s.mu.Unlock()
 	return SenderStatus{
 		Active: s.w.Active(), Epoch: s.w.Epoch(), Size: s.w.Size(), Elements: s.w.Elements(),
-		Written: s.w.Written(), Rings: s.rings, Counters: s.count,
+		Written: s.w.Written(), Rings: s.rings,
 	}
 }

@@ -26,18 +26,27 @@ func aliasOf(i Interface) string {
 // openDevice takes over what a crashed process left of this interface, or makes
 // it anew.
 func (d *Driver) openDevice(p *parent) (dev *tuntap.Device, adopted bool, err error) {
-	if dev, err = d.adopt(p); err != nil || dev != nil {
-		return dev, dev != nil, err
-	}
-	cfg := p.deviceConfig()
-	if dev, err = tuntap.Open(cfg); err != nil {
+	if dev, err = d.adopt(p); err != nil {
 		return nil, false, err
 	}
-	if err = p.configure(dev); err != nil {
+	adopted = dev != nil
+	if !adopted {
+		if dev, err = tuntap.Open(p.deviceConfig()); err != nil {
+			return nil, false, err
+		}
+	}
+	// With carrier=admin it stays on, and no one sees it while the interface is
+	// down. Were it set only after "up", the kernel would drop what is sent in
+	// between.
+	err = dev.SetCarrier(p.cfg.Carrier == CarrierAdmin)
+	if err == nil && !adopted {
+		err = p.configure(dev)
+	}
+	if err != nil {
 		dev.Close()
 		return nil, false, err
 	}
-	return dev, false, nil
+	return dev, adopted, nil
 }
 
 func (p *parent) deviceConfig() tuntap.Config {
@@ -74,10 +83,6 @@ func (p *parent) configure(dev *tuntap.Device) error {
 		if err := dev.SetHardwareAddr(mac); err != nil {
 			return err
 		}
-	}
-	// Until the interface is up and, with carrier=peer, the peer is there.
-	if err := dev.SetCarrier(false); err != nil {
-		return err
 	}
 	return dev.SetPersist(true)
 }

@@ -2,11 +2,7 @@ package driver
 
 import (
 	"fmt"
-	"log/slog"
-	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/datapath"
@@ -17,29 +13,22 @@ import (
 
 // parent is an interface bound to channels.
 type parent struct {
-	d       *Driver
-	cfg     Interface
-	poll    time.Duration
-	log     *slog.Logger
-	dev     *tuntap.Device
-	alias   string
-	adopted bool
+	followed
+	cfg  Interface
+	poll time.Duration
 
 	// Each direction's parts are nil where it is absent.
 	in, out  *region.Region
 	sender   *datapath.Sender
 	inbound  *datapath.Inbound
+	port     *datapath.Port
 	outbound *datapath.Outbound // always there: somebody has to empty the device
 
-	mu     sync.Mutex
-	handle *link.Handle // of the namespace where the device is
-	netns  uint64
-	state  link.State // as last reported
-	up     bool       // what the forwarders have been told
+	// Guarded by mu.
+	up     bool // what the forwarders have been told
 	mtu    int
 	inErr  error // why a direction is stopped although the interface is up
 	outErr error
-	closed chan struct{}
 }
 
 // minMTU is the smallest MTU in bytes that a TUN/TAP device can have: ETH_MIN_MTU
@@ -56,9 +45,10 @@ func (d *Driver) create(i Interface, cfg Config) (_ *parent, err error) {
 		i.MTU = DefaultMTU
 	}
 	p := &parent{
-		d: d, cfg: i, poll: cfg.Poll, mtu: i.MTU, closed: make(chan struct{}),
-		alias: aliasOf(i), log: d.opt.Log.With("interface", i.Name),
+		followed: followed{d: d, alias: aliasOf(i), log: d.opt.Log.With("interface", i.Name), closed: make(chan struct{})},
+		cfg:      i, poll: cfg.Poll, mtu: i.MTU,
 	}
+	p.changed = p.follow
 	defer func() {
 		if err != nil {
 			p.dispose(p.adopted)
@@ -115,10 +105,11 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 			return fmt.Errorf("channel %s: %w", p.cfg.Out, err)
 		}
 	}
+	p.port = datapath.NewPort(datapath.PortConfig{Device: p.dev, Skip: p.skip(), Log: p.log})
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
-			Device: p.dev, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
-			Skip: p.skip(), Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Log: p.log,
+			Port: p.port, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
+			Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Log: p.log,
 			OnPeer: p.peerChanged, OnFault: func(err error) { go p.fault(p.in, &p.inErr, err) },
 		})
 		if err != nil {
@@ -137,77 +128,8 @@ func (p *parent) skip() int {
 	return 0
 }
 
-// watch follows the device into the namespace where it is now and applies the
-// state it has there.
-func (p *parent) watch() {
-	if err := p.rebind(); err != nil {
-		p.log.Warn("interface cannot be followed", "err", err)
-		return
-	}
-	p.refresh()
-}
-
-// rebind finds out where the device is.
-func (p *parent) rebind() error {
-	fd, err := p.dev.NetNS()
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	handle, id, err := p.d.watches.acquire(fd)
-	if err != nil {
-		return err
-	}
-	index, err := p.dev.Index()
-	if err != nil {
-		p.d.watches.release(id)
-		return err
-	}
-	p.mu.Lock()
-	before := p.netns
-	p.handle, p.netns, p.state.Index = handle, id, index
-	p.mu.Unlock()
-	p.d.watches.release(before)
-	return nil
-}
-
-// refresh asks for the interface's state. Events tell later changes; those that
-// were under way when the watch began are covered by asking after it.
-func (p *parent) refresh() {
-	p.mu.Lock()
-	handle, index := p.handle, p.state.Index
-	p.mu.Unlock()
-	if state, err := handle.ByIndex(index); err == nil {
-		p.apply(state)
-	}
-}
-
-func (p *parent) isAt(netns uint64, index int) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.netns == netns && p.state.Index == index
-}
-
-func (p *parent) name() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.state.Name
-}
-
-func (p *parent) record() record {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return record{Alias: p.alias, Index: p.state.Index, NetNS: p.netns}
-}
-
-// apply brings the forwarders in step with the interface.
-func (p *parent) apply(state link.State) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.isClosed() {
-		return
-	}
-	p.state = state
+// follow brings the forwarders in step with the interface. The caller holds mu.
+func (p *parent) follow(state link.State) {
 	mtu := p.usableMTU(state.MTU)
 	switch {
 	case state.Up && !p.up:
@@ -252,7 +174,6 @@ func (p *parent) start() {
 	p.limit()
 	p.startIn()
 	p.outbound.Resume()
-	p.setCarrier(p.cfg.Carrier == CarrierAdmin)
 }
 
 func (p *parent) startOut() {
@@ -287,20 +208,16 @@ func (p *parent) stop() {
 	if p.inbound != nil {
 		p.inbound.Pause()
 	}
-	p.setCarrier(false)
 }
 
 // limit tells the inbound forwarder the longest packet that the interface
 // takes. A tagged Ethernet frame may be 4 bytes longer, as on any port.
 func (p *parent) limit() {
-	if p.inbound == nil {
-		return
-	}
 	most := p.mtu
 	if p.cfg.Format == element.EthDev {
 		most += ethernetHeader + vlanTag
 	}
-	p.inbound.Limit(most)
+	p.port.Limit(most)
 }
 
 const (
@@ -308,18 +225,14 @@ const (
 	vlanTag        = 4  // IEEE 802.1Q
 )
 
-// peerChanged is called by the inbound forwarder.
+// peerChanged is called by the inbound forwarder, also when it is paused.
 func (p *parent) peerChanged(active bool) {
 	if p.cfg.Carrier == CarrierPeer {
-		p.setCarrier(active)
+		if err := p.dev.SetCarrier(active); err != nil && !p.dev.Gone() {
+			p.log.Warn("carrier is not set", "err", err)
+		}
 	}
 	p.log.Info("peer", "channel", p.cfg.In, "active", active)
-}
-
-func (p *parent) setCarrier(on bool) {
-	if err := p.dev.SetCarrier(on); err != nil && !p.dev.Gone() {
-		p.log.Debug("carrier is not set", "err", err)
-	}
 }
 
 // fault waits until a region that went away is whole again and takes its
@@ -353,27 +266,12 @@ func (p *parent) fault(r *region.Region, where *error, err error) {
 	}
 }
 
-func (p *parent) isClosed() bool {
-	select {
-	case <-p.closed:
-		return true
-	default:
-		return false
-	}
-}
-
 // close ends the interface: the writer becomes inactive and the device goes,
 // unless it is to be kept.
 func (p *parent) close(keep bool) {
-	p.mu.Lock()
-	if p.isClosed() {
-		p.mu.Unlock()
+	if !p.end() {
 		return
 	}
-	close(p.closed)
-	netns := p.netns
-	p.mu.Unlock()
-
 	p.outbound.Close()
 	if p.sender != nil {
 		p.sender.Stop()
@@ -382,19 +280,11 @@ func (p *parent) close(keep bool) {
 		p.inbound.Close()
 	}
 	p.dispose(keep)
-	p.d.watches.release(netns)
 }
 
 // dispose gives back what the operating system lent.
 func (p *parent) dispose(keep bool) {
-	if p.dev != nil {
-		if !keep && !p.dev.Gone() {
-			if err := p.dev.SetPersist(false); err != nil {
-				p.log.Warn("interface stays behind", "err", err)
-			}
-		}
-		p.dev.Close()
-	}
+	p.followed.dispose(keep)
 	for _, r := range []*region.Region{p.in, p.out} {
 		if r != nil {
 			r.Close()

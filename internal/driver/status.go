@@ -96,15 +96,13 @@ func (p *parent) status() Status {
 	if p.cfg.Format == element.EthDev {
 		s.MAC = p.state.HardwareAddr.String()
 	}
-	if n := p.outbound.Orphans(); n > 0 {
-		s.Stats.TxDropped += n
-		s.Drops["tx_"+datapath.NoChannel.String()] += n
-	}
+	s.sent(p.outbound.Counters())
 	if p.sender != nil {
 		s.writer(p.sender.Status())
 		s.Writer.Channel.describe(p.out, p.cfg.WriterProtocol, p.up, p.outErr)
 	}
 	if p.inbound != nil {
+		s.received(p.port.Status())
 		s.reader(p.inbound.Status())
 		s.Reader.Channel.describe(p.in, p.cfg.ReaderProtocol, p.up, p.inErr)
 	}
@@ -124,9 +122,19 @@ func (s *Status) writer(w datapath.SenderStatus) {
 		Channel: Channel{Epoch: hex(uint64(w.Epoch)), ElementSize: w.Size, Elements: w.Elements, Doorbell: "futex"},
 		Written: w.Written, Rings: w.Rings,
 	}
-	s.Stats.TxPackets, s.Stats.TxBytes = w.Counters.Packets, w.Counters.Bytes
-	s.Stats.TxDropped += w.Counters.Dropped
-	s.drops("tx_", w.Counters.Faults, w.Counters.Reasons)
+}
+
+// sent adds what a device handed to the out-channel.
+func (s *Status) sent(c datapath.TxCounters) {
+	s.Stats.TxPackets, s.Stats.TxBytes, s.Stats.TxDropped = c.Packets, c.Bytes, c.Dropped
+	drops(s.Drops, "tx_", c.Faults[:], element.Fault.String)
+	drops(s.Drops, "tx_", c.Reasons[:], datapath.Reason.String)
+}
+
+// received adds what a device was handed from the in-channel.
+func (s *Status) received(p datapath.PortStatus) {
+	s.Stats.RxPackets, s.Stats.RxBytes, s.Stats.RxDropped = p.Counters.Packets, p.Counters.Bytes, p.Counters.Dropped
+	drops(s.Drops, "rx_", p.Counters.Reasons[:], datapath.Reason.String)
 }
 
 func (s *Status) reader(r datapath.InboundStatus) {
@@ -136,23 +144,19 @@ func (s *Status) reader(r datapath.InboundStatus) {
 		Epochs: r.Reader.EpochChanges, Overruns: r.Reader.Overruns, Lost: r.Reader.Lost,
 		ProtocolErrors: r.Reader.ProtocolErrors, Wakeups: r.Wakeups, Timeouts: r.Timeouts,
 	}
-	s.Stats.RxPackets, s.Stats.RxBytes = r.Counters.Packets, r.Counters.Bytes
-	s.Stats.RxDropped = r.Counters.Dropped
-	s.Stats.RxFrameErrors, s.Stats.RxOverErrors = r.Counters.FrameErrors, r.Reader.Overruns
-	s.Stats.RxErrors = r.Counters.FrameErrors + r.Reader.Overruns
-	s.drops("rx_", r.Counters.Faults, r.Counters.Reasons)
+	s.Stats.RxOverErrors = r.Reader.Overruns
+	for _, n := range r.Faults {
+		s.Stats.RxFrameErrors += n
+	}
+	s.Stats.RxErrors = s.Stats.RxFrameErrors + s.Stats.RxOverErrors
+	drops(s.Drops, "rx_", r.Faults[:], element.Fault.String)
 }
 
-// drops adds the reasons that happened to the map.
-func (s *Status) drops(prefix string, faults [element.NumFaults]uint64, reasons [datapath.NumReasons]uint64) {
-	for f, n := range faults {
+// drops adds the reasons that happened to a map of them.
+func drops[R ~uint8](to map[string]uint64, prefix string, counts []uint64, name func(R) string) {
+	for r, n := range counts {
 		if n > 0 {
-			s.Drops[prefix+element.Fault(f).String()] += n
-		}
-	}
-	for r, n := range reasons {
-		if n > 0 {
-			s.Drops[prefix+datapath.Reason(r).String()] += n
+			to[prefix+name(R(r))] += n
 		}
 	}
 }

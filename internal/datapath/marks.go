@@ -1,0 +1,164 @@
+package datapath
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// OutgoingMarks gives each mark a queue of its own: skbmark.Outgoing, or a test.
+// Its words for it are a slot for each queue, which is free, open (packets of
+// its mark enter the queue) or closed (nothing enters any more).
+type OutgoingMarks interface {
+	// SetQueues says how many queues are attached.
+	SetQueues(n int)
+	// Mark is that of the packets in a queue.
+	Mark(queue int) uint32
+	// Free is how many slots of attached queues are free.
+	Free() int
+	// Retire closes the slots that were idle since the last call and returns
+	// their queues.
+	Retire() []int
+	// Grace waits until what had passed into a queue's way is in the queue.
+	Grace() error
+	// Release frees a closed slot whose queue has been read empty.
+	Release(queue int)
+}
+
+// QueueDevice is what Marks needs of a device.
+type QueueDevice interface {
+	Queues() int
+	AddQueues(n int) error
+	Holds(queue int) bool
+}
+
+// How many queues a device has, and when marks that are not in use give theirs
+// back. Mark 0 needs one of them.
+const (
+	firstQueues = 16  // to begin with
+	mostQueues  = 256 // that a device can have
+	spareSlots  = 8   // fewer than this free: attach more queues
+	lowSlots    = 64  // fewer than this free of all: take back idle ones
+	idleSlot    = 5 * time.Millisecond
+)
+
+// Marks keeps the queues of one device at the disposal of the marks in use.
+type Marks struct {
+	out OutgoingMarks
+	dev QueueDevice
+	log *slog.Logger
+
+	// reading is held from before a packet is read until its mark has been
+	// looked up. Slots are released under it: in between, the mark would be
+	// another one's.
+	reading sync.Mutex
+	used    bool // the burst read a queue of a mark
+	full    bool // no more queues can be attached
+
+	sweeping sync.WaitGroup
+	sweep    sync.Mutex // held by the sweep that goes on
+	quit     chan struct{}
+}
+
+// NewMarks attaches the first queues to dev.
+func NewMarks(out OutgoingMarks, dev QueueDevice, log *slog.Logger) (*Marks, error) {
+	if err := dev.AddQueues(firstQueues - dev.Queues()); err != nil {
+		return nil, err
+	}
+	out.SetQueues(dev.Queues())
+	return &Marks{out: out, dev: dev, log: log, quit: make(chan struct{})}, nil
+}
+
+func (m *Marks) begin() {
+	m.reading.Lock()
+	m.used = false
+}
+
+// of returns the mark of a packet that was read from a queue.
+func (m *Marks) of(queue int) uint32 {
+	m.used = true
+	return m.out.Mark(queue)
+}
+
+// end closes a burst and sees to it that the next new mark finds a free slot.
+func (m *Marks) end() {
+	used := m.used
+	m.reading.Unlock()
+	if !used {
+		return
+	}
+	free := m.out.Free()
+	if free < spareSlots && !m.full {
+		m.grow()
+		free = m.out.Free()
+	}
+	if free < lowSlots && m.full && m.sweep.TryLock() {
+		m.sweeping.Go(func() {
+			defer m.sweep.Unlock()
+			m.takeBack()
+		})
+	}
+}
+
+// grow doubles the queues.
+func (m *Marks) grow() {
+	n := m.dev.Queues()
+	err := m.dev.AddQueues(min(n, mostQueues-n))
+	m.out.SetQueues(m.dev.Queues())
+	if err != nil {
+		m.log.Warn("no more queues can be attached: fewer marks fit at a time", "queues", m.dev.Queues(), "err", err)
+	}
+	m.full = err != nil || m.dev.Queues() == mostQueues
+}
+
+// takeBack frees slots of idle marks until enough are free or all are busy.
+func (m *Marks) takeBack() {
+	m.out.Retire() // begin of the time that a slot has to be idle
+	for m.out.Free() < lowSlots && m.sleep(idleSlot) {
+		closed := m.out.Retire()
+		if len(closed) == 0 {
+			continue
+		}
+		if err := m.out.Grace(); err != nil {
+			m.log.Warn("idle marks keep their queues", "err", err)
+			return
+		}
+		for len(closed) > 0 {
+			if closed = m.release(closed); len(closed) > 0 && !m.sleep(time.Millisecond) {
+				return
+			}
+		}
+	}
+}
+
+// release frees those slots whose queues are empty and returns the others.
+func (m *Marks) release(closed []int) (left []int) {
+	m.reading.Lock()
+	defer m.reading.Unlock()
+	for _, q := range closed {
+		if m.dev.Holds(q) {
+			left = append(left, q)
+		} else {
+			m.out.Release(q)
+		}
+	}
+	return left
+}
+
+// sleep is false when the device is being closed.
+func (m *Marks) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-m.quit:
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// close ends a sweep under way. No burst may follow.
+func (m *Marks) close() {
+	close(m.quit)
+	m.sweeping.Wait()
+}

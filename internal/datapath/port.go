@@ -1,0 +1,145 @@
+package datapath
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// IncomingMarks puts a mark on the packet that is about to be written to a
+// device: skbmark.Incoming, or a test.
+type IncomingMarks interface {
+	// Arm gives the next packet this mark; 0 is none.
+	Arm(mark uint32)
+	// Seen reports whether the packet has been given the mark by now.
+	Seen() bool
+	// Disarm takes Arm back.
+	Disarm()
+}
+
+// PortConfig is what a Port is made of.
+type PortConfig struct {
+	Device Device
+	// Marks is nil where received packets cannot be given marks.
+	Marks IncomingMarks
+	// Skip is how many bytes, all zero, the device wants before each packet.
+	Skip int
+	Log  *slog.Logger
+}
+
+// Port is the receiving side of a device: the parent's, or a child's.
+type Port struct {
+	cfg PortConfig
+
+	mu    sync.Mutex // one packet at a time: its mark lies beside it
+	limit int        // longest packet the interface takes
+	count RxCounters
+	quiet quiet
+
+	// async: a packet came out of Write before it had been received (somebody
+	// has set RPS on the device). Its mark cannot be told from the next one's
+	// then, so none is set until a try shows that this is over.
+	async bool
+	retry time.Time
+}
+
+// asyncRetry is how often a device that received asynchronously is tried again.
+const asyncRetry = time.Second
+
+// RxCounters count what came out of the in-channel for one device.
+type RxCounters struct {
+	Packets, Bytes uint64
+	Dropped        uint64
+	Reasons        [NumReasons]uint64
+	// Unmarked counts packets that were delivered without their mark.
+	Unmarked uint64
+}
+
+// NewPort returns a Port that takes packets of any length.
+func NewPort(cfg PortConfig) *Port { return &Port{cfg: cfg, limit: maxPacket} }
+
+// Limit sets the length of the longest packet that the interface takes.
+func (p *Port) Limit(n int) {
+	p.mu.Lock()
+	p.limit = n
+	p.mu.Unlock()
+}
+
+// deliver hands a packet with its mark to the kernel. frame has room for Skip
+// bytes before the packet.
+func (p *Port) deliver(frame []byte, mark uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	size := len(frame) - p.cfg.Skip
+	if size > p.limit {
+		p.drop(ExceedsMTU)
+		p.quiet.warn(p.cfg.Log, "packet from the peer is too long for this interface", "size", size, "limit", p.limit)
+		return
+	}
+	if err := p.write(frame, mark); err != nil {
+		p.drop(refusal(err))
+		return
+	}
+	p.count.Packets++
+	p.count.Bytes += uint64(size)
+}
+
+// answer hands the kernel a packet of our own making, without a mark.
+func (p *Port) answer(packet []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// An answer that cannot be given is like one that was lost on the way.
+	_, _ = p.cfg.Device.Write(packet)
+}
+
+func (p *Port) write(frame []byte, mark uint32) error {
+	if mark == 0 {
+		_, err := p.cfg.Device.Write(frame)
+		return err
+	}
+	if p.cfg.Marks == nil || (p.async && time.Now().Before(p.retry)) {
+		p.count.Unmarked++
+		_, err := p.cfg.Device.Write(frame)
+		return err
+	}
+	p.cfg.Marks.Arm(mark)
+	_, err := p.cfg.Device.Write(frame)
+	seen := p.cfg.Marks.Seen()
+	p.cfg.Marks.Disarm()
+	if err == nil && seen == p.async {
+		p.setAsync(!seen)
+	}
+	if err == nil && !seen {
+		p.retry = time.Now().Add(asyncRetry)
+		p.count.Unmarked++
+	}
+	return err
+}
+
+func (p *Port) setAsync(async bool) {
+	p.async = async
+	if async {
+		p.cfg.Log.Warn("marks are not set on received packets: the interface receives asynchronously, as with RPS (rps_cpus)")
+	} else {
+		p.cfg.Log.Info("marks are set on received packets again")
+	}
+}
+
+func (p *Port) drop(r Reason) {
+	p.count.Dropped++
+	p.count.Reasons[r]++
+}
+
+// PortStatus is a Port's state at one moment.
+type PortStatus struct {
+	Counters RxCounters
+	// Async: marks are not set because the interface receives asynchronously.
+	Async bool
+}
+
+// Status returns the state of now.
+func (p *Port) Status() PortStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return PortStatus{Counters: p.count, Async: p.async}
+}
