@@ -48,7 +48,8 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // Forget removes the interfaces that a process with this control socket left
-// behind when it crashed, and returns their names. While such a process runs
+// behind when it crashed, and its socket, and returns the names of the
+// interfaces. While such a process runs
 // the error is an *InUseError.
 func Forget(control string) (names []string, err error) {
 	control, err = filepath.Abs(control)
@@ -60,6 +61,9 @@ func Forget(control string) (names []string, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.release()) }()
+	if err := clear(control); err != nil {
+		return nil, err
+	}
 	return muennet.Forget(StateFile(control))
 }
 

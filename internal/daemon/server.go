@@ -153,7 +153,7 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusConflict, err)
 		return
 	}
-	s.log.Info("loaded", "interfaces", names)
+	s.log.Debug("loaded", "interfaces", names)
 	answer(w, api.LoadResponse{Interfaces: names})
 }
 
@@ -177,7 +177,7 @@ func (s *server) unload(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusInternalServerError, err)
 		return
 	}
-	s.log.Info("unloaded", "interfaces", names)
+	s.log.Debug("unloaded", "interfaces", names)
 	w.WriteHeader(http.StatusNoContent)
 }
 
