@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/muennet/muennet/api"
+)
+
+func TestPrintStatus(t *testing.T) {
+	end := api.Channel{Region: "/dev/shm/muennet/a", RegionSize: 1048576, Enabled: true, Protocol: "0x12", Epoch: "0xabc",
+		ElementSize: 1508, Elements: 695, Doorbell: "futex"}
+	broken := end
+	broken.Enabled, broken.Error = false, "region shrank"
+	var b strings.Builder
+	err := printStatus(&b, api.Interface{
+		Name: "net0", Index: 4, NetNS: 4026531840, Mode: "net_hdr", In: "a", Out: "b", MTU: 1500, Up: true, Carrier: "admin", Poll: 2,
+		Writer: &api.Writer{Channel: end, Written: 5, Rings: 3},
+		Reader: &api.Reader{Channel: broken, Peer: "incompatible", Reason: "protocol is 0xc, expected 0x12", Epochs: 2, Overruns: 1,
+			Lost: 300, ProtocolErrors: 6, Wakeups: 7, Timeouts: 8},
+		Stats: api.Stats{RxPackets: 1, TxPackets: 2, RxBytes: 3, TxBytes: 4, RxErrors: 5, RxDropped: 6, TxDropped: 7, RxOverErrors: 8, RxFrameErrors: 9},
+		Drops: map[string]uint64{"tx_oversize": 7, "rx_bad_length": 9},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `name: net0
+in/out: a/b
+mtu: 1500
+flags: net_hdr
+poll: every 2000 µs
+writer is enabled
+writer.element_size: 1508
+reader is disabled
+stats.rx_packets: 1
+stats.rx_bytes: 3
+stats.rx_errors: 5
+stats.rx_over_errors: 8
+stats.rx_frame_errors: 9
+stats.tx_packets: 2
+stats.tx_bytes: 4
+
+stats.rx_dropped:        6
+stats.tx_dropped:        7
+drops.rx_bad_length:     9
+drops.tx_oversize:       7
+ifindex:                 4
+netns:                   4026531840
+up:                      yes
+carrier:                 admin
+adopted:                 no
+writer.region:           /dev/shm/muennet/a (1048576 bytes)
+writer.protocol:         0x12
+writer.epoch:            0xabc
+writer.elements:         695
+writer.doorbell:         futex
+writer.written:          5
+writer.rings:            3
+reader.region:           /dev/shm/muennet/a (1048576 bytes)
+reader.error:            region shrank
+reader.protocol:         0x12
+reader.epoch:            0xabc
+reader.elements:         695
+reader.doorbell:         futex
+reader.peer:             incompatible: protocol is 0xc, expected 0x12
+reader.epochs:           2
+reader.overruns:         1
+reader.lost:             300
+reader.protocol_errors:  6
+reader.wakeups:          7
+reader.timeouts:         8
+`
+	if b.String() != want {
+		t.Errorf("prints\n%s, want\n%s", b.String(), want)
+	}
+}
+
+// TestPrintOneWay: an absent direction is disabled and has no lines of its own.
+func TestPrintOneWay(t *testing.T) {
+	var b strings.Builder
+	if err := printStatus(&b, api.Interface{Name: "net0", Mode: "raw", In: "a", Reader: &api.Reader{}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"in/out: a/(none)\n", "flags: (none)\n", "writer is disabled\n", "reader.peer:"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "writer.") {
+		t.Errorf("lines of a writer in\n%s", b.String())
+	}
+}
