@@ -112,7 +112,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 	f.StringVar(&a.logFormat, "log-format", "text", "`format` of the log: text or json")
 	f.StringVar(&a.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
 	root.AddCommand(a.runCommand(), a.loadCommand(), a.unloadCommand(), a.showCommand(),
-		a.channelCommand(), a.modinfoCommand(), a.versionCommand())
+		a.channelCommand(), a.demoCommand(), a.modinfoCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true // their Use lines say it better
 	}
