@@ -1,0 +1,71 @@
+package packet
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Sum adds the bytes of b, taken as 16-bit big-endian numbers, to initial and returns the sum with its carries folded in:
+// 0 to 0xffff, not complemented. An odd last byte counts as if a zero byte followed, so of several parts that are added one after
+// the other only the last may have an odd length. initial is 0, an earlier sum, or a few of them added with +; any value is right.
+//
+// The sum is 0 only when initial and all bytes are zero (RFC 1071 section 1: ones' complement has two zeros).
+func Sum(b []byte, initial uint32) uint32 {
+	// Eight bytes at a time, in the byte order in which loads are cheapest: the order of the bytes within the words changes
+	// nothing but the order of the bytes of the result (RFC 1071 section 2 (B)). The carry of one addition is an input of the
+	// next, so none is lost.
+	var sum, carry uint64
+	for len(b) >= 64 {
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[8:]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[16:]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[24:]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[32:]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[40:]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[48:]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[56:]), carry)
+		b = b[64:]
+	}
+	for len(b) >= 8 {
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b), carry)
+		b = b[8:]
+	}
+	if len(b) >= 4 {
+		sum, carry = bits.Add64(sum, uint64(binary.LittleEndian.Uint32(b)), carry)
+		b = b[4:]
+	}
+	if len(b) >= 2 {
+		sum, carry = bits.Add64(sum, uint64(binary.LittleEndian.Uint16(b)), carry)
+		b = b[2:]
+	}
+	if len(b) > 0 {
+		sum, carry = bits.Add64(sum, uint64(b[0]), carry)
+	}
+	// No overflow: only from a sum of all ones with a carry could another such be made, and the first has none.
+	ours := bits.ReverseBytes16(fold(sum + carry))
+	return uint32(fold(uint64(initial) + uint64(ours)))
+}
+
+// Checksum returns the Internet checksum (RFC 1071) of b on top of initial, a result of Sum or PseudoHeader or 0. Over a header
+// whose checksum field is zero it gives the value for that field; over one with a good checksum it gives 0. A UDP checksum that
+// comes out as 0 is sent as 0xffff (RFC 768); that is left to the caller.
+func Checksum(b []byte, initial uint32) uint16 {
+	return ^uint16(Sum(b, initial))
+}
+
+// PseudoHeader returns the sum of the pseudo header that TCP, UDP and ICMPv6 checksums begin with (RFC 9293 section 3.1, RFC 8200
+// section 8.1). addresses are source and destination next to each other as they are in the IP header: bytes 12 to 20 of IPv4, 8 to
+// 40 of IPv6. length is that of transport header and payload in bytes.
+func PseudoHeader(addresses []byte, protocol uint8, length int) uint32 {
+	n := uint32(length)
+	return Sum(addresses, n>>16+n&0xffff+uint32(protocol))
+}
+
+// fold adds the four 16-bit numbers of sum with end-around carry.
+func fold(sum uint64) uint16 {
+	sum = sum>>32 + sum&0xffffffff // at most 0x1fffffffe
+	sum = sum>>16 + sum&0xffff     // at most 0x2fffd
+	sum = sum>>16 + sum&0xffff     // at most 0x10000
+	sum = sum>>16 + sum&0xffff
+	return uint16(sum)
+}
