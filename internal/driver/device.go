@@ -118,28 +118,42 @@ func (d *Driver) adopt(p *parent) (*tuntap.Device, error) {
 	if dev != nil || err != nil {
 		return dev, err
 	}
-	records, err := d.state.read()
-	if err != nil {
-		d.opt.Log.Warn("state is not read", "err", err)
-	}
-	for _, r := range records {
+	for _, r := range d.left {
 		if r.Alias != p.alias {
 			continue
 		}
-		fd, found := openNetNS(r.NetNS)
-		if !found {
-			continue
-		}
-		err := link.InNetNS(fd, func() (err error) {
-			dev, err = adoptHere(p, func(s link.State) bool { return s.Alias == p.alias && s.Index == r.Index })
+		err := r.visit(func(wanted func(link.State) bool) (err error) {
+			dev, err = adoptHere(p, wanted)
 			return err
 		})
-		unix.Close(fd)
 		if dev != nil || err != nil {
 			return dev, err
 		}
 	}
 	return nil, nil
+}
+
+// visit calls f in the namespace of the record, where wanted picks its device.
+// Without such a namespace it does nothing.
+func (r record) visit(f func(wanted func(link.State) bool) error) error {
+	fd, found := openNetNS(r.NetNS)
+	if !found {
+		return nil
+	}
+	defer unix.Close(fd)
+	return link.InNetNS(fd, func() error {
+		return f(func(s link.State) bool { return s.Alias == r.Alias && s.Index == r.Index })
+	})
+}
+
+// exists tells whether the record's device is still where it was.
+func (r record) exists() (found bool) {
+	// In doubt it is not forgotten.
+	return r.visit(func(wanted func(link.State) bool) error {
+		states, err := leftBehind(wanted)
+		found = len(states) > 0
+		return err
+	}) != nil || found
 }
 
 // adoptHere takes over the device of this namespace that wanted picks. One that
@@ -238,15 +252,7 @@ func Forget(state string) (names []string, err error) {
 		return names, err
 	}
 	for _, r := range records {
-		fd, found := openNetNS(r.NetNS)
-		if !found {
-			continue
-		}
-		err := link.InNetNS(fd, func() error {
-			return sweep(func(s link.State) bool { return s.Alias == r.Alias && s.Index == r.Index })
-		})
-		unix.Close(fd)
-		if err != nil {
+		if err := r.visit(sweep); err != nil {
 			return names, err
 		}
 	}

@@ -33,6 +33,7 @@ type Driver struct {
 	watches watches
 
 	change sync.Mutex // held by Load, Unload and Close: one at a time
+	left   []record   // by an earlier process, as the state file told; not changed after New
 
 	mu      sync.Mutex // guards parents
 	parents []*parent
@@ -49,6 +50,10 @@ func New(opt Options) *Driver {
 	}
 	d := &Driver{opt: opt, state: stateFile{path: opt.State}}
 	d.watches.event = d.event
+	var err error
+	if d.left, err = d.state.read(); err != nil {
+		d.opt.Log.Warn("state is not read", "err", err)
+	}
 	return d
 }
 
@@ -82,7 +87,9 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 		d.mu.Unlock()
 	}
 	for _, p := range loaded {
-		p.watch()
+		if err := p.watch(); err != nil {
+			p.lost(err)
+		}
 		s := p.status()
 		names = append(names, s.Name)
 		d.opt.Log.Info("interface loaded", "name", s.Name, "in", s.In, "out", s.Out, "mode", s.Mode, "mtu", s.MTU, "adopted", s.Adopted)
@@ -186,6 +193,12 @@ func (d *Driver) save() {
 		records = append(records, p.record())
 	}
 	d.mu.Unlock()
+	// What was left behind and not adopted yet may be by a later load.
+	for _, r := range d.left {
+		if !slices.ContainsFunc(records, func(own record) bool { return own.Alias == r.Alias }) && r.exists() {
+			records = append(records, r)
+		}
+	}
 	if err := d.state.write(records); err != nil {
 		d.opt.Log.Warn("state is not saved", "err", err)
 	}

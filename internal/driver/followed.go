@@ -1,7 +1,9 @@
 package driver
 
 import (
+	"errors"
 	"log/slog"
+	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -26,62 +28,98 @@ type followed struct {
 	netns  uint64
 	state  link.State // as last reported
 	closed chan struct{}
+
+	following sync.Mutex // held by watch
 }
 
 // watch follows the device into the namespace where it is now and applies the
-// state it has there.
-func (f *followed) watch() {
-	if err := f.rebind(); err != nil {
-		f.log.Warn("interface cannot be followed", "err", err)
-		return
+// state it has there. On an error the device is deleted, or f is closed, or the
+// system is short of something.
+func (f *followed) watch() error {
+	f.following.Lock()
+	defer f.following.Unlock()
+	for {
+		if settled, err := f.rebind(); err != nil || settled {
+			f.refresh()
+			return err
+		}
 	}
-	f.refresh()
 }
 
-// rebind finds out where the device is.
-func (f *followed) rebind() error {
+// lost tells that watch has failed.
+func (f *followed) lost(err error) {
+	if !errors.Is(err, os.ErrClosed) {
+		f.log.Warn("interface cannot be followed", "err", err)
+	}
+}
+
+// rebind finds out where the device is. It is settled if the device is still
+// there once events from there are heard: an earlier move was announced to
+// nobody.
+func (f *followed) rebind() (settled bool, err error) {
 	fd, err := f.dev.NetNS()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unix.Close(fd)
 	handle, id, err := f.d.watches.acquire(fd)
 	if err != nil {
-		return err
+		return false, err
 	}
 	index, err := f.dev.Index()
 	if err != nil {
 		f.d.watches.release(id)
-		return err
+		return false, err
 	}
 	f.mu.Lock()
+	if f.isClosed() {
+		f.mu.Unlock()
+		f.d.watches.release(id)
+		return false, os.ErrClosed
+	}
 	before := f.netns
 	f.handle, f.netns, f.state.Index = handle, id, index
 	f.mu.Unlock()
 	f.d.watches.release(before)
-	return nil
+
+	now, err := f.dev.NetNS()
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(now)
+	return link.NSID(now) == id, nil
 }
 
 // refresh asks for the interface's state. Events tell later changes; those that
-// were under way when the watch began are covered by asking after it.
+// were under way when the watch began are covered by asking after it. The lock
+// keeps the answer from being taken for news after a newer event.
 func (f *followed) refresh() {
 	f.mu.Lock()
-	handle, index := f.handle, f.state.Index
-	f.mu.Unlock()
-	if state, err := handle.ByIndex(index); err == nil {
-		f.apply(state)
+	defer f.mu.Unlock()
+	if f.handle == nil {
+		return
+	}
+	if state, err := f.handle.ByIndex(f.state.Index); err == nil {
+		f.note(state)
 	}
 }
 
-// apply takes note of a new state.
-func (f *followed) apply(state link.State) {
+// apply takes note of a new state that was seen in a namespace, if the device
+// is still there.
+func (f *followed) apply(netns uint64, state link.State) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.isClosed() {
-		return
+	if f.netns == netns && f.state.Index == state.Index {
+		f.note(state)
 	}
-	f.state = state
-	f.changed(state)
+}
+
+// note takes note of a new state. The caller holds mu.
+func (f *followed) note(state link.State) {
+	if !f.isClosed() {
+		f.state = state
+		f.changed(state)
+	}
 }
 
 func (f *followed) isAt(netns uint64, index int) bool {

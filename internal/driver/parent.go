@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -181,21 +182,26 @@ func (p *parent) startOut() {
 		return
 	}
 	p.sender.Stop()
-	if err := p.sender.Start(p.cfg.Format.Size(p.mtu)); err != nil {
-		p.log.Error("writer is not started", "channel", p.cfg.Out, "err", err)
-		p.outErr = err
+	err := p.sender.Start(p.cfg.Format.Size(p.mtu))
+	if errors.Is(err, region.ErrFault) {
+		p.faulted(p.out, &p.outErr, err)
 		return
 	}
-	p.outErr = nil
+	if err != nil {
+		p.log.Error("writer is not started", "channel", p.cfg.Out, "err", err)
+	}
+	p.outErr = err
 }
 
 func (p *parent) startIn() {
 	if p.inbound == nil || !p.up {
 		return
 	}
-	if p.inErr = p.inbound.Resume(); p.inErr != nil {
-		go p.fault(p.in, &p.inErr, p.inErr)
+	if err := p.inbound.Resume(); err != nil {
+		p.faulted(p.in, &p.inErr, err)
+		return
 	}
+	p.inErr = nil
 }
 
 // stop is ip link set down.
@@ -235,13 +241,27 @@ func (p *parent) peerChanged(active bool) {
 	p.log.Info("peer", "channel", p.cfg.In, "active", active)
 }
 
-// fault waits until a region that went away is whole again and takes its
-// direction up anew. where is p.inErr or p.outErr.
+// fault is faulted for who does not hold mu.
 func (p *parent) fault(r *region.Region, where *error, err error) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faulted(r, where, err)
+}
+
+// faulted notes that a region went away, and has it waited for unless somebody
+// does already. where is p.inErr or p.outErr.
+func (p *parent) faulted(r *region.Region, where *error, err error) {
+	waiting := errors.Is(*where, region.ErrFault)
 	*where = err
-	p.mu.Unlock()
-	p.log.Error("channel is stopped", "channel", r.Name(), "err", err)
+	if !waiting {
+		p.log.Error("channel is stopped", "channel", r.Name(), "err", err)
+		go p.await(r, where)
+	}
+}
+
+// await waits until a region that went away is whole again and takes its
+// direction up anew.
+func (p *parent) await(r *region.Region, where *error) {
 	retry := time.NewTicker(faultRetry)
 	defer retry.Stop()
 	for {
@@ -250,20 +270,31 @@ func (p *parent) fault(r *region.Region, where *error, err error) {
 			return
 		case <-retry.C:
 		}
-		p.mu.Lock()
-		if !p.isClosed() && r.Intact() == nil {
-			defer p.mu.Unlock()
-			*where = nil
-			p.log.Info("channel is whole again", "channel", r.Name())
-			if r == p.out {
-				p.startOut()
-			} else {
-				p.startIn()
-			}
+		if p.recovered(r, where) {
 			return
 		}
-		p.mu.Unlock()
 	}
+}
+
+// recovered takes a direction up anew if its region is whole again. It is also
+// true when somebody else has done so.
+func (p *parent) recovered(r *region.Region, where *error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if *where == nil {
+		return true
+	}
+	if p.isClosed() || r.Intact() != nil {
+		return false
+	}
+	*where = nil
+	p.log.Info("channel is whole again", "channel", r.Name())
+	if r == p.out {
+		p.startOut()
+	} else {
+		p.startIn()
+	}
+	return true
 }
 
 // close ends the interface: the writer becomes inactive and the device goes,

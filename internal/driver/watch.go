@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -12,8 +13,9 @@ import (
 type watches struct {
 	event func(netns uint64, ev link.Event)
 
-	mu  sync.Mutex
-	all map[uint64]*watch
+	mu     sync.Mutex
+	all    map[uint64]*watch
+	closed bool
 }
 
 // watch is one namespace's.
@@ -27,6 +29,9 @@ type watch struct {
 func (w *watches) acquire(fd int) (*link.Handle, uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		return nil, 0, os.ErrClosed
+	}
 	id := link.NSID(fd)
 	if known := w.all[id]; known != nil {
 		known.users++
@@ -65,9 +70,12 @@ func (w *watches) release(id uint64) {
 
 func (w *watches) close() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	for id, known := range w.all {
-		delete(w.all, id)
+	all := w.all
+	w.all, w.closed = nil, true
+	w.mu.Unlock()
+	// An event under way may be about to acquire: it must not be waited for
+	// under the lock.
+	for _, known := range all {
 		known.end()
 	}
 }
@@ -84,22 +92,29 @@ func (d *Driver) event(netns uint64, ev link.Event) {
 		return
 	}
 	if !ev.Deleted {
-		p.apply(ev.State)
+		p.apply(netns, ev.State)
 		return
 	}
-	if !p.dev.Gone() {
-		p.watch() // moved to another namespace
+	switch err := p.watch(); {
+	case err == nil: // moved to another namespace
 		d.save()
+	case p.dev.Gone():
+		d.deleted(p)
+	default:
+		p.lost(err)
+	}
+}
+
+// deleted is ip link del: what the administrator removes is removed.
+func (d *Driver) deleted(p *parent) {
+	if !d.forget(p) {
 		return
 	}
-	// ip link del: what the administrator removes is removed.
-	if d.forget(p) {
-		d.opt.Log.Warn("interface was deleted", "name", ev.State.Name)
-		go func() { // close waits for events of this very goroutine's kind
-			p.close(false)
-			d.save()
-		}()
-	}
+	p.log.Warn("interface was deleted")
+	go func() { // close waits for events of the calling goroutine's kind
+		p.close(false)
+		d.save()
+	}()
 }
 
 // at returns the interface with that index in that namespace.

@@ -1,0 +1,212 @@
+package driver
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/testnet"
+	"github.com/muennet/muennet/shmstream"
+)
+
+const testProtocol = 2
+
+// until waits for something that happens on its own; the limit is a safety net.
+func until(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: did not come", what)
+		}
+	}
+}
+
+// lab is a namespace and a channel directory, for one or more drivers.
+type lab struct {
+	t     testing.TB
+	ns    *testnet.NS
+	dir   string // of the channels
+	state string // file
+	log   logBook
+}
+
+// newLab makes the channels a, b and c of 64 KiB.
+func newLab(t testing.TB) *lab {
+	t.Helper()
+	testnet.Privileged(t)
+	testnet.CheckLeaks(t)
+	l := &lab{t: t, ns: testnet.New(t), dir: t.TempDir()}
+	l.state = filepath.Join(t.TempDir(), "state")
+	l.ns.Quiet()
+	for _, name := range []string{"a", "b", "c"} {
+		if err := region.Create(l.dir, name, 64<<10, region.DefaultMode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l
+}
+
+// driver returns a driver that is closed when the test ends.
+func (l *lab) driver() *Driver {
+	d := New(Options{Channels: l.dir, State: l.state, Log: slog.New(slog.NewTextHandler(&l.log, nil))})
+	l.t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// load loads interfaces in the namespace of the lab.
+func (l *lab) load(d *Driver, interfaces ...Interface) (names []string, err error) {
+	l.t.Helper()
+	l.ns.Do(func() { names, err = d.Load(Config{Interfaces: interfaces}) })
+	return names, err
+}
+
+func (l *lab) mustLoad(d *Driver, interfaces ...Interface) {
+	l.t.Helper()
+	if _, err := l.load(d, interfaces...); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// names lists the interfaces of the namespace but for its loopback.
+func (l *lab) names(ns *testnet.NS) []string {
+	l.t.Helper()
+	states, err := ns.Link().List()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var names []string
+	for _, s := range states {
+		if s.Name != "lo" {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (l *lab) state1(name string) link.State {
+	l.t.Helper()
+	s, err := l.ns.Link().ByName(name)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return s
+}
+
+// crash ends a driver as the end of its process would: descriptors and locks
+// go, devices and the state file stay.
+func crash(d *Driver) {
+	d.mu.Lock()
+	gone := d.parents
+	d.parents = nil
+	d.mu.Unlock()
+	for _, p := range gone {
+		p.close(true)
+	}
+	d.watches.close()
+}
+
+// status returns the state of the only interface.
+func status(t testing.TB, d *Driver) Status {
+	t.Helper()
+	all := d.Status()
+	if len(all) != 1 {
+		t.Fatalf("%d interfaces, want 1", len(all))
+	}
+	return all[0]
+}
+
+// netHdr is an interface that reads a and writes b.
+func netHdr(name string) Interface {
+	return Interface{Name: name, Format: element.NetHdr, In: "a", Out: "b", ReaderProtocol: testProtocol, WriterProtocol: testProtocol}
+}
+
+// ethDev is the same as a TAP.
+func ethDev(name string) Interface {
+	i := netHdr(name)
+	i.Format = element.EthDev
+	return i
+}
+
+// peer is the writer at the other end of an in-channel.
+type peer struct {
+	t testing.TB
+	w *shmstream.Writer
+}
+
+func (l *lab) peer(channel string) *peer {
+	l.t.Helper()
+	r, err := region.Open(l.dir, channel, region.ReadWrite)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { r.Close() })
+	w, err := shmstream.NewWriter(r.Bytes())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return &peer{l.t, w}
+}
+
+// start begins an epoch of net_hdr elements for an MTU of 1500.
+func (p *peer) start() {
+	p.t.Helper()
+	if err := p.w.Start(shmstream.WriterConfig{Protocol: testProtocol, Size: element.NetHdr.Size(1500)}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// send writes one packet that carries the number.
+func (p *peer) send(number uint32) {
+	p.t.Helper()
+	p.w.Reserve(1)
+	used, fault := element.NetHdr.Encode(p.w.Slot(0), packet(number), 0)
+	if fault != element.OK {
+		p.t.Fatal(fault)
+	}
+	p.w.Fill(0, used)
+	p.w.Publish()
+}
+
+// packet is an IPv4 packet of protocol 253 (RFC 3692) that carries a number.
+func packet(number uint32) []byte {
+	p := make([]byte, 24)
+	p[0], p[3], p[8], p[9] = 0x45, 24, 64, 253
+	copy(p[12:], []byte{10, 0, 0, 1, 10, 0, 0, 2})
+	binary.BigEndian.PutUint32(p[20:], number)
+	return p
+}
+
+// logBook collects what is logged.
+type logBook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *logBook) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBook) contains(s string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Contains(b.text.String(), s)
+}
+
+func truncate(t testing.TB, path string, size int64) {
+	t.Helper()
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
+	}
+}
