@@ -1,0 +1,77 @@
+# make          bin/muennet, one static binary
+# make demo     the main job, shown on this machine
+# make test     every test; as root it installs the Debian packages they need
+# make check    formatting, vet, staticcheck, race detector, fuzzing, benchmarks
+# make fuzz     each fuzz target; FUZZTIME=10m for longer
+# make bench    benchmarks of the packet path
+# make clean    remove what was built
+
+GO          ?= go
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# A number of inputs, not a time: the result does not depend on the machine.
+FUZZTIME    ?= 300000x
+# What tests run besides the program itself.
+PACKAGES    := iproute2 iputils-ping tcpdump net-tools nftables iptables ethtool kmod strace qemu-user
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
+CLI     := github.com/muennet/muennet/internal/cli
+LDFLAGS := -s -w -X $(CLI).release=$(VERSION) -X $(CLI).commit=$(COMMIT)
+
+# The version comes from above; the go command would fail where the checkout
+# belongs to another user.
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
+
+REPORT  := bin/testreport -count=1 -timeout=20m
+
+.PHONY: build demo test check lint fuzz bench packages tools clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muennet ./cmd/muennet
+
+demo: build
+	./bin/muennet demo
+
+tools:
+	@$(GO) build -o bin/testreport ./internal/tools/testreport
+
+# The memory ordering of arm64 is code of its own, hence the second line.
+test: packages tools
+	$(REPORT) ./...
+	@if command -v qemu-aarch64 >/dev/null; then set -x; \
+		GOARCH=arm64 CGO_ENABLED=0 $(REPORT) -exec qemu-aarch64 ./shmstream/; \
+	else echo "shmstream is not tested on arm64: no qemu-aarch64"; fi
+
+check: lint packages tools
+	$(REPORT) -race $$($(GO) list ./... | grep -v /test/e2e)
+	$(MAKE) fuzz
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+lint:
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	GOARCH=amd64 $(GO) vet ./...
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+fuzz:
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
+		set -x; $(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
+	done
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./shmstream ./element ./internal/datapath
+
+# Installs what is missing where that is possible, and otherwise says what is.
+packages:
+	@command -v dpkg-query >/dev/null || exit 0; \
+	for p in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q ' installed$$' || missing="$$missing $$p"; \
+	done; \
+	test -n "$$missing" || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then set -e -x; \
+		apt-get update -q; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	else echo "tests that need them are skipped: apt-get install$$missing"; fi
+
+clean:
+	rm -rf bin
