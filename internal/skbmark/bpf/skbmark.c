@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The programs of package skbmark, which explains them. They use no kernel
+// header, so that what is built does not depend on the machine it is built on,
+// no helper that is reserved for GPL programs, and no kernel type information.
+
+typedef unsigned char u8;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define INLINE static inline __attribute__((always_inline))
+#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+
+// The head of struct __sk_buff in <linux/bpf.h>.
+struct __sk_buff {
+	u32 len;
+	u32 pkt_type;
+	u32 mark;
+	u32 queue_mapping;
+};
+
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+
+// An array of one value that user space maps: BPF_MAP_TYPE_ARRAY with
+// BPF_F_MMAPABLE, in the notation that loaders read.
+#define SHARED(name, value_type)                                               \
+	struct {                                                               \
+		int (*type)[2];                                                \
+		int (*map_flags)[1 << 10];                                     \
+		int (*max_entries)[1];                                         \
+		u32 *key;                                                      \
+		value_type *value;                                             \
+	} name SEC(".maps")
+
+#define SLOTS 256
+#define HINT_BITS 12
+
+// A slot says which mark its queue carries; slot 0 is not used, as queue 0
+// carries mark 0. The mark is in bits 0 to 31. A slot is free (0), open (mark,
+// or mark | USED) or closed (mark | CLOSED).
+#define USED (1ull << 32)
+#define CLOSED (1ull << 33)
+
+struct outgoing {
+	u64 slot[SLOTS];
+	u32 queues;    // attached, written by user space
+	u8 pad1[60];   // what every packet reads apart from what a drop writes
+	u64 overflows; // packets with a mark and no queue of their own
+	u64 mismatches; // packets whose queue was given to another mark
+	u8 pad2[48];
+	u8 hint[1 << HINT_BITS]; // queue where the mark was found last, by hash
+};
+
+SHARED(outgoing_map, struct outgoing);
+
+INLINE struct outgoing *outgoing_state(void)
+{
+	u32 key = 0;
+
+	return bpf_map_lookup_elem(&outgoing_map, &key);
+}
+
+// use says whether the slot is open with this mark, and if so notes its use.
+INLINE int use(u64 *slot, u32 mark)
+{
+	u64 word = READ_ONCE(*slot);
+
+	if (word == (mark | USED))
+		return 1;
+	if (word != mark)
+		return 0;
+	// The first use since user space looked. Whoever was faster has either
+	// noted one as well or closed the slot.
+	word = __sync_val_compare_and_swap(slot, mark, mark | USED);
+	return word == mark || word == (mark | USED);
+}
+
+// The two loops read the number of queues themselves, and each of their ends
+// leads to the same place with nothing known about it: what the verifier knew of
+// it otherwise would make it go through the second loop once for every end of
+// the first.
+
+// find returns the queue whose slot is open with this mark, or 0.
+INLINE u32 find(struct outgoing *o, u32 mark)
+{
+	u32 queues = READ_ONCE(o->queues);
+
+#pragma nounroll
+	for (u32 q = 1; q < SLOTS && q < queues; q++)
+		if (use(&o->slot[q], mark))
+			return q;
+	return 0;
+}
+
+// take gives a free slot to the mark and returns its queue, or 0 if there is
+// none.
+INLINE u32 take(struct outgoing *o, u32 mark)
+{
+	u32 queues = READ_ONCE(o->queues);
+
+#pragma nounroll
+	for (u32 q = 1; q < SLOTS && q < queues; q++) {
+		if (READ_ONCE(o->slot[q]))
+			continue;
+		u64 word = __sync_val_compare_and_swap(&o->slot[q], 0, mark | USED);
+		// Another processor may have taken it for the same mark.
+		if (!word || word == (mark | USED))
+			return q;
+	}
+	return 0;
+}
+
+// steer returns the queue of a packet, before it enters a qdisc. A packet that
+// gets no queue goes to 0, where the filter knows it by its mark.
+SEC("socket/steer")
+int steer(struct __sk_buff *skb)
+{
+	u32 mark = skb->mark;
+	struct outgoing *o = outgoing_state();
+
+	if (!mark || !o)
+		return 0;
+
+	u8 *hint = &o->hint[mark * 0x9e3779b1u >> (32 - HINT_BITS)];
+	u32 q = READ_ONCE(*hint);
+
+	if (q && q < READ_ONCE(o->queues) && use(&o->slot[q], mark))
+		return q;
+	q = find(o, mark);
+	if (!q)
+		q = take(o, mark);
+	if (q)
+		WRITE_ONCE(*hint, q);
+	return q;
+}
+
+// filter returns how much of a packet enters its queue, all or nothing. It runs
+// behind the qdisc, where a packet may have waited for any time.
+SEC("socket/filter")
+int filter(struct __sk_buff *skb)
+{
+	u32 mark = skb->mark;
+	u32 q = skb->queue_mapping;
+	struct outgoing *o = outgoing_state();
+
+	if (!o)
+		return 0;
+	if (!mark && !q)
+		return skb->len;
+	if (!q) {
+		__sync_fetch_and_add(&o->overflows, 1);
+		return 0;
+	}
+	if (mark && q < SLOTS && use(&o->slot[q], mark))
+		return skb->len;
+	__sync_fetch_and_add(&o->mismatches, 1);
+	return 0;
+}
+
+struct incoming {
+	u64 armed; // sequence number << 32 | mark; 0 = off; written by user space
+	u64 seen;  // sequence number of the last armed packet
+};
+
+SHARED(incoming_map, struct incoming);
+
+// TCX_NEXT and TC_ACT_UNSPEC: go on with the next program.
+#define NEXT -1
+
+// mark gives a packet that user space writes to the device the armed mark.
+SEC("tcx/ingress")
+int mark(struct __sk_buff *skb)
+{
+	u32 key = 0;
+	struct incoming *i = bpf_map_lookup_elem(&incoming_map, &key);
+
+	if (!i)
+		return NEXT;
+	u64 armed = READ_ONCE(i->armed);
+	if (armed >> 32) {
+		if ((u32)armed)
+			skb->mark = armed;
+		WRITE_ONCE(i->seen, armed >> 32);
+	}
+	return NEXT;
+}
+
+char licence[] SEC("license") = "Apache-2.0";

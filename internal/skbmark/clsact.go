@@ -1,0 +1,153 @@
+package skbmark
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// filterName is the name of our filters, by which those of a process that
+// crashed are recognised.
+const filterName = "muennet"
+
+// clsactFilter is a tc filter that runs a program on an interface's ingress.
+type clsactFilter struct {
+	netlink  *netlink.Handle // in the namespace of the interface
+	device   netlink.Link
+	program  int  // id
+	ownQdisc bool // made here
+}
+
+// addClsact adds a filter that runs the program, in place of those that were
+// left behind, to an interface in the namespace of the calling thread.
+func addClsact(ifindex int, program *ebpf.Program) (*clsactFilter, error) {
+	info, err := program.Info()
+	if err != nil {
+		return nil, err
+	}
+	id, ok := info.ID()
+	if !ok {
+		return nil, errors.New("program has no id")
+	}
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	f := &clsactFilter{
+		netlink: h,
+		device:  &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}},
+		program: int(id),
+	}
+	if err := f.add(program.FD()); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *clsactFilter) add(program int) error {
+	if err := f.addQdisc(); err != nil {
+		return err
+	}
+	if err := f.removeFilters(anyProgram); err != nil {
+		return err
+	}
+	err := f.netlink.FilterAdd(&netlink.BpfFilter{
+		FilterAttrs: netlink.FilterAttrs{
+			LinkIndex: f.device.Attrs().Index,
+			Parent:    netlink.HANDLE_MIN_INGRESS,
+			Protocol:  unix.ETH_P_ALL,
+			Priority:  0, // the kernel takes one in front of what is there
+		},
+		Fd:           program,
+		Name:         filterName,
+		DirectAction: true,
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("add filter: %w", unsupported(err)), f.removeQdisc())
+	}
+	return nil
+}
+
+// addQdisc adds a clsact qdisc, unless it or its elder brother, ingress, is
+// there already.
+func (f *clsactFilter) addQdisc() error {
+	err := f.netlink.QdiscAdd(f.qdisc())
+	f.ownQdisc = err == nil
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("add clsact qdisc: %w", unsupported(err))
+	}
+	return nil
+}
+
+func (f *clsactFilter) qdisc() netlink.Qdisc {
+	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: f.device.Attrs().Index,
+		Handle:    netlink.MakeHandle(0xffff, 0),
+		Parent:    netlink.HANDLE_CLSACT,
+	}}
+}
+
+// unsupported says so if the kernel does not know the kind of a qdisc or
+// filter.
+func unsupported(err error) error {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("%w: %w", ebpf.ErrNotSupported, err)
+	}
+	return err
+}
+
+// remove removes the filter, and the qdisc if it was made for it. It is no
+// error that the interface is gone, or that it was moved, which removes both.
+func (f *clsactFilter) remove() error {
+	defer f.netlink.Close()
+	// The index may be that of another interface of ours meanwhile.
+	err := f.removeFilters(f.program)
+	if err == nil {
+		err = f.removeQdisc()
+	}
+	if errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+const anyProgram = 0
+
+// removeFilters removes our filters that run the program with this id.
+func (f *clsactFilter) removeFilters(program int) error {
+	found, err := f.netlink.FilterList(f.device, netlink.HANDLE_MIN_INGRESS)
+	if err != nil {
+		return fmt.Errorf("list filters: %w", err)
+	}
+	for _, each := range found {
+		bpf, ok := each.(*netlink.BpfFilter)
+		if !ok || bpf.Name != filterName || (program != anyProgram && bpf.Id != program) {
+			continue
+		}
+		if err := f.netlink.FilterDel(bpf); err != nil {
+			return fmt.Errorf("remove filter: %w", err)
+		}
+	}
+	return nil
+}
+
+// removeQdisc removes the qdisc if it was made here and nobody else has put
+// filters into it.
+func (f *clsactFilter) removeQdisc() error {
+	if !f.ownQdisc {
+		return nil
+	}
+	for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
+		if left, err := f.netlink.FilterList(f.device, parent); err != nil || len(left) > 0 {
+			return err
+		}
+	}
+	if err := f.netlink.QdiscDel(f.qdisc()); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("remove clsact qdisc: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package skbmark
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// spec is what all devices' programs are made from. Each device has its own
+// programs, as a program is bound to its map.
+var spec = sync.OnceValues(loadPrograms)
+
+// load loads programs, given as a struct for ebpf.CollectionSpec.LoadAndAssign.
+func load(programs any) error {
+	s, err := spec()
+	if err != nil {
+		return err
+	}
+	return s.Copy().LoadAndAssign(programs, nil)
+}
+
+// share maps the only value of an array, which has size bytes, and closes the
+// array: the mapping and the programs keep it.
+func share(array *ebpf.Map, size uintptr) ([]byte, error) {
+	defer array.Close()
+	if uintptr(array.ValueSize()) != size {
+		return nil, fmt.Errorf("map %v: it has %d bytes, not %d", array, array.ValueSize(), size)
+	}
+	mem, err := unix.Mmap(array.FD(), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %v: %w", array, err)
+	}
+	return mem, nil
+}
