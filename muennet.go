@@ -61,6 +61,9 @@ type Config struct {
 	State string
 	// Logger receives what an administrator should know; nil means nothing does.
 	Logger *slog.Logger
+	// NoBPF loads no eBPF programs: Netfilter marks are not carried, as on a
+	// kernel that lacks what they need.
+	NoBPF bool
 }
 
 // Net is a set of running interfaces. Its methods may be called from any
@@ -74,7 +77,7 @@ type Net struct {
 // an earlier process left behind without a clean stop is taken over together
 // with its addresses and routes.
 func Open(cfg Config) (*Net, error) {
-	n := &Net{driver: driver.New(driver.Options{Channels: cfg.Channels, State: cfg.State, Log: cfg.Logger})}
+	n := &Net{driver: driver.New(driver.Options{Channels: cfg.Channels, State: cfg.State, Log: cfg.Logger, NoBPF: cfg.NoBPF})}
 	if len(cfg.Interfaces) == 0 {
 		return n, nil
 	}
@@ -93,6 +96,24 @@ func (n *Net) Load(l Load) ([]string, error) { return n.driver.Load(l) }
 // named. An unknown name is an error that wraps ErrUnknown; then nothing is
 // removed.
 func (n *Net) Unload(names ...string) error { return n.driver.Unload(names...) }
+
+// AddChild makes the interface child (1 to 15 bytes), which shares the channels
+// of the net_hdr interface parent: it sends through the parent's out-channel and
+// receives the packets whose mark AddMark gives it. It has the parent's MTU and
+// namespace to begin with. An error says what is wrong with either name.
+func (n *Net) AddChild(parent, child string) error { return n.driver.AddChild(parent, child) }
+
+// DeleteChild removes a child. From the next packet on its marks are the
+// parent's.
+func (n *Net) DeleteChild(child string) error { return n.driver.DeleteChild(child) }
+
+// AddMark sends the packets of a Netfilter mark, 1 to 2^32-1, to a child. It is
+// an error if that child or another one of the same parent holds it already.
+func (n *Net) AddMark(child string, mark uint32) error { return n.driver.AddMark(child, mark) }
+
+// DeleteMark sends the packets of a mark that the child holds to the parent
+// again.
+func (n *Net) DeleteMark(child string, mark uint32) error { return n.driver.DeleteMark(child, mark) }
 
 // Status describes every interface, in the order in which they were loaded.
 func (n *Net) Status() []Status { return n.driver.Status() }

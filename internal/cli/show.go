@@ -105,7 +105,6 @@ func printStatus(w io.Writer, s api.Interface) error {
 	ours.line("carrier", s.Carrier)
 	ours.some("mac", s.MAC)
 	ours.line("adopted", yesNo(s.Adopted))
-	ours.some("offload", s.Offload)
 	if wr := s.Writer; wr != nil {
 		ours.channel("writer", wr.Channel)
 		ours.line("writer.written", wr.Written)

@@ -47,11 +47,14 @@ const (
 	DeviceRefused
 	// ExceedsMTU: the peer sent more than the interface's MTU.
 	ExceedsMTU
+	// ExceedsPMTU: the packet was longer than the path of its mark allows, and
+	// must not be cut.
+	ExceedsPMTU
 	// NumReasons is how many there are.
 	NumReasons = iota
 )
 
-var reasonNames = [NumReasons]string{"no_channel", "inactive", "device_down", "device_refused", "exceeds_mtu"}
+var reasonNames = [NumReasons]string{"no_channel", "inactive", "device_down", "device_refused", "exceeds_mtu", "exceeds_pmtu"}
 
 // String returns one lower-case word, fit for the key of a counter.
 func (r Reason) String() string { return reasonNames[r] }

@@ -13,6 +13,8 @@ type OutboundConfig struct {
 	Sender *Sender
 	// Skip is how many bytes the device puts before each packet.
 	Skip int
+	// PMTU limits the length of packets by their mark; nil: nothing does.
+	PMTU *PMTU
 	// Marks tells what mark the packets of each queue have; nil: none has one.
 	Marks *Marks
 }
@@ -133,6 +135,10 @@ func (o *Outbound) send(packet []byte, mark uint32) {
 		o.counting.Lock()
 		o.count.drop(NoChannel)
 		o.counting.Unlock()
+		return
+	}
+	if mark != 0 && o.cfg.PMTU != nil {
+		o.sendLimited(packet, mark)
 		return
 	}
 	o.cfg.Sender.send(packet, mark, &o.count)

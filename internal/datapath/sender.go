@@ -135,6 +135,13 @@ func (s *Sender) write() {
 	s.count.Bytes += uint64(used)
 }
 
+// drop counts a packet that was refused before it came to sending it.
+func (s *Sender) drop(r Reason, count *TxCounters) {
+	s.mu.Lock()
+	count.drop(r)
+	s.mu.Unlock()
+}
+
 // drop counts a packet that was not sent.
 func (c *TxCounters) drop(r Reason) {
 	c.Dropped++

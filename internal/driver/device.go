@@ -18,6 +18,11 @@ import (
 // aliasPrefix begins the link alias of every interface of ours.
 const aliasPrefix = "muennet "
 
+// childAlias tells a child apart; name is the one it was added by.
+func childAlias(p *parent, name string) string {
+	return fmt.Sprintf("%schild=%s of in=%s out=%s", aliasPrefix, name, p.cfg.In, p.cfg.Out)
+}
+
 // aliasOf is how an interface is told apart from others: by what it is bound to.
 func aliasOf(i Interface) string {
 	return fmt.Sprintf("%sin=%s out=%s", aliasPrefix, i.In, i.Out)
@@ -40,7 +45,7 @@ func (d *Driver) openDevice(p *parent) (dev *tuntap.Device, adopted bool, err er
 	// between.
 	err = dev.SetCarrier(p.cfg.Carrier == CarrierAdmin)
 	if err == nil && !adopted {
-		err = p.configure(dev)
+		err = configure(dev, p.alias, p.cfg.MTU, p.hardwareAddr())
 	}
 	if err != nil {
 		dev.Close()
@@ -50,16 +55,19 @@ func (d *Driver) openDevice(p *parent) (dev *tuntap.Device, adopted bool, err er
 }
 
 func (p *parent) deviceConfig() tuntap.Config {
-	cfg := tuntap.Config{Name: p.cfg.Name, Kind: tuntap.TUN, PacketInfo: p.cfg.Format == element.Raw}
+	// Marks need queues. The device has them also where marks cannot be had now:
+	// it may outlive this process, and the kernel that it runs on does not.
+	cfg := tuntap.Config{Name: p.cfg.Name, Kind: tuntap.TUN, PacketInfo: p.cfg.Format == element.Raw, MultiQueue: p.cfg.Format == element.NetHdr}
 	if p.cfg.Format == element.EthDev {
 		cfg.Kind = tuntap.TAP
 	}
 	return cfg
 }
 
-// configure gives a new device what it keeps: alias, MTU, hardware address; and
-// last persistence, so that an error before it leaves nothing.
-func (p *parent) configure(dev *tuntap.Device) error {
+// configure gives a new device of the calling thread's namespace what it keeps:
+// alias, MTU, a TAP its hardware address; and last persistence, so that an error
+// before it leaves nothing.
+func configure(dev *tuntap.Device, alias string, mtu int, mac net.HardwareAddr) error {
 	index, err := dev.Index()
 	if err != nil {
 		return err
@@ -69,22 +77,29 @@ func (p *parent) configure(dev *tuntap.Device) error {
 		return err
 	}
 	defer handle.Close()
-	if err := handle.SetAlias(index, p.alias); err != nil {
+	if err := handle.SetAlias(index, alias); err != nil {
 		return err
 	}
-	if err := handle.SetMTU(index, max(p.cfg.MTU, minMTU)); err != nil {
+	if err := handle.SetMTU(index, max(mtu, minMTU)); err != nil {
 		return err
 	}
-	if p.cfg.Format == element.EthDev {
-		mac := p.cfg.HardwareAddr
-		if mac == nil {
-			mac = stableAddr(p.alias)
-		}
+	if mac != nil {
 		if err := dev.SetHardwareAddr(mac); err != nil {
 			return err
 		}
 	}
 	return dev.SetPersist(true)
+}
+
+// hardwareAddr is that of an Ethernet interface, nil for the others.
+func (p *parent) hardwareAddr() net.HardwareAddr {
+	switch {
+	case p.cfg.Format != element.EthDev:
+		return nil
+	case p.cfg.HardwareAddr != nil:
+		return p.cfg.HardwareAddr
+	}
+	return stableAddr(p.alias)
 }
 
 // stableAddr derives a locally administered unicast address from this machine
@@ -133,9 +148,9 @@ func (d *Driver) adopt(p *parent) (*tuntap.Device, error) {
 	return nil, nil
 }
 
-// visit calls f in the namespace of the record, where wanted picks its device.
+// visit calls f in the namespace of the place, where wanted picks its device.
 // Without such a namespace it does nothing.
-func (r record) visit(f func(wanted func(link.State) bool) error) error {
+func (r place) visit(f func(wanted func(link.State) bool) error) error {
 	fd, found := openNetNS(r.NetNS)
 	if !found {
 		return nil
@@ -146,8 +161,8 @@ func (r record) visit(f func(wanted func(link.State) bool) error) error {
 	})
 }
 
-// exists tells whether the record's device is still where it was.
-func (r record) exists() (found bool) {
+// exists tells whether the device is still where it was.
+func (r place) exists() (found bool) {
 	// In doubt it is not forgotten.
 	return r.visit(func(wanted func(link.State) bool) error {
 		states, err := leftBehind(wanted)
@@ -212,11 +227,15 @@ func leftBehind(wanted func(link.State) bool) ([]link.State, error) {
 // removeDevice removes a device that no process serves; one that is served is
 // left alone.
 func removeDevice(s link.State) error {
-	cfg := tuntap.Config{Name: s.Name, Kind: tuntap.TUN, Adopt: true}
+	cfg := tuntap.Config{Name: s.Name, Kind: tuntap.TUN, Adopt: true, MultiQueue: true}
 	if len(s.HardwareAddr) > 0 {
-		cfg.Kind = tuntap.TAP
+		cfg.Kind, cfg.MultiQueue = tuntap.TAP, false
 	}
 	dev, err := tuntap.Open(cfg)
+	if errors.Is(err, unix.EINVAL) { // a TUN without queues: raw mode
+		cfg.MultiQueue = false
+		dev, err = tuntap.Open(cfg)
+	}
 	if err != nil {
 		return err
 	}
@@ -251,7 +270,7 @@ func Forget(state string) (names []string, err error) {
 	if err := sweep(func(link.State) bool { return true }); err != nil {
 		return names, err
 	}
-	for _, r := range records {
+	for _, r := range places(records) {
 		if err := r.visit(sweep); err != nil {
 			return names, err
 		}

@@ -24,18 +24,22 @@ type Options struct {
 	State string
 	// Log receives what an administrator should know; nil means nothing does.
 	Log *slog.Logger
+	// NoBPF loads no eBPF programs: marks are not carried, as on a kernel
+	// without them.
+	NoBPF bool
 }
 
 // Driver is a set of interfaces.
 type Driver struct {
-	opt     Options
-	state   stateFile
-	watches watches
+	opt      Options
+	state    stateFile
+	watches  watches
+	markless sync.Once // the warning that marks are not carried
 
 	change sync.Mutex // held by Load, Unload and Close: one at a time
 	left   []record   // by an earlier process, as the state file told; not changed after New
 
-	mu      sync.Mutex // guards parents
+	mu      sync.Mutex // guards the fields below
 	parents []*parent
 	closed  bool
 }
@@ -90,6 +94,7 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 		if err := p.watch(); err != nil {
 			p.lost(err)
 		}
+		d.adoptChildren(p)
 		s := p.status()
 		names = append(names, s.Name)
 		d.opt.Log.Info("interface loaded", "name", s.Name, "in", s.In, "out", s.Out, "mode", s.Mode, "mtu", s.MTU, "adopted", s.Adopted)

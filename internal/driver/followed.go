@@ -134,10 +134,20 @@ func (f *followed) name() string {
 	return f.state.Name
 }
 
-func (f *followed) record() record {
+func (f *followed) place() place {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return record{Alias: f.alias, Index: f.state.Index, NetNS: f.netns}
+	return place{Alias: f.alias, Index: f.state.Index, NetNS: f.netns}
+}
+
+// inNetNS runs fn in the namespace where the device is.
+func (f *followed) inNetNS(fn func() error) error {
+	fd, err := f.dev.NetNS()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return link.InNetNS(fd, fn)
 }
 
 func (f *followed) isClosed() bool {
@@ -172,4 +182,10 @@ func (f *followed) dispose(keep bool) {
 	}
 	f.dev.Close()
 	f.d.watches.release(f.netns)
+}
+
+func (f *followed) setCarrier(on bool) {
+	if err := f.dev.SetCarrier(on); err != nil && !f.dev.Gone() {
+		f.log.Warn("carrier is not set", "err", err)
+	}
 }

@@ -3,6 +3,8 @@ package driver
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/muennet/muennet/element"
@@ -18,8 +20,11 @@ type parent struct {
 	cfg  Interface
 	poll time.Duration
 
+	marking marking
+
 	// Each direction's parts are nil where it is absent.
 	in, out  *region.Region
+	pmtu     *region.Region // path MTU of each mark; nil: none
 	sender   *datapath.Sender
 	inbound  *datapath.Inbound
 	port     *datapath.Port
@@ -30,6 +35,11 @@ type parent struct {
 	mtu    int
 	inErr  error // why a direction is stopped although the interface is up
 	outErr error
+
+	// family guards children and their marks. Nothing else is locked or called
+	// while it is held. Only Driver.change lets them be changed.
+	family   sync.Mutex
+	children []*child
 }
 
 // minMTU is the smallest MTU in bytes that a TUN/TAP device can have: ETH_MIN_MTU
@@ -78,6 +88,11 @@ func (p *parent) openRegions(dir string) (err error) {
 			return err
 		}
 	}
+	if p.cfg.PMTU != "" {
+		if p.pmtu, err = region.Open(dir, p.cfg.PMTU, region.ReadOnly); err != nil {
+			return err
+		}
+	}
 	if p.cfg.Out == "" {
 		return nil
 	}
@@ -106,7 +121,10 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 			return fmt.Errorf("channel %s: %w", p.cfg.Out, err)
 		}
 	}
-	p.port = datapath.NewPort(datapath.PortConfig{Device: p.dev, Skip: p.skip(), Log: p.log})
+	if p.cfg.Format == element.NetHdr {
+		p.marking = p.openMarks()
+	}
+	p.port = datapath.NewPort(datapath.PortConfig{Device: p.dev, Marks: p.marking.port(), Skip: p.skip(), Log: p.log})
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
@@ -117,8 +135,16 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 			return fmt.Errorf("channel %s: %w", p.cfg.In, err)
 		}
 	}
-	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sender: p.sender, Skip: p.skip()})
+	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sender: p.sender, Skip: p.skip(), Marks: p.marking.queues, PMTU: p.newPMTU(p.port)})
 	return nil
+}
+
+// newPMTU limits what a device of this interface sends; nil: nothing does.
+func (p *parent) newPMTU(port *datapath.Port) *datapath.PMTU {
+	if p.pmtu == nil {
+		return nil
+	}
+	return datapath.NewPMTU(p.pmtu.Bytes(), port, p.log)
 }
 
 // skip is how many bytes the device has before each packet.
@@ -234,11 +260,33 @@ const (
 // peerChanged is called by the inbound forwarder, also when it is paused.
 func (p *parent) peerChanged(active bool) {
 	if p.cfg.Carrier == CarrierPeer {
-		if err := p.dev.SetCarrier(active); err != nil && !p.dev.Gone() {
-			p.log.Warn("carrier is not set", "err", err)
+		p.setCarrier(active)
+		for _, c := range p.kids() {
+			c.setCarrier(active)
 		}
 	}
 	p.log.Info("peer", "channel", p.cfg.In, "active", active)
+}
+
+// carrier is what a child's carrier has to begin with.
+func (p *parent) carrier() bool {
+	return p.cfg.Carrier == CarrierAdmin || (p.inbound != nil && p.inbound.Status().Peer == datapath.PeerActive)
+}
+
+// kids returns the children of now.
+func (p *parent) kids() []*child {
+	p.family.Lock()
+	defer p.family.Unlock()
+	return slices.Clone(p.children)
+}
+
+// record is what finds the interface and its children again.
+func (p *parent) record() record {
+	r := record{place: p.place()}
+	for _, c := range p.kids() {
+		r.Children = append(r.Children, childRecord{place: c.place(), Marks: c.held()})
+	}
+	return r
 }
 
 // fault is faulted for who does not hold mu.
@@ -303,6 +351,9 @@ func (p *parent) close(keep bool) {
 	if !p.end() {
 		return
 	}
+	for _, c := range p.kids() {
+		c.close(keep)
+	}
 	p.outbound.Close()
 	if p.sender != nil {
 		p.sender.Stop()
@@ -316,7 +367,8 @@ func (p *parent) close(keep bool) {
 // dispose gives back what the operating system lent.
 func (p *parent) dispose(keep bool) {
 	p.followed.dispose(keep)
-	for _, r := range []*region.Region{p.in, p.out} {
+	p.marking.close()
+	for _, r := range []*region.Region{p.in, p.out, p.pmtu} {
 		if r != nil {
 			r.Close()
 		}

@@ -13,9 +13,32 @@ import (
 // record is what is needed to find a device again after a crash, wherever the
 // administrator has moved it and whatever it is called now.
 type record struct {
+	place
+	Children []childRecord `json:"children,omitempty"`
+}
+
+// childRecord is a record's child.
+type childRecord struct {
+	place
+	Marks []uint32 `json:"marks,omitempty"`
+}
+
+// place is where a device was last.
+type place struct {
 	Alias string `json:"alias"`
 	Index int    `json:"ifindex"`
 	NetNS uint64 `json:"netns"` // inode number
+}
+
+// places lists where all devices of records were, those of children too.
+func places(records []record) (all []place) {
+	for _, r := range records {
+		all = append(all, r.place)
+		for _, c := range r.Children {
+			all = append(all, c.place)
+		}
+	}
+	return all
 }
 
 // stateFile keeps the records of one process.

@@ -23,8 +23,12 @@ type Status struct {
 	MAC     string `json:"mac,omitempty"` // eth_dev
 	Poll    int    `json:"poll"`          // milliseconds
 	Adopted bool   `json:"adopted"`       // taken over from a daemon that ended without a clean stop
-	// Offload is the state of segmentation offload in words.
-	Offload string `json:"offload,omitempty"`
+	// PMTU names the region with the path MTU of each mark.
+	PMTU string `json:"pmtu,omitempty"`
+	// Marks says how Netfilter marks are carried; nil where the mode has none.
+	Marks *Marking `json:"marks,omitempty"`
+	// Children in the order in which they were added.
+	Children []ChildStatus `json:"children,omitempty"`
 
 	Writer *WriterStatus `json:"writer,omitempty"` // nil without an out-channel
 	Reader *ReaderStatus `json:"reader,omitempty"` // nil without an in-channel
@@ -32,6 +36,30 @@ type Status struct {
 	// Drops counts what was not passed on, by reason; reasons that never
 	// happened are absent.
 	Drops map[string]uint64 `json:"drops"`
+}
+
+// Marking is how the Netfilter marks of one device are carried.
+type Marking struct {
+	Outgoing   string `json:"outgoing"`   // from packets to elements: "active", or why not
+	Incoming   string `json:"incoming"`   // from elements to packets: "active (tcx)", "active (clsact)", or why not
+	Queues     int    `json:"queues"`     // of the device: marks that fit at a time, plus 1
+	Overflows  uint64 `json:"overflows"`  // packets dropped because all queues were busy with other marks
+	Mismatches uint64 `json:"mismatches"` // packets dropped because their mark changed, or lost its queue, on the way through a qdisc
+	Unmarked   uint64 `json:"unmarked"`   // packets received without the mark they came with
+}
+
+// ChildStatus is the state of a child.
+type ChildStatus struct {
+	Name    string            `json:"name"`
+	Index   int               `json:"ifindex"`
+	NetNS   uint64            `json:"netns"` // inode number of its network namespace
+	MTU     int               `json:"mtu"`   // bytes
+	Up      bool              `json:"up"`
+	Held    []uint32          `json:"held"` // the marks whose packets it receives, sorted
+	Marks   *Marking          `json:"marks"`
+	Adopted bool              `json:"adopted"`
+	Stats   Stats             `json:"stats"`
+	Drops   map[string]uint64 `json:"drops"`
 }
 
 // Channel is the state of one end of a channel.
@@ -96,13 +124,21 @@ func (p *parent) status() Status {
 	if p.cfg.Format == element.EthDev {
 		s.MAC = p.state.HardwareAddr.String()
 	}
-	s.sent(p.outbound.Counters())
+	s.PMTU = p.cfg.PMTU
+	s.Stats.sent(p.outbound.Counters(), s.Drops)
+	if p.cfg.Format == element.NetHdr {
+		s.Marks = p.marking.status(p.dev, p.port.Status())
+		s.Stats.unmarked(s.Marks, s.Drops)
+	}
+	for _, c := range p.kids() {
+		s.Children = append(s.Children, c.status())
+	}
 	if p.sender != nil {
 		s.writer(p.sender.Status())
 		s.Writer.Channel.describe(p.out, p.cfg.WriterProtocol, p.up, p.outErr)
 	}
 	if p.inbound != nil {
-		s.received(p.port.Status())
+		s.Stats.received(p.port.Status(), s.Drops)
 		s.reader(p.inbound.Status())
 		s.Reader.Channel.describe(p.in, p.cfg.ReaderProtocol, p.up, p.inErr)
 	}
@@ -124,17 +160,38 @@ func (s *Status) writer(w datapath.SenderStatus) {
 	}
 }
 
+// status describes the child as it is now.
+func (c *child) status() ChildStatus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	port := c.port.Status()
+	s := ChildStatus{
+		Name: c.state.Name, Index: c.state.Index, NetNS: c.netns, MTU: c.state.MTU, Up: c.up,
+		Held: c.held(), Marks: c.marking.status(c.dev, port), Adopted: c.adopted, Drops: map[string]uint64{},
+	}
+	s.Stats.sent(c.outbound.Counters(), s.Drops)
+	s.Stats.unmarked(s.Marks, s.Drops)
+	s.Stats.received(port, s.Drops)
+	return s
+}
+
 // sent adds what a device handed to the out-channel.
-func (s *Status) sent(c datapath.TxCounters) {
-	s.Stats.TxPackets, s.Stats.TxBytes, s.Stats.TxDropped = c.Packets, c.Bytes, c.Dropped
-	drops(s.Drops, "tx_", c.Faults[:], element.Fault.String)
-	drops(s.Drops, "tx_", c.Reasons[:], datapath.Reason.String)
+func (s *Stats) sent(c datapath.TxCounters, to map[string]uint64) {
+	s.TxPackets, s.TxBytes, s.TxDropped = c.Packets, c.Bytes, c.Dropped
+	drops(to, "tx_", c.Faults[:], element.Fault.String)
+	drops(to, "tx_", c.Reasons[:], datapath.Reason.String)
+}
+
+// unmarked adds what the programs did not let into a queue.
+func (s *Stats) unmarked(m *Marking, to map[string]uint64) {
+	s.TxDropped += m.Overflows + m.Mismatches
+	drops(to, "tx_mark_", []uint64{m.Overflows, m.Mismatches}, func(i uint8) string { return [...]string{"overflow", "mismatch"}[i] })
 }
 
 // received adds what a device was handed from the in-channel.
-func (s *Status) received(p datapath.PortStatus) {
-	s.Stats.RxPackets, s.Stats.RxBytes, s.Stats.RxDropped = p.Counters.Packets, p.Counters.Bytes, p.Counters.Dropped
-	drops(s.Drops, "rx_", p.Counters.Reasons[:], datapath.Reason.String)
+func (s *Stats) received(p datapath.PortStatus, to map[string]uint64) {
+	s.RxPackets, s.RxBytes, s.RxDropped = p.Counters.Packets, p.Counters.Bytes, p.Counters.Dropped
+	drops(to, "rx_", p.Counters.Reasons[:], datapath.Reason.String)
 }
 
 func (s *Status) reader(r datapath.InboundStatus) {

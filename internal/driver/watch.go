@@ -87,46 +87,51 @@ func (w *watch) end() {
 
 // event passes a link event on to the interface it is about.
 func (d *Driver) event(netns uint64, ev link.Event) {
-	p := d.at(netns, ev.State.Index)
-	if p == nil {
+	f, forget, close := d.at(netns, ev.State.Index)
+	if f == nil {
 		return
 	}
 	if !ev.Deleted {
-		p.apply(netns, ev.State)
+		f.apply(netns, ev.State)
 		return
 	}
-	switch err := p.watch(); {
+	switch err := f.watch(); {
 	case err == nil: // moved to another namespace
 		d.save()
-	case p.dev.Gone():
-		d.deleted(p)
+	case f.dev.Gone():
+		if forget() {
+			d.deleted(f, close)
+		}
 	default:
-		p.lost(err)
+		f.lost(err)
 	}
 }
 
 // deleted is ip link del: what the administrator removes is removed.
-func (d *Driver) deleted(p *parent) {
-	if !d.forget(p) {
-		return
-	}
-	p.log.Warn("interface was deleted")
+func (d *Driver) deleted(f *followed, close func()) {
+	f.log.Warn("interface was deleted")
 	go func() { // close waits for events of the calling goroutine's kind
-		p.close(false)
+		close()
 		d.save()
 	}()
 }
 
-// at returns the interface with that index in that namespace.
-func (d *Driver) at(netns uint64, index int) *parent {
+// at returns the device with that index in that namespace, what takes it out of
+// the set (false if somebody else did) and what closes it.
+func (d *Driver) at(netns uint64, index int) (f *followed, forget func() bool, close func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.parents {
 		if p.isAt(netns, index) {
-			return p
+			return &p.followed, func() bool { return d.forget(p) }, func() { p.close(false) }
+		}
+		for _, c := range p.kids() {
+			if c.isAt(netns, index) {
+				return &c.followed, c.leave, func() { c.close(false) }
+			}
 		}
 	}
-	return nil
+	return nil, nil, nil
 }
 
 // openNetNS finds the namespace with that inode number, by its name or by a

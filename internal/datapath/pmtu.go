@@ -1,0 +1,75 @@
+package datapath
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/muennet/muennet/internal/packet"
+	"github.com/muennet/muennet/internal/region"
+)
+
+// PMTU limits the length of packets by their mark: a region of little-endian
+// u32, of which entry mark-1 is the limit in bytes. 0 is no limit, and so is
+// what lies beyond the table.
+//
+// The region belongs to somebody else, who may change it at any time; each
+// entry is read once per packet. One PMTU serves one device.
+type PMTU struct {
+	entries []uint32
+	port    *Port
+	log     *slog.Logger
+	quiet   quiet
+
+	mark   uint32 // of the lookup under way, for guarded
+	entry  uint32
+	look   func()
+	answer [packet.MaxTooBig]byte
+}
+
+// NewPMTU reads limits from table, which must be aligned to 4 bytes. Senders of
+// packets that are too long are told through port.
+func NewPMTU(table []byte, port *Port, log *slog.Logger) *PMTU {
+	t := &PMTU{port: port, log: log}
+	if n := len(table) / 4; n > 0 {
+		t.entries = unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(table))), n)
+	}
+	t.look = func() { t.entry = atomic.LoadUint32(&t.entries[t.mark-1]) }
+	return t
+}
+
+// lookup returns the entry of a mark.
+func (t *PMTU) lookup(mark uint32) uint32 {
+	if mark == 0 || uint64(mark) > uint64(len(t.entries)) {
+		return 0
+	}
+	t.mark, t.entry = mark, 0
+	if err := region.Guard(t.look); err != nil {
+		t.quiet.warn(t.log, "path MTU is not known", "mark", mark, "err", err)
+		return 0
+	}
+	return t.entry
+}
+
+// sendLimited sends a packet, or pieces of it, or tells its sender how long it
+// may be.
+func (o *Outbound) sendLimited(p []byte, mark uint32) {
+	t := o.cfg.PMTU
+	limit := packet.Limit(t.lookup(mark), packet.Version(p))
+	switch packet.Check(p, limit) {
+	case packet.Cut:
+		pieces, _ := packet.Fragment(p, limit)
+		for piece := pieces.Next(); piece != nil; piece = pieces.Next() {
+			o.cfg.Sender.send(piece, mark, &o.count)
+		}
+	case packet.Refuse:
+		o.cfg.Sender.drop(ExceedsPMTU, &o.count)
+		if n, ok := packet.TooBig(t.answer[:], p, limit); ok {
+			t.port.answer(t.answer[:n])
+		}
+	case packet.Drop:
+		o.cfg.Sender.drop(ExceedsPMTU, &o.count)
+	default:
+		o.cfg.Sender.send(p, mark, &o.count)
+	}
+}
