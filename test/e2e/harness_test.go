@@ -19,8 +19,12 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
+	"github.com/muennet/muennet/shmstream"
 )
 
 // patience bounds every wait of these tests. It is reached only when something
@@ -270,7 +274,13 @@ func (h *host) backgroundLog() string {
 
 // aliases lists the link aliases of muennet's interfaces in the namespace.
 func (h *host) aliases() (found []string) {
-	states, err := h.Link().List()
+	l, err := link.Open(h.FD()) // NS.Link is for before the cleanup
+	if err != nil {
+		h.t.Error(err)
+		return nil
+	}
+	defer l.Close()
+	states, err := l.List()
 	if err != nil {
 		h.t.Error(err)
 	}
@@ -318,6 +328,21 @@ func (h *host) awaitShow(name, what string, ok func(api.Interface) bool) {
 	eventually(h.t, what, func() bool { s = h.show(name); return ok(s) })
 }
 
+// state is what the kernel says of an interface.
+func (h *host) state(name string) link.State {
+	h.t.Helper()
+	l, err := link.Open(h.FD())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer l.Close()
+	s, err := l.ByName(name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return s
+}
+
 // ip runs the ip command with blank-separated arguments.
 func (h *host) ip(args string) string { h.t.Helper(); return h.MustRun("ip", strings.Fields(args)...) }
 
@@ -345,16 +370,22 @@ const (
 	addrA6, addrB6 = "fd00:1::1", "fd00:1::2"
 )
 
-// newPair starts two hosts with net0 of these flags and, in the same words for
-// both, these other parameters.
+// newPair starts two hosts with net0 of these flags, which may be empty, and,
+// in the same words for both, these other parameters.
 func newPair(t *testing.T, flags string, params ...string) *pair {
+	t.Helper()
+	params = append(params, "flags="+flags, "reader_protocol=12", "writer_protocol=12")
+	return startPair(t, params, params)
+}
+
+// startPair starts two hosts with net0 of these parameters, to which the
+// crossed channels "ab" and "ba" are added.
+func startPair(t *testing.T, a, b []string) *pair {
 	t.Helper()
 	dir := makeChannels(t, "ab", "ba")
 	p := &pair{newHost(t, dir), newHost(t, dir)}
-	p.a.start(append([]string{"name=net0", "in=ba", "out=ab", "flags=" + flags,
-		"reader_protocol=12", "writer_protocol=12"}, params...)...)
-	p.b.start(append([]string{"name=net0", "in=ab", "out=ba", "flags=" + flags,
-		"reader_protocol=12", "writer_protocol=12"}, params...)...)
+	p.a.start(append([]string{"name=net0", "in=ba", "out=ab"}, a...)...)
+	p.b.start(append([]string{"name=net0", "in=ab", "out=ba"}, b...)...)
 	return p
 }
 
@@ -385,6 +416,59 @@ func (p *pair) connected() {
 			return s.Reader != nil && s.Reader.Peer == "active"
 		})
 	}
+}
+
+// peer is the other end of an in-channel, played by the test.
+type peer struct {
+	*shmstream.Writer
+	t      *testing.T
+	region *region.Region
+}
+
+// newPeer opens a channel for writing, until the test ends. It is inactive.
+func newPeer(t *testing.T, channels, name string) *peer {
+	t.Helper()
+	r, err := region.Open(channels, name, region.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	if err := r.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	w, err := shmstream.NewWriter(r.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &peer{w, t, r}
+}
+
+// start begins an epoch.
+func (p *peer) start(protocol uint64, size int) {
+	p.t.Helper()
+	if err := p.Start(shmstream.WriterConfig{Protocol: protocol, Size: size}); err != nil {
+		p.t.Fatal(err)
+	}
+	p.ring()
+}
+
+// send writes one packet of this format and mark.
+func (p *peer) send(f element.Format, packet []byte, mark uint32) {
+	p.t.Helper()
+	if fault := f.Check(p.Size(), packet); fault != element.OK {
+		p.t.Fatalf("encode packet of %d bytes: %v", len(packet), fault)
+	}
+	p.Reserve(1)
+	used, _ := f.Encode(p.Slot(0), packet, mark)
+	p.Fill(0, used)
+	p.Publish()
+	p.ring()
+}
+
+func (p *peer) ring() {
+	wc, epoch := doorbell.Words(p.region.Bytes())
+	doorbell.Ring(wc)
+	doorbell.Ring(epoch)
 }
 
 // syncBuffer collects what a process writes, and may be read meanwhile.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,6 +41,18 @@ func (p *pair) nothingLost(t *testing.T) {
 		if x.RxErrors+x.RxDropped+x.TxDropped+x.RxOverErrors+x.RxFrameErrors+s.Reader.Lost > 0 || len(s.Drops) > 0 {
 			t.Errorf("in=%s: %+v, drops %v, lost %d; want no losses", s.In, x, s.Drops, s.Reader.Lost)
 		}
+	}
+}
+
+// What is sent right after "up" arrives, and so does its answer.
+func TestFirstPacketIsNotLost(t *testing.T) {
+	begin(t)
+	p := newPair(t, "net_hdr")
+	p.up()
+	for range 20 {
+		p.a.ip("link set net0 down")
+		p.a.ip("link set net0 up")
+		newPinger(t, p.a, addrA, addrB).echo(content(1, 64))
 	}
 }
 
@@ -108,6 +121,8 @@ func TestTCPAtFullRate(t *testing.T) {
 	}
 	p := newPair(t, "net_hdr")
 	p.up()
+	client4, server4 := connect(t, p.a, p.b, addrB)
+	client6, server6 := connect(t, p.b, p.a, addrA6)
 	begun := time.Now()
 	more := func(int) bool { return time.Since(begun) < time.Duration(seconds)*time.Second }
 	type outcome struct {
@@ -116,15 +131,12 @@ func TestTCPAtFullRate(t *testing.T) {
 		err     error
 	}
 	outcomes := make(chan outcome)
-	run := func(way string, from, to *host, addr string) {
-		client, server := connect(t, from, to, addr)
-		go func() {
-			n, err := stream(client, server, more)
-			outcomes <- outcome{way, n, err}
-		}()
+	run := func(way string, client, server *net.TCPConn) {
+		n, err := stream(client, server, more)
+		outcomes <- outcome{way, n, err}
 	}
-	run("IPv4 a to b", p.a, p.b, addrB)
-	run("IPv6 b to a", p.b, p.a, addrA6)
+	go run("IPv4 a to b", client4, server4)
+	go run("IPv6 b to a", client6, server6)
 	for range 2 {
 		o := <-outcomes
 		if o.err != nil || o.records == 0 {
