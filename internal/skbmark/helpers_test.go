@@ -151,6 +151,10 @@ func newSender(t testing.TB, ns *testnet.NS) *sender {
 		}
 	})
 	t.Cleanup(func() { unix.Close(s.fd) })
+	// A test may have many packets wait.
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 16<<20); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
