@@ -1,7 +1,7 @@
 # make          bin/muennet, one static binary
 # make demo     the main job, shown on this machine
 # make test     every test; as root it installs the Debian packages they need
-# make check    formatting, vet, staticcheck, race detector, fuzzing, benchmarks
+# make check    lint (gofmt, vet, staticcheck), race, fuzz, smoke (each benchmark once)
 # make fuzz     each fuzz target; FUZZTIME=10m for longer
 # make bench    benchmarks of the packet path
 # make clean    remove what was built
@@ -24,7 +24,7 @@ export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 REPORT  := bin/testreport -count=1 -timeout=20m
 
-.PHONY: build demo test check lint fuzz bench packages tools clean
+.PHONY: build demo test check lint race fuzz smoke bench packages tools clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muennet ./cmd/muennet
@@ -42,10 +42,11 @@ test: packages tools
 		GOARCH=arm64 CGO_ENABLED=0 $(REPORT) -exec qemu-aarch64 ./shmstream/; \
 	else echo "shmstream is not tested on arm64: no qemu-aarch64"; fi
 
-check: lint packages tools
+# With make -k all of them run, whatever fails.
+check: lint race fuzz smoke
+
+race: packages tools
 	$(REPORT) -race $$($(GO) list ./... | grep -v /test/e2e)
-	$(MAKE) fuzz
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
@@ -57,6 +58,10 @@ fuzz:
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
 		set -x; $(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
 	done
+
+# Each benchmark once, so that none rots.
+smoke:
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./shmstream ./element ./internal/datapath
