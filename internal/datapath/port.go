@@ -9,9 +9,10 @@ import (
 // IncomingMarks puts a mark on the packet that is about to be written to a
 // device: skbmark.Incoming, or a test.
 type IncomingMarks interface {
-	// Arm gives the next packet this mark; 0 is none.
+	// Arm gives packets that are received from now on this mark; 0 leaves them
+	// as they are.
 	Arm(mark uint32)
-	// Seen reports whether the packet has been given the mark by now.
+	// Seen reports whether one was received since Arm, or nothing is armed.
 	Seen() bool
 	// Disarm takes Arm back.
 	Disarm()
@@ -37,14 +38,16 @@ type Port struct {
 	quiet quiet
 
 	// async: a packet came out of Write before it had been received (somebody
-	// has set RPS on the device). Its mark cannot be told from the next one's
-	// then, so none is set until a try shows that this is over.
+	// has set RPS on the device). Others may be on their way since then, and any
+	// of them would take the mark of one that is being written: none is set
+	// until packets have been received within their writes for a while.
 	async bool
-	retry time.Time
+	since time.Time // when the last one was not
 }
 
-// asyncRetry is how often a device that received asynchronously is tried again.
-const asyncRetry = time.Second
+// calm is how long every packet has to be received within its write until marks
+// are set again. Whatever the kernel had put aside before has been received then.
+const calm = time.Second
 
 // RxCounters count what came out of the in-channel for one device.
 type RxCounters struct {
@@ -89,40 +92,55 @@ func (p *Port) answer(packet []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// An answer that cannot be given is like one that was lost on the way.
-	_, _ = p.cfg.Device.Write(packet)
+	_ = p.write(packet, 0)
 }
 
+// write hands a packet to the kernel. One without a mark is armed for as well:
+// only so it is noticed if it is still on its way when the next one is written,
+// whose mark it would take.
 func (p *Port) write(frame []byte, mark uint32) error {
-	if mark == 0 {
-		_, err := p.cfg.Device.Write(frame)
-		return err
+	marks := p.cfg.Marks
+	if marks == nil || p.async {
+		return p.writeUnmarked(frame, mark)
 	}
-	if p.cfg.Marks == nil || (p.async && time.Now().Before(p.retry)) {
-		p.count.Unmarked++
-		_, err := p.cfg.Device.Write(frame)
-		return err
-	}
-	p.cfg.Marks.Arm(mark)
+	marks.Arm(mark)
 	_, err := p.cfg.Device.Write(frame)
-	seen := p.cfg.Marks.Seen()
-	p.cfg.Marks.Disarm()
-	if err == nil && seen == p.async {
-		p.setAsync(!seen)
-	}
+	seen := marks.Seen()
+	marks.Disarm()
 	if err == nil && !seen {
-		p.retry = time.Now().Add(asyncRetry)
-		p.count.Unmarked++
+		p.async, p.since = true, time.Now()
+		p.cfg.Log.Warn("marks are not set on received packets: the interface receives asynchronously, as with RPS (rps_cpus)")
+		if mark != 0 {
+			p.count.Unmarked++
+		}
 	}
 	return err
 }
 
-func (p *Port) setAsync(async bool) {
-	p.async = async
-	if async {
-		p.cfg.Log.Warn("marks are not set on received packets: the interface receives asynchronously, as with RPS (rps_cpus)")
-	} else {
+// writeUnmarked hands a packet to the kernel without its mark.
+func (p *Port) writeUnmarked(frame []byte, mark uint32) error {
+	if mark != 0 {
+		p.count.Unmarked++
+	}
+	marks := p.cfg.Marks
+	if marks == nil {
+		_, err := p.cfg.Device.Write(frame)
+		return err
+	}
+	late := marks.Seen() // of what was armed behind the previous packet
+	marks.Arm(0)
+	_, err := p.cfg.Device.Write(frame)
+	seen := marks.Seen()
+	marks.Arm(0)
+	switch now := time.Now(); {
+	case late || (err == nil && !seen):
+		p.since = now
+	case err == nil && now.Sub(p.since) >= calm:
+		marks.Disarm()
+		p.async = false
 		p.cfg.Log.Info("marks are set on received packets again")
 	}
+	return err
 }
 
 func (p *Port) drop(r Reason) {

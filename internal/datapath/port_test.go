@@ -1,0 +1,204 @@
+package datapath
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fakeIncoming is the ingress program and the receive path before it. Packets
+// that are written are received at once, or, with backlog, when the test says.
+type fakeIncoming struct {
+	fakeDevice
+	armed, seen bool
+	mark        uint32
+
+	backlog bool     // as with RPS
+	waiting [][]byte // in it
+	marks   []uint32 // of what was received, in order
+}
+
+func (f *fakeIncoming) Arm(mark uint32) { f.armed, f.seen, f.mark = true, false, mark }
+func (f *fakeIncoming) Seen() bool      { return !f.armed || f.seen }
+func (f *fakeIncoming) Disarm()         { f.armed, f.seen, f.mark = false, false, 0 }
+
+func (f *fakeIncoming) Write(p []byte) (int, error) {
+	if f.refuse != nil {
+		return 0, f.refuse
+	}
+	f.waiting = append(f.waiting, slices.Clone(p))
+	if !f.backlog {
+		f.receive(len(f.waiting))
+	}
+	return len(p), nil
+}
+
+// receive is the kernel receiving what waits.
+func (f *fakeIncoming) receive(n int) {
+	for _, p := range f.waiting[:n] {
+		f.got = append(f.got, p)
+		f.marks = append(f.marks, f.mark)
+		f.seen = f.armed
+	}
+	f.waiting = f.waiting[n:]
+}
+
+func newMarkedPort() (*Port, *fakeIncoming) {
+	f := new(fakeIncoming)
+	return NewPort(PortConfig{Device: f, Marks: f, Log: silent}), f
+}
+
+func TestPortMarks(t *testing.T) {
+	port, f := newMarkedPort()
+	want := []uint32{7, 0, 0xffffffff, 7, 7, 0, 1}
+	for i, mark := range want {
+		port.deliver(ip(20+i, 0), mark)
+	}
+	if !slices.Equal(f.marks, want) {
+		t.Errorf("marks %x, want %x", f.marks, want)
+	}
+	if f.armed {
+		t.Error("a mark is armed between packets: others would take it")
+	}
+	if s := port.Status(); s.Counters.Packets != 7 || s.Counters.Bytes != 7*20+21 || s.Counters.Unmarked != 0 || s.Async {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestPortWithoutMarks(t *testing.T) {
+	dev := newFakeDevice()
+	port := NewPort(PortConfig{Device: dev, Log: silent})
+	for _, mark := range []uint32{0, 7, 8} {
+		port.deliver(ip(20, 0), mark)
+	}
+	if s := port.Status(); s.Counters.Packets != 3 || s.Counters.Unmarked != 2 || s.Async {
+		t.Errorf("%+v; want 3 packets, 2 of them unmarked", s)
+	}
+}
+
+// Marks are never set on the wrong packet, whatever the kernel puts aside and
+// whenever it receives it; and set again when it puts nothing aside any more.
+func TestPortAsynchronous(t *testing.T) {
+	for _, first := range []uint32{0, 7} {
+		t.Run(fmt.Sprint("first mark ", first), func(t *testing.T) {
+			port, f := newMarkedPort()
+			var log bytes.Buffer
+			port.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+			f.backlog = true
+			const rounds = 100
+			for i := range uint32(rounds) {
+				mark := first
+				if i > 0 {
+					mark = i % 3 // unmarked ones, too
+				}
+				port.deliver(ip(20, 0), mark)
+				if i%4 == 3 {
+					f.receive(int(i) % (len(f.waiting) + 1))
+				}
+			}
+			if s := port.Status(); !s.Async {
+				t.Fatal("a port with a backlog is not taken for asynchronous")
+			}
+			// RPS is switched off; what waits is received at some time after.
+			f.backlog = false
+			waiting := f.waiting
+			f.waiting = nil
+			port.since = time.Time{}
+			port.deliver(ip(20, 0), 9) // nothing was seen before, as nothing was armed behind it
+			f.waiting = waiting
+			f.receive(len(waiting))
+			port.since = time.Time{}
+			port.deliver(ip(20, 0), 9)
+			if !port.Status().Async {
+				t.Fatal("marks are set although there was a backlog since the last packet")
+			}
+			for i, mark := range f.marks {
+				if mark != 0 {
+					t.Fatalf("packet %d got mark %d from another one", i, mark)
+				}
+			}
+			port.deliver(ip(20, 0), 9)
+			if !port.Status().Async {
+				t.Fatal("marks are set again before it was calm for a while")
+			}
+			port.since = time.Now().Add(-calm)
+			port.deliver(ip(20, 0), 9) // still without
+			port.deliver(ip(20, 0), 9)
+			if s := port.Status(); s.Async || f.marks[len(f.marks)-1] != 9 || f.marks[len(f.marks)-2] != 0 {
+				t.Errorf("%+v, marks end with %v; want them to be set again", s, f.marks[len(f.marks)-3:])
+			}
+			if n := bytes.Count(log.Bytes(), []byte("\n")); n != 2 {
+				t.Errorf("log: %s\nwant two lines", &log)
+			}
+		})
+	}
+}
+
+// What the kernel does not take says nothing about how it receives.
+func TestPortRefused(t *testing.T) {
+	port, f := newMarkedPort()
+	f.refuse = unix.EIO
+	port.deliver(ip(20, 0), 7)
+	if s := port.Status(); s.Async || f.armed || s.Counters.Reasons[DeviceDown] != 1 || s.Counters.Dropped != 1 {
+		t.Errorf("%+v, armed %v", s, f.armed)
+	}
+	f.refuse, f.backlog = nil, true
+	port.deliver(ip(20, 0), 7)
+	f.receive(1)
+	f.refuse = errRefused
+	port.since = time.Time{}
+	port.deliver(ip(20, 0), 7)
+	port.since = time.Time{}
+	port.deliver(ip(20, 0), 7)
+	if s := port.Status(); !s.Async || s.Counters.Reasons[DeviceRefused] != 2 {
+		t.Errorf("%+v; want it to stay asynchronous", s)
+	}
+}
+
+func TestPortLimit(t *testing.T) {
+	port, f := newMarkedPort()
+	port.Limit(100)
+	port.deliver(ip(100, 0), 7)
+	port.deliver(ip(101, 0), 7)
+	if s := port.Status(); len(f.got) != 1 || s.Counters.Reasons[ExceedsMTU] != 1 || s.Counters.Dropped != 1 {
+		t.Errorf("%d packets, %+v", len(f.got), s)
+	}
+}
+
+func TestPortAnswer(t *testing.T) {
+	port, f := newMarkedPort()
+	f.backlog = true
+	port.answer(ip(20, 0)) // is on its way when the next one is written
+	port.deliver(ip(21, 0), 7)
+	f.receive(2)
+	if !slices.Equal(f.marks, []uint32{0, 0}) || port.Status().Counters.Packets != 1 {
+		t.Errorf("marks %v, %+v; want the answer without mark and uncounted", f.marks, port.Status())
+	}
+}
+
+// discard takes packets and marks and keeps nothing.
+type discard struct{ fakeDevice }
+
+func (*discard) Write(p []byte) (int, error) { return len(p), nil }
+func (*discard) Arm(uint32)                  {}
+func (*discard) Seen() bool                  { return true }
+func (*discard) Disarm()                     {}
+
+func TestPortDoesNotAllocate(t *testing.T) {
+	dev := new(discard)
+	port := NewPort(PortConfig{Device: dev, Marks: dev, Log: silent})
+	p := ip(1500, 0)
+	for _, async := range []bool{false, true} {
+		if n := testing.AllocsPerRun(100, func() {
+			port.async, port.since = async, time.Now()
+			port.deliver(p, 7)
+		}); n != 0 {
+			t.Errorf("async %v: %v allocations per packet", async, n)
+		}
+	}
+}
