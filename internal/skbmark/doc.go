@@ -24,10 +24,11 @@
 // A slot is given to a mark before the first packet can be queued, and taken
 // away in an order that lets no packet meet another's mark:
 //
-//	                      Retire: not used             the reader finds
-//	free --- steering ---> open ----------> closed --- Grace ---> empty --- Release ---> free
-//	         program       as long as it    nothing    what had            the queue
-//	                       is used          enters     entered arrives
+//	free --- steering program ---> open: as long as packets use it
+//	open --- Retire -------------> closed: nothing enters its queue from now on
+//	         Grace: what had passed the filter program before is in the queue
+//	         the reader empties the queue
+//	closed - Release ------------> free: for any mark
 //
 // What waits in a qdisc meanwhile is not lost track of: the filter program sees
 // that its slot is closed or has another mark, and drops it. There are 255
@@ -38,7 +39,7 @@
 // packet to a TUN runs the receive path before the call returns, so one word of
 // shared memory, the armed mark, belongs to exactly the packet being written:
 //
-//	 user space                                             kernel
+//	user space                                              kernel
 //	Arm(mark) ------> armed = sequence, mark
 //	write(packet) ---------------------------------> tcx or clsact ingress program:
 //	                                                   skb->mark = mark

@@ -5,18 +5,14 @@ import "github.com/cilium/ebpf"
 // WithoutTCX makes Attach act as on a kernel without tcx.
 func (i *Incoming) WithoutTCX() { i.withoutTCX = true }
 
+// SetSequence sets the sequence number of the last Arm.
+func (i *Incoming) SetSequence(n uint32) { i.sequence = n }
+
 // Program returns the ingress program.
 func (i *Incoming) Program() *ebpf.Program { return i.program }
 
-// Steer and Filter return the programs.
-func (o *Outgoing) Steer() *ebpf.Program  { return o.steer }
-func (o *Outgoing) Filter() *ebpf.Program { return o.filter }
-
-// The two ways of Grace.
-var (
-	WaitMembarrier = waitMembarrier
-	WaitMapUpdate  = waitMapUpdate
-)
+// WaitMapUpdate is the second way of Grace.
+var WaitMapUpdate = waitMapUpdate
 
 // FilterName is the name of our tc filters.
 const FilterName = filterName

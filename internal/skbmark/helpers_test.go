@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -163,8 +164,11 @@ func (s *sender) send(mark uint32) error {
 		return fmt.Errorf("set mark: %w", err)
 	}
 	binary.BigEndian.PutUint32(s.data[:], mark)
-	return unix.Sendto(s.fd, s.data[:], 0, &s.to)
+	return s.sendAgain()
 }
+
+// sendAgain sends the same packet once more.
+func (s *sender) sendAgain() error { return unix.Sendto(s.fd, s.data[:], 0, &s.to) }
 
 func mustSend(t testing.TB, s *sender, marks ...uint32) {
 	t.Helper()
@@ -197,7 +201,12 @@ func outgoing(t testing.TB, d *device) *skbmark.Outgoing {
 // drain empties a queue, checks that all its packets have its mark, and returns
 // how many there were.
 func drain(d *device, o *skbmark.Outgoing, queue int) (packets int, err error) {
-	for {
+	return take(d, o, queue, math.MaxInt)
+}
+
+// take is drain, but reads a few packets at most.
+func take(d *device, o *skbmark.Outgoing, queue, limit int) (packets int, err error) {
+	for packets < limit {
 		mark, ok, err := d.read(queue)
 		if err != nil || !ok {
 			return packets, err
@@ -207,6 +216,7 @@ func drain(d *device, o *skbmark.Outgoing, queue int) (packets int, err error) {
 		}
 		packets++
 	}
+	return packets, nil
 }
 
 // drainAll empties all queues and returns how many packets of each mark there

@@ -14,9 +14,9 @@ import (
 // each of the others one mark at a time.
 const MaxQueues = 256
 
-// A slot is free (0), open (the mark, or the mark and used) or closed (the mark
-// and closed), see bpf/skbmark.c. The programs take a free slot and set used;
-// everything else is done here.
+// A slot is free (0), open (the mark, or the mark and used), closed (the mark
+// and closed) or without a queue (closed), see bpf/skbmark.c. The programs take
+// a free slot and set used; everything else is done here.
 const (
 	used   = 1 << 32
 	closed = 1 << 33
@@ -56,11 +56,15 @@ func newOutgoing() (*Outgoing, error) {
 		p.Filter.Close()
 		return nil, err
 	}
-	return &Outgoing{
+	o := &Outgoing{
 		state: (*programsOutgoing)(unsafe.Pointer(&mem[0])),
 		mem:   mem,
 		steer: p.Steer, filter: p.Filter,
-	}, nil
+	}
+	for q := range o.state.Slot {
+		o.state.Slot[q] = closed // no queue yet; the programs do not run yet
+	}
+	return o, nil
 }
 
 // Attach makes the device behind the descriptor of any of its queues use the
@@ -101,13 +105,14 @@ func setProgram(queueFD int, request uint, program int) error {
 	return unix.IoctlSetPointerInt(queueFD, request, program)
 }
 
-// SetQueues tells how many queues of the device are attached and read, 1 to
-// MaxQueues; a number outside is taken as the nearest one. It is 1 at first,
-// which is to drop every packet that has a mark. Raise it after a queue was
-// attached. Lower it before one is detached, which must be the last one, with
-// its slot released: the kernel numbers the others anew otherwise.
+// SetQueues tells that n queues of the device are attached and read, 1 to
+// MaxQueues; more are taken as MaxQueues. It is 1 at first, which is to drop
+// every packet that has a mark. It can only be raised, after a queue was
+// attached: when one is detached, the kernel gives its number to another.
 func (o *Outgoing) SetQueues(n int) {
-	atomic.StoreUint32(&o.state.Queues, uint32(min(max(n, 1), MaxQueues)))
+	for q := 1; q < min(n, MaxQueues); q++ {
+		atomic.CompareAndSwapUint64(&o.state.Slot[q], closed, 0)
+	}
 }
 
 // Mark returns the mark of every packet that is in the queue now, or was read
@@ -121,8 +126,8 @@ func (o *Outgoing) Mark(queue int) uint32 {
 // Free returns how many more marks the attached queues can take.
 func (o *Outgoing) Free() int {
 	free := 0
-	for q := range o.queues() {
-		if atomic.LoadUint64(&o.state.Slot[q]) == 0 && q > 0 {
+	for q := range o.state.Slot {
+		if atomic.LoadUint64(&o.state.Slot[q]) == 0 {
 			free++
 		}
 	}
@@ -137,7 +142,7 @@ func (o *Outgoing) Free() int {
 // counted by Mismatches.
 func (o *Outgoing) Retire() []int {
 	var queues []int
-	for q := range o.queues() {
+	for q := range o.state.Slot {
 		slot := &o.state.Slot[q]
 		word := atomic.LoadUint64(slot)
 		switch {
@@ -175,6 +180,3 @@ func (o *Outgoing) Close() error {
 	o.state = nil
 	return errors.Join(unix.Munmap(o.mem), o.steer.Close(), o.filter.Close())
 }
-
-// queues returns how many queues are attached.
-func (o *Outgoing) queues() int { return int(atomic.LoadUint32(&o.state.Queues)) }

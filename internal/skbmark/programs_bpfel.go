@@ -22,12 +22,9 @@ type programsIncoming struct {
 type programsOutgoing struct {
 	_          structs.HostLayout
 	Slot       [256]uint64
-	Queues     uint32
-	Pad1       [60]uint8
+	Hint       [4096]uint8
 	Overflows  uint64
 	Mismatches uint64
-	Pad2       [48]uint8
-	Hint       [4096]uint8
 }
 
 // Names of all BPF objects in the ELF.

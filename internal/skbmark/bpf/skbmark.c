@@ -37,20 +37,18 @@ static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 #define SLOTS 256
 #define HINT_BITS 12
 
-// A slot says which mark its queue carries; slot 0 is not used, as queue 0
-// carries mark 0. The mark is in bits 0 to 31. A slot is free (0), open (mark,
-// or mark | USED) or closed (mark | CLOSED).
+// A slot says which mark its queue carries, in bits 0 to 31. It is free (0),
+// open (mark, or mark | USED), closed (mark | CLOSED) or without a queue
+// (CLOSED). Queue 0 carries mark 0 and needs no slot: slot 0 is as one without
+// a queue.
 #define USED (1ull << 32)
 #define CLOSED (1ull << 33)
 
 struct outgoing {
 	u64 slot[SLOTS];
-	u32 queues;    // attached, written by user space
-	u8 pad1[60];   // what every packet reads apart from what a drop writes
-	u64 overflows; // packets with a mark and no queue of their own
-	u64 mismatches; // packets whose queue was given to another mark
-	u8 pad2[48];
 	u8 hint[1 << HINT_BITS]; // queue where the mark was found last, by hash
+	u64 overflows;           // packets with a mark and no queue of their own
+	u64 mismatches;          // packets whose queue is not that of their mark
 };
 
 SHARED(outgoing_map, struct outgoing);
@@ -77,19 +75,16 @@ INLINE int use(u64 *slot, u32 mark)
 	return word == mark || word == (mark | USED);
 }
 
-// The two loops read the number of queues themselves, and each of their ends
-// leads to the same place with nothing known about it: what the verifier knew of
-// it otherwise would make it go through the second loop once for every end of
-// the first.
+// The verifier walks through all turns of the two loops, and through what comes
+// after for each way out. So they do little, and have no bound that it does not
+// know.
 
 // find returns the queue whose slot is open with this mark, or 0.
 INLINE u32 find(struct outgoing *o, u32 mark)
 {
-	u32 queues = READ_ONCE(o->queues);
-
 #pragma nounroll
-	for (u32 q = 1; q < SLOTS && q < queues; q++)
-		if (use(&o->slot[q], mark))
+	for (u32 q = 1; q < SLOTS; q++)
+		if ((READ_ONCE(o->slot[q]) & ~USED) == mark)
 			return q;
 	return 0;
 }
@@ -98,10 +93,8 @@ INLINE u32 find(struct outgoing *o, u32 mark)
 // none.
 INLINE u32 take(struct outgoing *o, u32 mark)
 {
-	u32 queues = READ_ONCE(o->queues);
-
 #pragma nounroll
-	for (u32 q = 1; q < SLOTS && q < queues; q++) {
+	for (u32 q = 1; q < SLOTS; q++) {
 		if (READ_ONCE(o->slot[q]))
 			continue;
 		u64 word = __sync_val_compare_and_swap(&o->slot[q], 0, mark | USED);
@@ -126,7 +119,7 @@ int steer(struct __sk_buff *skb)
 	u8 *hint = &o->hint[mark * 0x9e3779b1u >> (32 - HINT_BITS)];
 	u32 q = READ_ONCE(*hint);
 
-	if (q && q < READ_ONCE(o->queues) && use(&o->slot[q], mark))
+	if (use(&o->slot[q], mark))
 		return q;
 	q = find(o, mark);
 	if (!q)
