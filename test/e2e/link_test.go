@@ -51,6 +51,7 @@ func TestFirstPacketIsNotLost(t *testing.T) {
 	p.up()
 	for range 20 {
 		p.a.ip("link set net0 down")
+		p.a.awaitShow("net0", "muennet has seen it go down", func(s api.Interface) bool { return !s.Up })
 		p.a.ip("link set net0 up")
 		newPinger(t, p.a, addrA, addrB).echo(content(1, 64))
 	}
