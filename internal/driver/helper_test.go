@@ -3,6 +3,7 @@ package driver
 import (
 	"encoding/binary"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/link"
@@ -208,5 +211,49 @@ func truncate(t testing.TB, path string, size int64) {
 	t.Helper()
 	if err := os.Truncate(path, size); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func (b *logBook) count(s string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Count(b.text.String(), s)
+}
+
+// sender returns what sends a datagram with a mark to an address.
+func (l *lab) sender(to string) (send func(mark uint32)) {
+	l.t.Helper()
+	var fd int
+	l.ns.Do(func() {
+		var err error
+		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			l.t.Fatal(err)
+		}
+	})
+	l.t.Cleanup(func() { unix.Close(fd) })
+	address := &unix.SockaddrInet4{Addr: netip.MustParseAddr(to).As4(), Port: 9}
+	return func(mark uint32) {
+		l.t.Helper()
+		must(l.t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)))
+		must(l.t, unix.Sendto(fd, []byte("muennet"), 0, address))
+	}
+}
+
+// reader returns what takes the next element of a channel.
+func (l *lab) reader(channel string) (next func() (element.Packet, shmstream.Result)) {
+	l.t.Helper()
+	region, err := region.Open(l.dir, channel, region.ReadOnly)
+	must(l.t, err)
+	l.t.Cleanup(func() { region.Close() })
+	r, err := shmstream.NewReader(region.Bytes(), shmstream.Expect{Protocol: testProtocol, MinSize: 1})
+	must(l.t, err)
+	buf := make([]byte, 1<<16)
+	return func() (element.Packet, shmstream.Result) {
+		slot, result := r.Next()
+		if result != shmstream.Success {
+			return element.Packet{}, result
+		}
+		p, _ := element.NetHdr.Decode(buf, slot)
+		return p, r.Confirm()
 	}
 }

@@ -1,0 +1,375 @@
+package driver
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/testnet"
+	"github.com/muennet/muennet/shmstream"
+)
+
+// childStatus returns the status of a child of the only interface.
+func childStatus(t testing.TB, d *Driver, name string) ChildStatus {
+	t.Helper()
+	s := status(t, d)
+	i := slices.IndexFunc(s.Children, func(c ChildStatus) bool { return c.Name == name })
+	if i < 0 {
+		t.Fatalf("%s is not among the children %+v", name, s.Children)
+	}
+	return s.Children[i]
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// child adds one with marks, sets it up and waits until that has been followed.
+func (l *lab) child(d *Driver, name string, marks ...uint32) {
+	l.t.Helper()
+	must(l.t, d.AddChild("net0", name))
+	for _, mark := range marks {
+		must(l.t, d.AddMark(name, mark))
+	}
+	must(l.t, l.ns.Link().SetUp(l.state1(name).Index))
+	until(l.t, "child up", func() bool { return childStatus(l.t, d, name).Up })
+}
+
+// sendMarked writes one packet with a mark.
+func (p *peer) sendMarked(mark uint32, packet []byte) {
+	p.t.Helper()
+	p.w.Reserve(1)
+	used, _ := element.NetHdr.Encode(p.w.Slot(0), packet, mark)
+	p.w.Fill(0, used)
+	p.w.Publish()
+}
+
+// received tells how many packets the parent and its children got; the key of
+// the parent is "".
+func received(t testing.TB, d *Driver) map[string]uint64 {
+	t.Helper()
+	s := status(t, d)
+	got := map[string]uint64{"": s.Stats.RxPackets}
+	for _, c := range s.Children {
+		got[c.Name] = c.Stats.RxPackets
+	}
+	return got
+}
+
+// expect has the peer send a packet of each mark, and wants each interface to
+// get so many of them.
+func (l *lab) expect(d *Driver, p *peer, marks []uint32, want map[string]uint64) {
+	l.t.Helper()
+	before := received(l.t, d)
+	for i, mark := range marks {
+		p.sendMarked(mark, packet(uint32(i)))
+	}
+	until(l.t, "packets", func() bool {
+		var total uint64
+		for name, n := range received(l.t, d) {
+			total += n - before[name]
+		}
+		return total == uint64(len(marks))
+	})
+	for name, n := range received(l.t, d) {
+		if got := n - before[name]; got != want[name] {
+			l.t.Errorf("%q got %d of the packets with marks %v, want %d", name, got, marks, want[name])
+		}
+	}
+}
+
+func TestChildComesAndGoes(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	i := netHdr("net0")
+	i.MTU = 1400
+	l.mustLoad(d, i)
+	must(t, d.AddChild("net0", "child0"))
+	must(t, d.AddChild("net0", "child1"))
+	if s := l.state1("child0"); s.MTU != 1400 || s.Up || s.Alias != "muennet child=child0 of in=a out=b" {
+		t.Errorf("%+v, want it down, with its parent's MTU and an alias", s)
+	}
+	must(t, d.AddMark("child0", 7))
+	must(t, d.AddMark("child0", 0xffffffff))
+	must(t, d.AddMark("child0", 1))
+	if c := childStatus(t, d, "child0"); !slices.Equal(c.Held, []uint32{1, 7, 0xffffffff}) || c.MTU != 1400 || c.Adopted {
+		t.Errorf("%+v", c)
+	}
+	must(t, d.DeleteMark("child0", 7))
+	if c := childStatus(t, d, "child0"); !slices.Equal(c.Held, []uint32{1, 0xffffffff}) {
+		t.Errorf("marks %v are left", c.Held)
+	}
+	must(t, d.DeleteChild("child0"))
+	if names := l.names(l.ns); !slices.Equal(names, []string{"child1", "net0"}) {
+		t.Errorf("interfaces %v", names)
+	}
+	must(t, d.Unload("net0"))
+	if names := l.names(l.ns); len(names) > 0 {
+		t.Errorf("%v is left of an interface that was removed", names)
+	}
+}
+
+func TestChildErrors(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	tap := Interface{Name: "tap0", Format: element.EthDev, Out: "c", WriterProtocol: testProtocol}
+	l.mustLoad(d, netHdr("net0"), tap)
+	l.ns.Do(func() {
+		must(t, d.AddChild("net0", "child0"))
+		must(t, d.AddChild("net0", "child1"))
+		must(t, d.AddMark("child0", 7))
+		for what, err := range map[string]error{
+			"child0":     d.AddChild("child0", "x"),
+			"tap0":       d.AddChild("tap0", "x"),
+			"lo":         d.AddChild("lo", "x"),
+			"net9":       d.AddChild("net9", "x"),
+			"net0":       d.AddChild("net0", "net0"),
+			"child1":     d.AddChild("net0", "child1"),
+			"0123456789": d.AddChild("net0", "0123456789abcdef"),
+			"held by":    d.AddMark("child1", 7),
+			"0":          d.AddMark("child0", 0),
+			"net0 ":      d.AddMark("net0", 1),
+			"lo ":        d.AddMark("lo", 1),
+			"8":          d.DeleteMark("child0", 8),
+			"child9":     d.DeleteMark("child9", 7),
+			"net0  ":     d.DeleteChild("net0"),
+			"lo  ":       d.DeleteChild("lo"),
+		} {
+			if err == nil || !strings.Contains(err.Error(), strings.TrimSpace(what)) {
+				t.Errorf("error %v, want one that says %q", err, what)
+			}
+		}
+	})
+	if err := d.AddMark("child0", 7); err == nil {
+		t.Error("a child can be given its own mark again")
+	}
+	if names := l.names(l.ns); !slices.Equal(names, []string{"child0", "child1", "net0", "tap0"}) {
+		t.Errorf("interfaces %v", names)
+	}
+	if c := d.Status()[0].Children; !slices.Equal(c[0].Held, []uint32{7}) || len(c[1].Held) > 0 {
+		t.Errorf("children %+v", c)
+	}
+}
+
+func TestChildReceivesItsMarks(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	l.mustLoad(d, netHdr("net0"))
+	l.up(d, "net0")
+	p := l.peer("a")
+	p.start()
+	l.child(d, "child0", 7, 0xffffffff)
+	l.child(d, "child1", 1)
+	marks := []uint32{0, 1, 2, 7, 0, 7, 0xffffffff, 1, 8}
+	l.expect(d, p, marks, map[string]uint64{"": 4, "child0": 3, "child1": 2})
+	must(t, d.DeleteMark("child0", 7))
+	l.expect(d, p, marks, map[string]uint64{"": 6, "child0": 1, "child1": 2})
+	must(t, d.DeleteChild("child1"))
+	l.expect(d, p, marks, map[string]uint64{"": 8, "child0": 1})
+	must(t, d.AddMark("child0", 1))
+	l.expect(d, p, marks, map[string]uint64{"": 6, "child0": 3})
+
+	// The administrator takes it away.
+	must(t, l.ns.Link().Delete(l.state1("child0").Index))
+	until(t, "end of the child", func() bool { return len(status(t, d).Children) == 0 })
+	before := status(t, d).Stats.RxPackets
+	until(t, "packet on the parent", func() bool {
+		p.sendMarked(1, packet(1))
+		return status(t, d).Stats.RxPackets > before
+	})
+}
+
+func TestChildIsFollowed(t *testing.T) {
+	l := newLab(t)
+	there := testnet.New(t)
+	d := l.driver()
+	l.mustLoad(d, netHdr("net0"))
+	l.up(d, "net0")
+	p := l.peer("a")
+	p.start()
+	l.child(d, "child0", 7)
+	seven := []uint32{7}
+	h, index := l.ns.Link(), l.state1("child0").Index
+
+	// Its own MTU limits what it receives.
+	must(t, h.SetMTU(index, 100))
+	until(t, "mtu", func() bool { return childStatus(t, d, "child0").MTU == 100 })
+	long := packet(1)
+	long = append(long, make([]byte, 101-len(long))...)
+	long[3] = 101
+	p.sendMarked(7, long)
+	until(t, "drop", func() bool { return childStatus(t, d, "child0").Drops["rx_exceeds_mtu"] == 1 })
+	l.expect(d, p, seven, map[string]uint64{"child0": 1})
+
+	// Down it receives nothing, and nobody else gets it.
+	must(t, h.SetDown(index))
+	until(t, "down", func() bool { return !childStatus(t, d, "child0").Up })
+	p.sendMarked(7, packet(1))
+	until(t, "drop", func() bool { return childStatus(t, d, "child0").Drops["rx_device_down"] == 1 })
+	must(t, h.SetName(index, "other"))
+	must(t, h.SetUp(index))
+	until(t, "up", func() bool { return childStatus(t, d, "other").Up })
+	l.expect(d, p, seven, map[string]uint64{"other": 1})
+
+	must(t, h.MoveToNetNS(index, there.FD()))
+	until(t, "move", func() bool { return childStatus(t, d, "other").NetNS == there.ID() })
+	must(t, there.Link().SetUp(there.Index("other")))
+	until(t, "up", func() bool { return childStatus(t, d, "other").Up })
+	l.expect(d, p, seven, map[string]uint64{"other": 1})
+
+	// A parent that is down carries nothing for its children.
+	l.down(d, "net0")
+	socket := there.Packet(testnet.PacketConfig{Interface: "other"})
+	must(t, socket.Send(packet(1)))
+	until(t, "drop", func() bool {
+		c := childStatus(t, d, "other")
+		return c.Drops["tx_inactive"] == 1 && c.Stats.TxDropped == 1
+	})
+	l.up(d, "net0")
+	must(t, socket.Send(packet(2)))
+	until(t, "packet", func() bool { return childStatus(t, d, "other").Stats.TxPackets == 1 && l.header("b").WC == 1 })
+	must(t, d.DeleteChild("other"))
+	if names := l.names(there); len(names) > 0 {
+		t.Errorf("%v is left", names)
+	}
+}
+
+// A child's carrier is its parent's, from the beginning.
+func TestChildCarrier(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	i := netHdr("net0")
+	i.Carrier = CarrierPeer
+	l.mustLoad(d, i)
+	l.up(d, "net0")
+	p := l.peer("a")
+	for range 3 {
+		for _, active := range []bool{true, false} {
+			if active {
+				p.start()
+			} else {
+				p.w.Stop()
+			}
+			until(t, "carrier", func() bool { return l.state1("net0").Carrier == active })
+			l.child(d, "child0")
+			until(t, "carrier of a new child", func() bool { return l.state1("child0").Carrier == active })
+			if active {
+				p.w.Stop()
+			} else {
+				p.start()
+			}
+			until(t, "other carrier", func() bool { return l.state1("child0").Carrier == !active })
+			must(t, d.DeleteChild("child0"))
+		}
+	}
+}
+
+func TestAdoptsChildren(t *testing.T) {
+	for _, moved := range []bool{false, true} {
+		l := newLab(t)
+		there := l.ns
+		d := l.driver()
+		l.mustLoad(d, netHdr("net0"))
+		l.up(d, "net0")
+		l.child(d, "child0", 7, 9)
+		l.child(d, "child1", 1)
+		l.child(d, "gone", 2)
+		h := l.ns.Link()
+		must(t, h.SetName(l.state1("child0").Index, "other"))
+		must(t, h.AddAddress(l.state1("other").Index, netip.MustParsePrefix("10.0.0.1/24")))
+		if moved {
+			there = l.inhabited()
+			must(t, h.MoveToNetNS(l.state1("other").Index, there.FD()))
+			until(t, "move", func() bool { return childStatus(t, d, "other").NetNS == there.ID() })
+			must(t, there.Link().SetUp(there.Index("other")))
+			must(t, d.DeleteMark("other", 9)) // which saves, too
+			must(t, d.AddMark("other", 9))
+		}
+		until(t, "rename", func() bool { return childStatus(t, d, "other").Held != nil })
+		crash(d)
+		must(t, h.Delete(l.state1("gone").Index))
+
+		d = l.driver()
+		l.mustLoad(d, netHdr("net0"))
+		p := l.peer("a")
+		p.start()
+		s := status(t, d)
+		if len(s.Children) != 2 || !s.Children[0].Adopted || s.Children[0].NetNS != there.ID() || !slices.Equal(s.Children[0].Held, []uint32{7, 9}) {
+			t.Fatalf("moved %v: children %+v", moved, s.Children)
+		}
+		until(t, "children up", func() bool { return childStatus(t, d, "other").Up && childStatus(t, d, "child1").Up })
+		l.expect(d, p, []uint32{0, 1, 2, 7, 9}, map[string]uint64{"": 2, "other": 2, "child1": 1})
+		if !moved {
+			if out := l.ns.MustRun("ip", "-4", "addr", "show", "dev", "other"); !strings.Contains(out, "10.0.0.1/24") {
+				t.Errorf("the address is gone:\n%s", out)
+			}
+		}
+		if m := s.Children[0].Marks; m.Outgoing != "active" || !strings.HasPrefix(m.Incoming, "active") {
+			t.Errorf("marks %+v", m)
+		}
+		must(t, d.Close())
+		if names := append(l.names(l.ns), l.names(there)...); len(names) > 0 {
+			t.Errorf("%v is left", names)
+		}
+	}
+}
+
+// Without BPF children receive by mark all the same, and one line says what is
+// missing.
+func TestChildrenWithoutBPF(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	d.opt.NoBPF = true
+	l.mustLoad(d, netHdr("net0"), Interface{Name: "net1", Format: element.NetHdr, Out: "c", WriterProtocol: testProtocol})
+	must(t, d.Unload("net1"))
+	l.up(d, "net0")
+	p := l.peer("a")
+	p.start()
+	l.child(d, "child0", 7)
+	l.expect(d, p, []uint32{0, 7, 8, 7}, map[string]uint64{"": 2, "child0": 2})
+	s := status(t, d)
+	for _, m := range []*Marking{s.Marks, s.Children[0].Marks} {
+		if m.Outgoing != errNoBPF.Error() || m.Incoming != errNoBPF.Error() || m.Queues != 1 {
+			t.Errorf("marks %+v", m)
+		}
+	}
+	if u := s.Children[0].Marks.Unmarked; u != 2 {
+		t.Errorf("%d packets are said to have lost their marks, want 2", u)
+	}
+	if n := l.log.count("Netfilter marks are not carried"); n != 1 {
+		t.Errorf("%d warnings, want 1", n)
+	}
+}
+
+// What leaves through a child has its mark in the element, wherever the mark
+// came from.
+func TestChildSendsMarks(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	l.mustLoad(d, netHdr("net0"))
+	l.up(d, "net0")
+	l.child(d, "child0")
+	must(t, l.ns.Link().AddAddress(l.state1("child0").Index, netip.MustParsePrefix("10.1.0.1/24")))
+	send := l.sender("10.1.0.2")
+	r := l.reader("b")
+	for _, mark := range []uint32{0, 1, 7, 0xffffffff, 7, 0} {
+		send(mark)
+		var e element.Packet
+		until(t, "element", func() bool {
+			p, result := r()
+			e = p
+			return result == shmstream.Success
+		})
+		if e.Mark != mark {
+			t.Errorf("an element with mark %#x, want %#x", e.Mark, mark)
+		}
+	}
+	if c := childStatus(t, d, "child0"); c.Stats.TxPackets != 6 || c.Marks.Outgoing != "active" {
+		t.Errorf("%+v", c)
+	}
+}
