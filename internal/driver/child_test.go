@@ -11,15 +11,19 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// childStatus returns the status of a child of the only interface.
-func childStatus(t testing.TB, d *Driver, name string) ChildStatus {
+// childStatus returns the status of a child of the only interface, once it is
+// known by that name.
+func childStatus(t testing.TB, d *Driver, name string) (c ChildStatus) {
 	t.Helper()
-	s := status(t, d)
-	i := slices.IndexFunc(s.Children, func(c ChildStatus) bool { return c.Name == name })
-	if i < 0 {
-		t.Fatalf("%s is not among the children %+v", name, s.Children)
-	}
-	return s.Children[i]
+	until(t, "child "+name, func() bool {
+		children := status(t, d).Children
+		i := slices.IndexFunc(children, func(c ChildStatus) bool { return c.Name == name })
+		if i >= 0 {
+			c = children[i]
+		}
+		return i >= 0
+	})
+	return c
 }
 
 func must(t testing.TB, err error) {
