@@ -47,8 +47,13 @@ const (
 	CarrierPeer  = driver.CarrierPeer
 )
 
-// ErrUnknown says that no interface of that name is loaded here.
-var ErrUnknown = driver.ErrUnknown
+// What a request may have wrong; errors wrap these.
+var (
+	ErrUnknown  = driver.ErrUnknown  // no interface of that name is loaded here
+	ErrChild    = driver.ErrChild    // a child's name where none is wanted
+	ErrNotHeld  = driver.ErrNotHeld  // DeleteMark: the child does not hold the mark
+	ErrZeroMark = driver.ErrZeroMark // AddMark: 0 stands for no mark
+)
 
 // Config is what Open needs. The zero value opens a Net without interfaces.
 type Config struct {
@@ -93,14 +98,15 @@ func Open(cfg Config) (*Net, error) {
 func (n *Net) Load(l Load) ([]string, error) { return n.driver.Load(l) }
 
 // Unload stops and removes the named interfaces, all of them when none is
-// named. An unknown name is an error that wraps ErrUnknown; then nothing is
-// removed.
+// named. An unknown name is an error that wraps ErrUnknown, that of a child one that
+// wraps ErrChild; then nothing is removed.
 func (n *Net) Unload(names ...string) error { return n.driver.Unload(names...) }
 
 // AddChild makes the interface child (1 to 15 bytes), which shares the channels
 // of the net_hdr interface parent: it sends through the parent's out-channel and
 // receives the packets whose mark AddMark gives it. It has the parent's MTU and
-// namespace to begin with. An error says what is wrong with either name.
+// namespace to begin with. An error says what is wrong with either name: ErrUnknown
+// is about the parent, ErrChild says that it is a child itself.
 func (n *Net) AddChild(parent, child string) error { return n.driver.AddChild(parent, child) }
 
 // DeleteChild removes a child. From the next packet on its marks are the
@@ -108,11 +114,12 @@ func (n *Net) AddChild(parent, child string) error { return n.driver.AddChild(pa
 func (n *Net) DeleteChild(child string) error { return n.driver.DeleteChild(child) }
 
 // AddMark sends the packets of a Netfilter mark, 1 to 2^32-1, to a child. It is
-// an error if that child or another one of the same parent holds it already.
+// an error if that child or another one of the same parent holds it already, and
+// ErrZeroMark for 0.
 func (n *Net) AddMark(child string, mark uint32) error { return n.driver.AddMark(child, mark) }
 
 // DeleteMark sends the packets of a mark that the child holds to the parent
-// again.
+// again; ErrNotHeld if it does not hold it.
 func (n *Net) DeleteMark(child string, mark uint32) error { return n.driver.DeleteMark(child, mark) }
 
 // Status describes every interface, in the order in which they were loaded.

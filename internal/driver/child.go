@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -89,7 +88,7 @@ func (d *Driver) DeleteMark(name string, mark uint32) error {
 		return fmt.Errorf("delete mark: %w", err)
 	}
 	if !c.take(mark) {
-		return fmt.Errorf("delete mark: %d is not a mark of %s", mark, name)
+		return fmt.Errorf("delete mark: %d %w %s", mark, ErrNotHeld, name)
 	}
 	c.route(mark, nil)
 	d.save()
@@ -100,7 +99,7 @@ func (d *Driver) DeleteMark(name string, mark uint32) error {
 // giveMark enters a mark that nobody holds.
 func (d *Driver) giveMark(c *child, mark uint32) error {
 	if mark == 0 {
-		return errors.New("0 stands for no mark: want 1 to 4294967295")
+		return ErrZeroMark
 	}
 	for _, other := range c.parent.kids() {
 		if slices.Contains(other.held(), mark) {
@@ -157,8 +156,8 @@ func (d *Driver) parentNamed(name string) (*parent, error) {
 			}
 			return p, nil
 		}
-		if slices.ContainsFunc(p.kids(), func(c *child) bool { return c.name() == name }) {
-			return nil, fmt.Errorf("%s is a child of %s: a child cannot have children", name, p.name())
+		if p.kid(name) != nil {
+			return nil, fmt.Errorf("%s %w %s: a child cannot have children", name, ErrChild, p.name())
 		}
 	}
 	return nil, d.notOurs(name)
@@ -169,13 +168,11 @@ func (d *Driver) childNamed(name string) (*child, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.parents {
-		for _, c := range p.kids() {
-			if c.name() == name {
-				return c, nil
-			}
+		if c := p.kid(name); c != nil {
+			return c, nil
 		}
 		if p.name() == name {
-			return nil, fmt.Errorf("%s is not a child", name)
+			return nil, fmt.Errorf("%s is a parent, not a child", name)
 		}
 	}
 	return nil, d.notOurs(name)
@@ -187,11 +184,17 @@ func (d *Driver) notOurs(name string) error {
 	if err == nil {
 		defer handle.Close()
 		if _, err := handle.ByName(name); err == nil {
-			return fmt.Errorf("%s is not an interface of muennet: %w", name, ErrUnknown)
+			return foreignError(name)
 		}
 	}
 	return fmt.Errorf("%s: %w", name, ErrUnknown)
 }
+
+// foreignError is about an interface of that name, which is not ours.
+type foreignError string
+
+func (e foreignError) Error() string        { return string(e) + " is not an interface of muennet" }
+func (e foreignError) Is(target error) bool { return target == ErrUnknown }
 
 // newChild makes a child's device in its parent's namespace or, with cfg.Adopt,
 // takes the existing one of that name in the calling thread's.

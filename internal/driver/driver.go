@@ -11,8 +11,13 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// ErrUnknown says that no interface of that name is loaded here.
-var ErrUnknown = errors.New("no such interface here")
+// What a request may have wrong. Errors wrap these as part of their sentence.
+var (
+	ErrUnknown  = errors.New("no such interface here")
+	ErrChild    = errors.New("is a child of")    // where none is wanted
+	ErrNotHeld  = errors.New("is not a mark of") // the child named
+	ErrZeroMark = errors.New("0 stands for no mark: want 1 to 4294967295")
+)
 
 // Options of a Driver. The zero value is usable.
 type Options struct {
@@ -137,13 +142,24 @@ func (d *Driver) find(names []string) ([]*parent, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(d.parents, func(p *parent) bool { return p.name() == name })
 		if i < 0 {
-			return nil, fmt.Errorf("%s: %w", name, ErrUnknown)
+			return nil, d.notLoaded(name)
 		}
 		if !slices.Contains(found, d.parents[i]) {
 			found = append(found, d.parents[i])
 		}
 	}
 	return found, nil
+}
+
+// notLoaded says that name is none of the interfaces that can be unloaded. The
+// caller holds mu.
+func (d *Driver) notLoaded(name string) error {
+	for _, p := range d.parents {
+		if p.kid(name) != nil {
+			return fmt.Errorf("%s %w %s: remove it with del_child", name, ErrChild, p.name())
+		}
+	}
+	return fmt.Errorf("%s: %w", name, ErrUnknown)
 }
 
 // forget takes p out of the set; false if it was not in it.

@@ -280,6 +280,16 @@ func (p *parent) kids() []*child {
 	return slices.Clone(p.children)
 }
 
+// kid returns the child of that name, nil if there is none.
+func (p *parent) kid(name string) *child {
+	for _, c := range p.kids() {
+		if c.name() == name {
+			return c
+		}
+	}
+	return nil
+}
+
 // record is what finds the interface and its children again.
 func (p *parent) record() record {
 	r := record{place: p.place()}

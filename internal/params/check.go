@@ -13,10 +13,10 @@ import (
 // nameSize is the kernel's IFNAMSIZ (linux/if.h): a name and its final NUL.
 const nameSize = 16
 
-// checkName holds the kernel's rules for interface names (dev_valid_name in
+// CheckName holds the kernel's rules for interface names (dev_valid_name in
 // net/core/dev.c), and a little more: no control characters, and no '%' but one
 // %d.
-func checkName(name string) error {
+func CheckName(name string) error {
 	switch {
 	case len(name) >= nameSize:
 		return fmt.Errorf("%d bytes: want at most %d", len(name), nameSize-1)

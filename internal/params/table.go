@@ -82,7 +82,7 @@ func find(key string) *definition {
 
 func setName(i *driver.Interface, s string) error {
 	i.Name = s
-	return checkName(s)
+	return CheckName(s)
 }
 
 func setIn(i *driver.Interface, s string) error {
