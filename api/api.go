@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/url"
+	"strconv"
 
 	"github.com/muennet/muennet/internal/driver"
 )
@@ -10,6 +11,7 @@ import (
 const (
 	PathVersion    = "/v1/version"
 	PathInterfaces = "/v1/interfaces"
+	PathChildren   = "/v1/children"
 	PathShutdown   = "/v1/shutdown"
 )
 
@@ -28,6 +30,19 @@ func PathInterface(name string) string {
 	return PathInterfaces + "/" + url.PathEscape(name)
 }
 
+// PathChild is the path of one child.
+func PathChild(child string) string {
+	return PathChildren + "/" + url.PathEscape(child)
+}
+
+// PathMarks is the path of the marks of a child.
+func PathMarks(child string) string { return PathChild(child) + "/marks" }
+
+// PathMark is the path of one of them.
+func PathMark(child string, mark uint32) string {
+	return PathMarks(child) + "/" + strconv.FormatUint(uint64(mark), 10)
+}
+
 // Version says what is running.
 type Version struct {
 	Version string `json:"version"`
@@ -42,7 +57,9 @@ type (
 	Channel   = driver.Channel // the state of one end of a channel
 	Writer    = driver.WriterStatus
 	Reader    = driver.ReaderStatus
-	Stats     = driver.Stats // the kernel module's counters
+	Stats     = driver.Stats       // the kernel module's counters
+	Child     = driver.ChildStatus // one of Interface.Children
+	Marking   = driver.Marking     // how Netfilter marks are carried
 )
 
 // LoadRequest asks for interfaces: all of them or, on an error, none.
@@ -59,6 +76,17 @@ type LoadRequest struct {
 type LoadResponse struct {
 	// Interfaces are the names, with %d resolved, in the order of the request.
 	Interfaces []string `json:"interfaces"`
+}
+
+// AddChildRequest asks for an interface that shares the channels of another.
+type AddChildRequest struct {
+	Parent string `json:"parent"`
+	Child  string `json:"child"` // name of the new interface, 1 to 15 bytes
+}
+
+// AddMarkRequest sends the packets of a mark to a child.
+type AddMarkRequest struct {
+	Mark uint32 `json:"mark"` // not 0
 }
 
 // ShutdownRequest ends muennet. An empty body is the zero value.

@@ -9,16 +9,21 @@
 //	DELETE /v1/interfaces                 removes all; muennet keeps running
 //	DELETE /v1/interfaces?name=a&name=b   removes these, or none of them
 //	DELETE /v1/interfaces/{name}          removes one
+//	POST   /v1/children                   AddChildRequest
+//	DELETE /v1/children/{child}           its marks are the parent's again
+//	POST   /v1/children/{child}/marks     AddMarkRequest
+//	DELETE /v1/children/{child}/marks/{mark}
 //	POST   /v1/shutdown                   ShutdownRequest; removes all and ends muennet
 //
 // A failure answers with a status code and an Error:
 //
 //	400  the request or its parameters are wrong
 //	403  the caller may look, but not change anything
-//	404  no such interface or path
+//	404  no such interface or path, or the child does not hold the mark
 //	405  the path exists, the method does not
-//	409  the parameters are right, but the interfaces cannot be made, or ShutdownRequest.Idle
-//	     was set and there are interfaces
+//	409  the request is right, but not as things are: an interface cannot be made, a mark is
+//	     held already, a child is named where none is wanted, or ShutdownRequest.Idle was set
+//	     and there are interfaces
 //	413  the body is longer than MaxBody
 //	500  the kernel refused something that should have worked
 //	503  muennet is ending

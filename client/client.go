@@ -68,6 +68,9 @@ func (c *Client) Interfaces(ctx context.Context) ([]api.Interface, error) {
 // Interface gives the state of one interface; 404 when there is none of that
 // name.
 func (c *Client) Interface(ctx context.Context, name string) (api.Interface, error) {
+	if err := inPath(name); err != nil {
+		return api.Interface{}, err
+	}
 	var i api.Interface
 	err := c.call(ctx, http.MethodGet, api.PathInterface(name), nil, &i)
 	return i, err
@@ -96,6 +99,36 @@ func (c *Client) UnloadAll(ctx context.Context) error {
 	return c.call(ctx, http.MethodDelete, api.PathInterfaces, nil, nil)
 }
 
+// AddChild makes the interface child, which shares the channels of parent.
+func (c *Client) AddChild(ctx context.Context, parent, child string) error {
+	return c.call(ctx, http.MethodPost, api.PathChildren, api.AddChildRequest{Parent: parent, Child: child}, nil)
+}
+
+// DeleteChild removes a child; from then on its marks are the parent's.
+func (c *Client) DeleteChild(ctx context.Context, child string) error {
+	if err := inPath(child); err != nil {
+		return err
+	}
+	return c.call(ctx, http.MethodDelete, api.PathChild(child), nil, nil)
+}
+
+// AddMark sends the packets of a mark, which is not 0, to a child.
+func (c *Client) AddMark(ctx context.Context, child string, mark uint32) error {
+	if err := inPath(child); err != nil {
+		return err
+	}
+	return c.call(ctx, http.MethodPost, api.PathMarks(child), api.AddMarkRequest{Mark: mark}, nil)
+}
+
+// DeleteMark sends the packets of a mark that the child holds to the parent
+// again.
+func (c *Client) DeleteMark(ctx context.Context, child string, mark uint32) error {
+	if err := inPath(child); err != nil {
+		return err
+	}
+	return c.call(ctx, http.MethodDelete, api.PathMark(child, mark), nil, nil)
+}
+
 // Shutdown removes every interface and ends muennet. It returns when the
 // process is gone; where that cannot be seen (muennet runs in this process or
 // in a process namespace that is not visible) when the interfaces are.
@@ -109,6 +142,15 @@ func (c *Client) Shutdown(ctx context.Context, r api.ShutdownRequest) error {
 		return err
 	}
 	return p.wait(ctx)
+}
+
+// inPath refuses names that no interface can have, and that would make a
+// request's path another one.
+func inPath(name string) error {
+	if name == "" || name == "." || name == ".." {
+		return &Error{Status: http.StatusNotFound, Message: fmt.Sprintf("interface %q: no such interface here", name)}
+	}
+	return nil
 }
 
 // dial connects to the socket and gives the usual failures their meaning.

@@ -111,7 +111,7 @@ func TestRequests(t *testing.T) {
 		b, _ := io.ReadAll(r.Body)
 		got = r.Method + " " + r.URL.RequestURI() + " " + string(b)
 		switch {
-		case r.Method == "DELETE" || r.URL.Path == api.PathShutdown:
+		case r.Method == "DELETE" || r.URL.Path == api.PathShutdown || strings.HasPrefix(r.URL.Path, api.PathChildren):
 			w.WriteHeader(http.StatusNoContent)
 		case r.Method == "POST":
 			io.WriteString(w, `{"interfaces":["net0","net1"]}`)
@@ -140,9 +140,28 @@ func TestRequests(t *testing.T) {
 	check(`POST /v1/interfaces {"parameters":["name=net0,net1"],"channels":"/ch"}`, fmt.Sprint(names), "[net0 net1]", err)
 	check("DELETE /v1/interfaces?name=a&name=b%26c ", "", "", c.Unload(ctx, "a", "b&c"))
 	check("DELETE /v1/interfaces ", "", "", c.UnloadAll(ctx))
+	check(`POST /v1/children {"parent":"net0","child":"c 0"}`, "", "", c.AddChild(ctx, "net0", "c 0"))
+	check("DELETE /v1/children/c%2F0 ", "", "", c.DeleteChild(ctx, "c/0"))
+	check(`POST /v1/children/c0/marks {"mark":4294967295}`, "", "", c.AddMark(ctx, "c0", 0xffffffff))
+	check("DELETE /v1/children/c%200/marks/18 ", "", "", c.DeleteMark(ctx, "c 0", 0x12))
 	check(`POST /v1/shutdown {"idle":true}`, "", "", c.Shutdown(ctx, api.ShutdownRequest{Idle: true}))
 	got = "nothing"
 	check("nothing", "", "", c.Unload(ctx)) // never "all"
+}
+
+// TestNamesInPaths: names that would make another path of a request's.
+func TestNamesInPaths(t *testing.T) {
+	c := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("sent %s %s", r.Method, r.URL) })
+	ctx := t.Context()
+	for _, name := range []string{"", ".", ".."} {
+		_, err := c.Interface(ctx, name)
+		for i, err := range []error{err, c.DeleteChild(ctx, name), c.AddMark(ctx, name, 1), c.DeleteMark(ctx, name, 1)} {
+			var refused *client.Error
+			if !errors.As(err, &refused) || refused.Status != http.StatusNotFound || err.Error() != fmt.Sprintf("interface %q: no such interface here", name) {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+	}
 }
 
 func TestRefused(t *testing.T) {

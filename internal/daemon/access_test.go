@@ -42,6 +42,14 @@ func helper(what string) {
 		_, err = c.Interfaces(ctx)
 	case "load":
 		_, err = c.Load(ctx, api.LoadRequest{Parameters: goodParameters})
+	case "child":
+		err = c.AddChild(ctx, "net0", "child0")
+	case "mark":
+		err = c.AddMark(ctx, "child0", 7)
+	case "unmark":
+		err = c.DeleteMark(ctx, "child0", 7)
+	case "unchild":
+		err = c.DeleteChild(ctx, "child0")
 	case "unload":
 		err = c.UnloadAll(ctx)
 	case "shutdown":
@@ -143,7 +151,7 @@ func TestAccess(t *testing.T) {
 			if err := os.Chmod(d.path, tc.mode); err != nil {
 				t.Fatal(err)
 			}
-			for _, what := range []string{"get", "load", "unload", "shutdown"} {
+			for _, what := range []string{"get", "load", "child", "mark", "unmark", "unchild", "unload", "shutdown"} {
 				want := "ok"
 				if !tc.change && what != "get" {
 					want = fmt.Sprintf("403 not allowed: uid %d may look, only root", tc.cred.Uid)

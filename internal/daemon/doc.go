@@ -6,6 +6,7 @@
 //
 //	run.go     the life of the process: lock, interfaces, socket, readiness, end
 //	server.go  the HTTP handlers
+//	child.go   those for children and marks
 //	peer.go    who is at the other end of a connection, and what it may do
 //	socket.go  the socket in the file system
 //	lock.go    at most one process per socket path

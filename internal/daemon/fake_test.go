@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/muennet/muennet"
+	"github.com/muennet/muennet/api"
 )
 
 // fakeNet is a Net without interfaces in the kernel.
@@ -22,6 +24,68 @@ type fakeNet struct {
 	loadErr  error
 	closeErr error
 	closed   int
+
+	children map[string][]uint32 // their marks; all of the first interface
+}
+
+func (f *fakeNet) AddChild(parent, child string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, taken := f.children[child]; taken {
+		return errors.New("name is taken")
+	}
+	if _, is := f.children[parent]; is {
+		return fmt.Errorf("%s %w net0", parent, muennet.ErrChild)
+	}
+	if !slices.Contains(f.names, parent) {
+		return fmt.Errorf("%s: %w", parent, muennet.ErrUnknown)
+	}
+	if f.children == nil {
+		f.children = map[string][]uint32{}
+	}
+	f.children[child] = nil
+	return nil
+}
+
+func (f *fakeNet) DeleteChild(child string) error {
+	return f.with(child, func() error {
+		delete(f.children, child)
+		return nil
+	})
+}
+
+func (f *fakeNet) AddMark(child string, mark uint32) error {
+	return f.with(child, func() error {
+		if mark == 0 {
+			return muennet.ErrZeroMark
+		}
+		if slices.Contains(f.children[child], mark) {
+			return errors.New("held already")
+		}
+		f.children[child] = append(f.children[child], mark)
+		return nil
+	})
+}
+
+func (f *fakeNet) DeleteMark(child string, mark uint32) error {
+	return f.with(child, func() error {
+		i := slices.Index(f.children[child], mark)
+		if i < 0 {
+			return fmt.Errorf("%d %w %s", mark, muennet.ErrNotHeld, child)
+		}
+		f.children[child] = slices.Delete(f.children[child], i, i+1)
+		return nil
+	})
+}
+
+// with does something to a child that is there.
+func (f *fakeNet) with(child string, do func() error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.children[child]; !ok {
+		return fmt.Errorf("%s: %w", child, muennet.ErrUnknown)
+	}
+	return do()
 }
 
 func (f *fakeNet) Load(l muennet.Load) ([]string, error) {
@@ -46,6 +110,9 @@ func (f *fakeNet) Unload(names ...string) error {
 		f.names = nil
 	}
 	for _, n := range names {
+		if _, is := f.children[n]; is {
+			return fmt.Errorf("%s %w net0", n, muennet.ErrChild)
+		}
 		if !slices.Contains(f.names, n) {
 			return fmt.Errorf("%s: %w", n, muennet.ErrUnknown)
 		}
@@ -58,8 +125,14 @@ func (f *fakeNet) Status() []muennet.Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var l []muennet.Status
-	for _, n := range f.names {
-		l = append(l, muennet.Status{Name: n})
+	for i, n := range f.names {
+		s := muennet.Status{Name: n}
+		if i == 0 {
+			for _, child := range slices.Sorted(maps.Keys(f.children)) {
+				s.Children = append(s.Children, api.Child{Name: child, Held: f.children[child]})
+			}
+		}
+		l = append(l, s)
 	}
 	return l
 }

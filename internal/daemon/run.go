@@ -26,6 +26,8 @@ type Config struct {
 	Load muennet.Load
 	// Version is what GET /v1/version tells; the PID is filled in.
 	Version api.Version
+	// NoBPF is that of muennet.Config.
+	NoBPF bool
 	// Logger receives what happens; nil means slog.Default.
 	Logger *slog.Logger
 	// Ready, if not nil, is called once the interfaces exist and the API
@@ -92,7 +94,7 @@ func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, er
 		return err
 	}
 	defer socket.Close()
-	n, err := open(muennet.Config{Load: cfg.Load, State: StateFile(control), Logger: log})
+	n, err := open(muennet.Config{Load: cfg.Load, State: StateFile(control), Logger: log, NoBPF: cfg.NoBPF})
 	if err != nil {
 		return err
 	}

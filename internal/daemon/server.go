@@ -23,6 +23,10 @@ import (
 type network interface {
 	Load(muennet.Load) ([]string, error)
 	Unload(names ...string) error
+	AddChild(parent, child string) error
+	DeleteChild(child string) error
+	AddMark(child string, mark uint32) error
+	DeleteMark(child string, mark uint32) error
 	Status() []muennet.Status
 	Close() error
 }
@@ -85,6 +89,10 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("POST "+api.PathInterfaces, s.load)
 	mux.HandleFunc("DELETE "+api.PathInterfaces, s.unload)
 	mux.HandleFunc("DELETE "+api.PathInterfaces+"/{name}", s.unload)
+	mux.HandleFunc("POST "+api.PathChildren, s.addChild)
+	mux.HandleFunc("DELETE "+api.PathChildren+"/{child}", s.deleteChild)
+	mux.HandleFunc("POST "+api.PathChildren+"/{child}/marks", s.addMark)
+	mux.HandleFunc("DELETE "+api.PathChildren+"/{child}/marks/{mark}", s.deleteMark)
 	mux.HandleFunc("POST "+api.PathShutdown, s.shutdown)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead && !s.allowed(w, r) {
@@ -123,10 +131,20 @@ func (s *server) show(w http.ResponseWriter, r *http.Request) {
 	all := s.net.Status()
 	i := slices.IndexFunc(all, func(st muennet.Status) bool { return st.Name == name })
 	if i < 0 {
-		refuse(w, http.StatusNotFound, fmt.Errorf("interface %s: %w", name, muennet.ErrUnknown))
+		refuse(w, http.StatusNotFound, notShown(name, all))
 		return
 	}
 	answer(w, all[i])
+}
+
+// notShown is about a name that none of all has.
+func notShown(name string, all []muennet.Status) error {
+	for _, st := range all {
+		if slices.ContainsFunc(st.Children, func(c api.Child) bool { return c.Name == name }) {
+			return fmt.Errorf("interface %s %w %s, and shown there", name, muennet.ErrChild, st.Name)
+		}
+	}
+	return fmt.Errorf("interface %s: %w", name, muennet.ErrUnknown)
 }
 
 func (s *server) load(w http.ResponseWriter, r *http.Request) {
@@ -167,14 +185,12 @@ func (s *server) unload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.change.Unlock()
-	err = s.net.Unload(names...)
-	if errors.Is(err, muennet.ErrUnknown) {
-		refuse(w, http.StatusNotFound, err)
-		return
-	}
-	if err != nil {
-		s.log.Error("unload", "interfaces", names, "error", err)
-		refuse(w, http.StatusInternalServerError, err)
+	if err = s.net.Unload(names...); err != nil {
+		status := statusOf(err, http.StatusInternalServerError)
+		if status == http.StatusInternalServerError {
+			s.log.Error("unload", "interfaces", names, "error", err)
+		}
+		refuse(w, status, err)
 		return
 	}
 	s.log.Debug("unloaded", "interfaces", names)
