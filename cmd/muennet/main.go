@@ -8,4 +8,4 @@ import (
 	"github.com/muennet/muennet/internal/cli"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:])) }
+func main() { os.Exit(cli.Main(os.Args)) }

@@ -25,7 +25,8 @@ const (
 	exitUsage  = 2
 )
 
-// Main is the program: arguments without the program's name in, exit code out.
+// Main is the program: its arguments, which begin with the name it was called
+// by, in, exit code out.
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
@@ -35,11 +36,16 @@ func Main(args []string) int {
 	return Run(ctx, args, os.Stdout, os.Stderr)
 }
 
-// Run carries out one command and returns the exit code. The command ends
-// early, and cleanly, when ctx is done.
+// Run carries out one command and returns the exit code. args begins with the
+// name of the program: that of a link called muennet_cfg makes it the command
+// cfg, any other is muennet. The command ends early, and cleanly, when ctx is
+// done.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{stdout: stdout}
-	root := a.root()
+	root := a.program(args)
+	if len(args) > 0 {
+		args = args[1:]
+	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -47,7 +53,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(stderr, "muennet: %s\n", oneLine(err))
+	fmt.Fprintf(stderr, "%s: %s\n", root.Name(), oneLine(err))
 	var usage usageError
 	if !a.started || errors.As(err, &usage) {
 		return exitUsage
@@ -80,8 +86,16 @@ type app struct {
 	started bool
 }
 
+// program is the command that the program is, by the name it was called by.
+func (a *app) program(args []string) *cobra.Command {
+	if len(args) > 0 && filepath.Base(args[0]) == cfgName {
+		return a.asProgram(a.cfgCommand(cfgName))
+	}
+	return a.root()
+}
+
 func (a *app) root() *cobra.Command {
-	root := &cobra.Command{
+	root := a.asProgram(&cobra.Command{
 		Use:   "muennet",
 		Short: "Network interfaces over shared-memory channels",
 		Long: `muennet gives Linux ordinary network interfaces whose packets travel through
@@ -93,30 +107,34 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   ip link set net0 up
   muennet show net0
   muennet unload`,
-		SilenceErrors:      true,
-		SilenceUsage:       true,
-		DisableSuggestions: true, // they take several lines
-		CompletionOptions:  cobra.CompletionOptions{HiddenDefaultCmd: true},
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if err := a.resolve(); err != nil {
-				return err
-			}
-			a.started = true
-			return nil
-		},
 		RunE: needCommand,
-	}
-	f := root.PersistentFlags()
-	f.StringVar(&a.control, "control", env("MUENNET_CONTROL", api.DefaultControl), "`path` of the control socket (MUENNET_CONTROL)")
-	f.StringVar(&a.channels, "channels", env("MUENNET_CHANNELS", ""), "`directory` of the channels (MUENNET_CHANNELS; default "+region.DefaultDir()+")")
-	f.StringVar(&a.logFormat, "log-format", "text", "`format` of the log: text or json")
-	f.StringVar(&a.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
-	root.AddCommand(a.runCommand(), a.loadCommand(), a.unloadCommand(), a.showCommand(),
+	})
+	root.AddCommand(a.runCommand(), a.loadCommand(), a.unloadCommand(), a.showCommand(), a.cfgCommand("muennet "+cfgWord),
 		a.channelCommand(), a.demoCommand(), a.modinfoCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true // their Use lines say it better
 	}
 	return root
+}
+
+// asProgram gives a command what the outermost one needs.
+func (a *app) asProgram(c *cobra.Command) *cobra.Command {
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.DisableSuggestions = true // they take several lines
+	c.CompletionOptions = cobra.CompletionOptions{HiddenDefaultCmd: true}
+	c.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if err := a.resolve(); err != nil {
+			return err
+		}
+		a.started = true
+		return nil
+	}
+	f := c.PersistentFlags()
+	f.StringVar(&a.control, "control", env("MUENNET_CONTROL", api.DefaultControl), "`path` of the control socket (MUENNET_CONTROL)")
+	f.StringVar(&a.channels, "channels", env("MUENNET_CHANNELS", ""), "`directory` of the channels (MUENNET_CHANNELS; default "+region.DefaultDir()+")")
+	f.StringVar(&a.logFormat, "log-format", "text", "`format` of the log: text or json")
+	f.StringVar(&a.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
+	return c
 }
 
 // resolve checks the global flags and makes their paths absolute, because the

@@ -17,7 +17,7 @@ const mainEnv = "MUENNET_TEST_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(mainEnv) != "" {
-		os.Exit(Main(os.Args[1:]))
+		os.Exit(Main(os.Args))
 	}
 	os.Exit(m.Run())
 }
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = Run(t.Context(), args, &o, &e)
+	code = Run(t.Context(), append([]string{"muennet"}, args...), &o, &e)
 	return code, o.String(), e.String()
 }
 
@@ -41,7 +41,7 @@ func oneLineOf(t *testing.T, stderr string) {
 func TestWrongUsage(t *testing.T) {
 	dir := t.TempDir()
 	for _, tc := range []struct{ args, want string }{
-		{"", "no command given: muennet has channel, "},
+		{"", "no command given: muennet has cfg, channel, "},
 		{"frobnicate", `unknown command "frobnicate" for "muennet"`},
 		{"channel", "no command given: muennet channel has create, dump, list, show"},
 		{"channel frobnicate", `unknown command "frobnicate": muennet channel has create, dump, list, show`},
@@ -63,6 +63,21 @@ func TestWrongUsage(t *testing.T) {
 		{"load name=net0", ""},
 		{"load name=net0 in=a reader_protocol=1 bogus=1", "bogus"},
 		{"run name=net0 in=a reader_protocol=0", "reader_protocol"},
+		{"cfg", "usage: muennet cfg add_child PARENT CHILD | add_mark CHILD MARK | del_child CHILD | del_mark CHILD MARK\n"},
+		{"cfg frobnicate", "usage: muennet cfg add_child PARENT CHILD | "},
+		{"cfg add_child net0", "muennet: usage: muennet cfg add_child PARENT CHILD\n"},
+		{"cfg add_child net0 a b", "usage: muennet cfg add_child PARENT CHILD\n"},
+		{"cfg del_child", "usage: muennet cfg del_child CHILD\n"},
+		{"cfg add_mark child0", "usage: muennet cfg add_mark CHILD MARK\n"},
+		{"cfg del_mark", "usage: muennet cfg del_mark CHILD MARK\n"},
+		{"cfg add_mark child0 seven", `mark "seven": want a decimal number, or a hexadecimal one with 0x`},
+		{"cfg add_mark child0 0x", `mark "0x": want`},
+		{"cfg add_mark child0 -- -1", `mark "-1": want`},
+		{"cfg add_mark child0 1_0", `mark "1_0": want`},
+		{"cfg del_mark child0 4294967296", "mark 4294967296: want 1 to 4294967295 (0xffffffff)"},
+		{"cfg add_child --frobnicate", "unknown flag: --frobnicate"},
+		{"load --options name=\"net0", "--options: a double quote is not closed: name=\"net0"},
+		{"load --options bogus=1", "bogus"},
 		{"load --config " + dir + "/none name=net0", "none"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
@@ -82,7 +97,7 @@ func TestWrongUsage(t *testing.T) {
 
 func TestNotRunning(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
-	for _, args := range []string{"show", "show net0", "unload net0"} {
+	for _, args := range []string{"show", "show net0", "unload net0", "cfg add_child net0 child0", "cfg add_mark child0 0"} {
 		code, stdout, stderr := call(t, append(strings.Fields(args), "--control", path)...)
 		want := "muennet: muennet is not running (no socket at " + path + ")\n"
 		if code != exitFailed || stdout != "" || stderr != want {
@@ -113,6 +128,41 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	walk(root)
+}
+
+// TestCalledAsCfg: the link's name makes the program the command cfg, which
+// also speaks of itself by that name.
+func TestCalledAsCfg(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	for _, tc := range []struct {
+		args   []string
+		code   int
+		stdout string // part of it
+		stderr string
+	}{
+		{[]string{"muennet_cfg"}, exitUsage, "", "muennet_cfg: usage: muennet_cfg add_child PARENT CHILD | add_mark CHILD MARK | del_child CHILD | del_mark CHILD MARK\n"},
+		{[]string{"/usr/sbin/muennet_cfg", "add_child", "net0"}, exitUsage, "", "muennet_cfg: usage: muennet_cfg add_child PARENT CHILD\n"},
+		{[]string{"muennet_cfg", "show"}, exitUsage, "", "muennet_cfg: usage: muennet_cfg add_child PARENT CHILD | add_mark CHILD MARK | del_child CHILD | del_mark CHILD MARK\n"},
+		{[]string{"./muennet_cfg", "--control", path, "add_child", "net0", "c"}, exitFailed, "", "muennet_cfg: muennet is not running (no socket at " + path + ")\n"},
+		{[]string{"muennet_cfg", "add_child", "-h"}, exitDone, "  muennet_cfg add_child net0 child0\n", ""},
+		{[]string{"muennet_cfg", "-h"}, exitDone, "  muennet_cfg add_child net0 child0 &&", ""},
+		{nil, exitUsage, "", "muennet: no command given: muennet has cfg, channel, demo, load, modinfo, run, show, unload, version\n"},
+	} {
+		var o, e bytes.Buffer
+		code := Run(t.Context(), tc.args, &o, &e)
+		if code != tc.code || !strings.Contains(o.String(), tc.stdout) || e.String() != tc.stderr {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q, want %d and %q", tc.args, code, o.String(), e.String(), tc.code, tc.stderr)
+		}
+	}
+}
+
+func TestParseMark(t *testing.T) {
+	for text, want := range map[string]uint32{"0": 0, "1": 1, "010": 10, "4294967295": 0xffffffff,
+		"0x7": 7, "0X12345678": 0x12345678, "0xFFffffff": 0xffffffff} {
+		if got, err := parseMark(text); err != nil || got != want {
+			t.Errorf("%s: %d, %v, want %d", text, got, err, want)
+		}
+	}
 }
 
 func TestVersion(t *testing.T) {

@@ -23,7 +23,8 @@ const (
 )
 
 func (a *app) loadCommand() *cobra.Command {
-	var config, group string
+	var config, options string
+	var start startConfig
 	c := &cobra.Command{
 		Use:   "load [--config FILE] PARAM=VALUE ...",
 		Short: "Create interfaces, as modprobe does",
@@ -32,35 +33,44 @@ none runs, one is started in the background, which logs to the system log
 (/dev/log), or to muennet.log next to the control socket where there is none.
 
 All or nothing: when one interface cannot be made, none is, and the error says
-which one and why. "muennet modinfo" lists the parameters.`,
+which one and why. "muennet modinfo" lists the parameters.
+
+"modprobe muennet PARAM=VALUE ..." does the same where the modprobe.d file of
+muennet is installed.`,
 		Example: `  muennet load name=net0 in=a out=b flags=net_hdr reader_protocol=12 writer_protocol=12
   muennet load name=net1,net2 in=c,e out=d,f flags=eth_dev,eth_dev reader_protocol=1,1 writer_protocol=1,1`,
 		RunE: func(c *cobra.Command, args []string) error {
-			args, err := withConfig(config, args)
+			words, err := splitOptions(options)
+			if err != nil {
+				return err
+			}
+			args, err = withConfig(config, append(words, args...))
 			if err != nil {
 				return err
 			}
 			if _, err := params.Parse(args); err != nil {
 				return usageError{err}
 			}
-			return a.load(c.Context(), api.LoadRequest{Parameters: args, Channels: a.channels}, group)
+			return a.load(c.Context(), api.LoadRequest{Parameters: args, Channels: a.channels}, start)
 		},
 	}
 	configFlag(c, &config)
-	groupFlag(c, &group)
+	start.flags(c)
+	c.Flags().StringVar(&options, "options", "", "parameters in one `text`, as modprobe gives them to a module")
+	c.Flags().MarkHidden("options") // for the modprobe.d file
 	return c
 }
 
 // load sends the request to the running muennet or starts one. Between any
 // two steps another process may start or end one; then it begins again.
-func (a *app) load(ctx context.Context, req api.LoadRequest, group string) error {
+func (a *app) load(ctx context.Context, req api.LoadRequest, start startConfig) error {
 	c := a.client()
 	for try := 1; ; try++ {
 		_, err := c.Load(ctx, req)
 		if !notRunning(err) || try == startTries {
 			return err
 		}
-		err = a.startDaemon(ctx, group)
+		err = a.startDaemon(ctx, start)
 		switch {
 		case errors.Is(err, errBusy) && try < startTries:
 			select {

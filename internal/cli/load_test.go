@@ -220,7 +220,7 @@ func TestStartBusy(t *testing.T) {
 	h := newHost(t)
 	h.load("net0", "a", "b")
 	a := &app{control: h.control, logFormat: "text", logLevel: "info"}
-	if err := a.startDaemon(t.Context(), ""); !errors.Is(err, errBusy) || !strings.Contains(err.Error(), fmt.Sprintf("in use by pid %d", h.pid())) {
+	if err := a.startDaemon(t.Context(), startConfig{}); !errors.Is(err, errBusy) || !strings.Contains(err.Error(), fmt.Sprintf("in use by pid %d", h.pid())) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -248,18 +248,7 @@ func TestLoadAtOnce(t *testing.T) {
 func TestUnloadAfterCrash(t *testing.T) {
 	h := newHost(t)
 	h.load("net0", "a", "b")
-	pid := h.pid()
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1); err != nil {
-		t.Fatal(err)
-	}
+	h.crash()
 	h.wantLinks("net0")
 	if got := h.must("unload"); got != "removed net0\n" {
 		t.Errorf("unload prints %q", got)

@@ -23,7 +23,8 @@ const readyFD = 3
 const devLog = "/dev/log"
 
 func (a *app) runCommand() *cobra.Command {
-	var config, group string
+	var config string
+	var start startConfig
 	var background bool
 	c := &cobra.Command{
 		Use:   "run [--config FILE] [PARAM=VALUE ...]",
@@ -37,7 +38,7 @@ service manager (sd_notify) and in the log, which goes to stderr.
   muennet run --config /etc/modprobe.d/muennet.conf --log-format json`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if background {
-				return a.runBackground(c, group)
+				return a.runBackground(c, start)
 			}
 			args, err := withConfig(config, args)
 			if err != nil {
@@ -54,12 +55,12 @@ service manager (sd_notify) and in the log, which goes to stderr.
 			if err != nil {
 				return err
 			}
-			return daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: group, Load: load,
-				Version: version(), Logger: slog.New(h)})
+			return daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: start.group, Load: load,
+				NoBPF: start.noBPF, Version: version(), Logger: slog.New(h)})
 		},
 	}
 	configFlag(c, &config)
-	groupFlag(c, &group)
+	start.flags(c)
 	c.Flags().BoolVar(&background, "background", false, "started by load: report readiness on descriptor 3")
 	c.Flags().MarkHidden("background")
 	return c
@@ -69,8 +70,16 @@ func configFlag(c *cobra.Command, config *string) {
 	c.Flags().StringVar(config, "config", "", "modprobe.d `file` whose \"options muennet\" lines come before the arguments")
 }
 
-func groupFlag(c *cobra.Command, group *string) {
-	c.Flags().StringVar(group, "control-group", "", "`group` (name or number) that may use the control socket")
+// startConfig is what a daemon is told at its start and cannot be told later.
+type startConfig struct {
+	group string
+	noBPF bool
+}
+
+func (s *startConfig) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.group, "control-group", "", "`group` (name or number) that may use the control socket")
+	c.Flags().BoolVar(&s.noBPF, "no-bpf", false, "load no eBPF programs: marks are not carried, as on a kernel without them")
+	c.Flags().MarkHidden("no-bpf") // for tests
 }
 
 // withConfig puts the parameters of a configuration file before those of the
@@ -89,12 +98,12 @@ func withConfig(path string, args []string) ([]string, error) {
 // runBackground is the daemon as load starts it: no interfaces yet, the log
 // where it can be found, and readiness or the reason of a failure sent to the
 // starter, who is the only one to read it.
-func (a *app) runBackground(c *cobra.Command, group string) error {
+func (a *app) runBackground(c *cobra.Command, start startConfig) error {
 	unix.CloseOnExec(readyFD)
 	pipe := os.NewFile(readyFD, "ready")
 	h, err := a.backgroundHandler(devLog)
 	if err == nil {
-		err = daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: group,
+		err = daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: start.group, NoBPF: start.noBPF,
 			Load: driver.Config{Channels: a.directory()}, Version: version(), Logger: slog.New(h),
 			Ready: func() {
 				fmt.Fprintln(pipe, wordReady)

@@ -105,6 +105,7 @@ func printStatus(w io.Writer, s api.Interface) error {
 	ours.line("carrier", s.Carrier)
 	ours.some("mac", s.MAC)
 	ours.line("adopted", yesNo(s.Adopted))
+	ours.some("pmtu", s.PMTU)
 	if wr := s.Writer; wr != nil {
 		ours.channel("writer", wr.Channel)
 		ours.line("writer.written", wr.Written)
@@ -123,6 +124,10 @@ func printStatus(w io.Writer, s api.Interface) error {
 		ours.line("reader.protocol_errors", rd.ProtocolErrors)
 		ours.line("reader.wakeups", rd.Wakeups)
 		ours.line("reader.timeouts", rd.Timeouts)
+	}
+	ours.marks("", s.Marks)
+	for _, c := range s.Children {
+		ours.child(c)
 	}
 	return ours.err
 }

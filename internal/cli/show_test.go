@@ -20,6 +20,15 @@ func TestPrintStatus(t *testing.T) {
 			Lost: 300, ProtocolErrors: 6, Wakeups: 7, Timeouts: 8},
 		Stats: api.Stats{RxPackets: 1, TxPackets: 2, RxBytes: 3, TxBytes: 4, RxErrors: 5, RxDropped: 6, TxDropped: 7, RxOverErrors: 8, RxFrameErrors: 9},
 		Drops: map[string]uint64{"tx_oversize": 7, "rx_bad_length": 9},
+		PMTU:  "mtus",
+		Marks: &api.Marking{Outgoing: "active", Incoming: "active (tcx)", Queues: 2, Overflows: 3, Mismatches: 4, Unmarked: 5},
+		Children: []api.Child{
+			{Name: "child0", Index: 5, NetNS: 4026531840, MTU: 1400, Up: true, Held: []uint32{7, 0xffffffff},
+				Marks:   &api.Marking{Outgoing: "eBPF is switched off", Incoming: "eBPF is switched off", Queues: 1},
+				Adopted: true, Stats: api.Stats{RxPackets: 11, RxBytes: 12, RxDropped: 13, TxPackets: 14, TxBytes: 15, TxDropped: 16},
+				Drops: map[string]uint64{"tx_oversize": 16}},
+			{Name: "c1", Held: []uint32{}},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +58,7 @@ netns:                   4026531840
 up:                      yes
 carrier:                 admin
 adopted:                 no
+pmtu:                    mtus
 writer.region:           /dev/shm/muennet/a (1048576 bytes)
 writer.protocol:         0x12
 writer.epoch:            0xabc
@@ -69,6 +79,43 @@ reader.lost:             300
 reader.protocol_errors:  6
 reader.wakeups:          7
 reader.timeouts:         8
+marks.outgoing:          active
+marks.incoming:          active (tcx)
+marks.queues:            2
+marks.overflows:         3
+marks.mismatches:        4
+marks.unmarked:          5
+child.child0.held:       7 4294967295
+child.child0.ifindex:    5
+child.child0.netns:      4026531840
+child.child0.mtu:        1400
+child.child0.up:         yes
+child.child0.adopted:    yes
+child.child0.marks.outgoing: eBPF is switched off
+child.child0.marks.incoming: eBPF is switched off
+child.child0.marks.queues: 1
+child.child0.marks.overflows: 0
+child.child0.marks.mismatches: 0
+child.child0.marks.unmarked: 0
+child.child0.stats.rx_packets: 11
+child.child0.stats.rx_bytes: 12
+child.child0.stats.rx_dropped: 13
+child.child0.stats.tx_packets: 14
+child.child0.stats.tx_bytes: 15
+child.child0.stats.tx_dropped: 16
+child.child0.drops.tx_oversize: 16
+child.c1.held:           (none)
+child.c1.ifindex:        0
+child.c1.netns:          0
+child.c1.mtu:            0
+child.c1.up:             no
+child.c1.adopted:        no
+child.c1.stats.rx_packets: 0
+child.c1.stats.rx_bytes: 0
+child.c1.stats.rx_dropped: 0
+child.c1.stats.tx_packets: 0
+child.c1.stats.tx_bytes: 0
+child.c1.stats.tx_dropped: 0
 `
 	if b.String() != want {
 		t.Errorf("prints\n%s, want\n%s", b.String(), want)

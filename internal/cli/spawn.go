@@ -26,7 +26,7 @@ var errBusy = errors.New("already running")
 
 // startDaemon starts this program as a daemon without interfaces and returns
 // once it answers. What keeps it from starting is the error.
-func (a *app) startDaemon(ctx context.Context, group string) error {
+func (a *app) startDaemon(ctx context.Context, start startConfig) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("start muennet: %w", err)
@@ -34,8 +34,11 @@ func (a *app) startDaemon(ctx context.Context, group string) error {
 	defer r.Close()
 	args := []string{"muennet", "run", "--background", "--control", a.control, "--channels", a.directory(),
 		"--log-format", a.logFormat, "--log-level", a.logLevel}
-	if group != "" {
-		args = append(args, "--control-group", group)
+	if start.group != "" {
+		args = append(args, "--control-group", start.group)
+	}
+	if start.noBPF {
+		args = append(args, "--no-bpf")
 	}
 	cmd := &exec.Cmd{
 		Path:        "/proc/self/exe",

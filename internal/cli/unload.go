@@ -19,7 +19,9 @@ func (a *app) unloadCommand() *cobra.Command {
 interfaces and ends muennet; returns when it is gone.
 
 When muennet does not run, removes what one that crashed has left behind, and
-prints the names.`,
+prints the names: interfaces and their children.
+
+A child is not unloaded but deleted: muennet cfg del_child.`,
 		Example: `  muennet unload net0 net1
   muennet unload`,
 		RunE: func(c *cobra.Command, names []string) error {
