@@ -1,7 +1,9 @@
 # make          bin/muennet, one static binary
 # make demo     the main job, shown on this machine
+# make install  into PREFIX (and DESTDIR); make uninstall
 # make test     every test; as root it installs the Debian packages they need
-# make check    lint (gofmt, vet, staticcheck), race, fuzz, smoke (each benchmark once)
+# make check    lint (gofmt, vet, staticcheck), check-gen, race, fuzz, smoke (each benchmark once)
+# make gen      the files made from others; check-gen tells whether they are those committed
 # make fuzz     each fuzz target; FUZZTIME=10m for longer
 # make bench    benchmarks of the packet path
 # make clean    remove what was built
@@ -12,6 +14,18 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 300000x
 # What tests run besides the program itself.
 PACKAGES    := iproute2 iputils-ping tcpdump net-tools nftables iptables ethtool kmod strace qemu-user
+
+# What make gen runs: this compiler and no other makes the same bytes.
+GEN_TOOL    := clang-14
+GEN_PACKAGES := clang-14 llvm-14 libbpf-dev
+GENERATED    = $(wildcard internal/skbmark/*_bpfel.*)
+
+# Plain users have bin in their path, not sbin, and may look at everything.
+PREFIX      ?= /usr/local
+BINDIR      ?= $(PREFIX)/bin
+# For what programs bring along; /etc is the administrator's.
+MODPROBEDIR ?= /usr/lib/modprobe.d
+BINARY      ?= bin/muennet
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
@@ -24,10 +38,24 @@ export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 REPORT  := bin/testreport -count=1 -timeout=20m
 
-.PHONY: build demo test check lint race fuzz smoke bench packages tools clean
+.PHONY: build demo install uninstall test check lint gen check-gen race fuzz smoke bench packages tools clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muennet ./cmd/muennet
+
+bin/muennet:
+	$(MAKE) build
+
+# Builds only where nothing is built yet: root need not have Go. The file is not
+# called muennet.conf there, because one of that name in /etc/modprobe.d, with
+# the administrator's options, would take its place.
+install: $(BINARY)
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/muennet
+	ln -sf muennet $(DESTDIR)$(BINDIR)/muennet_cfg
+	sed 's,/usr/local/bin/,$(BINDIR)/,' packaging/modprobe.d/muennet.conf | install -D -m 0644 /dev/stdin $(DESTDIR)$(MODPROBEDIR)/muennet-load.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/muennet $(DESTDIR)$(BINDIR)/muennet_cfg $(DESTDIR)$(MODPROBEDIR)/muennet-load.conf
 
 demo: build
 	./bin/muennet demo
@@ -43,7 +71,7 @@ test: packages tools
 	else echo "shmstream is not tested on arm64: no qemu-aarch64"; fi
 
 # With make -k all of them run, whatever fails.
-check: lint race fuzz smoke
+check: lint check-gen race fuzz smoke
 
 race: packages tools
 	$(REPORT) -race $$($(GO) list ./... | grep -v /test/e2e)
@@ -53,6 +81,20 @@ lint:
 	GOARCH=amd64 $(GO) vet ./...
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+gen:
+	$(GO) generate ./...
+
+# As root it installs the compiler where there is a package of it.
+check-gen:
+	@if ! command -v $(GEN_TOOL) >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q; \
+		if apt-cache show $(GEN_TOOL) >/dev/null 2>&1; then $(MAKE) packages PACKAGES="$(GEN_PACKAGES)" || exit 1; fi; \
+	fi; \
+	if ! command -v $(GEN_TOOL) >/dev/null; then echo "generated files are not checked: no $(GEN_TOOL)"; exit 0; fi; \
+	before=$$(sha256sum $(GENERATED)); \
+	$(MAKE) gen || exit 1; \
+	test "$$before" = "$$(sha256sum $(GENERATED))" || { echo "make gen has made other files than those committed: $(GENERATED)"; exit 1; }
 
 fuzz:
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
