@@ -103,7 +103,7 @@ func (d *Driver) giveMark(c *child, mark uint32) error {
 	}
 	for _, other := range c.parent.kids() {
 		if slices.Contains(other.held(), mark) {
-			return fmt.Errorf("mark %d is held by %s", mark, other.name())
+			return fmt.Errorf("%d is held by %s", mark, other.name())
 		}
 	}
 	c.parent.family.Lock()
