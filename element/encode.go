@@ -47,15 +47,40 @@ func (f Format) Encode(slot, packet []byte, mark uint32) (used int, fault Fault)
 	if fault = f.Check(len(slot), packet); fault != OK {
 		return 0, fault
 	}
+	return f.Seal(slot, packet, copy(f.Body(slot), packet), mark), OK
+}
+
+// Offset returns where in an element the packet begins.
+func (f Format) Offset() int {
+	if f == NetHdr {
+		return headerSize
+	}
+	return 0
+}
+
+// Body returns the part of slot that the packet lies in, for a caller that writes it there itself. Seal then completes the element.
+func (f Format) Body(slot []byte) []byte {
+	switch f {
+	case NetHdr:
+		return slot[headerSize:]
+	case EthDev:
+		return slot[:len(slot)-trailerSize]
+	}
+	return slot
+}
+
+// Seal completes an element whose first n bytes of Body are a packet that Check would pass; head is the caller's own copy of the
+// beginning of that packet, at least 2 bytes, because the slot is shared memory and not read. It returns what Encode returns as used.
+func (f Format) Seal(slot, head []byte, n int, mark uint32) (used int) {
 	switch f {
 	case NetHdr:
 		// One store for the whole header; the layout test holds it against the table of offsets.
-		binary.LittleEndian.PutUint64(slot, uint64(mark)|uint64(len(packet))<<32|ipFields(packet)<<48)
-		return headerSize + copy(slot[headerSize:], packet), OK
+		binary.LittleEndian.PutUint64(slot, uint64(mark)|uint64(n)<<32|ipFields(head)<<48)
+		return headerSize + n
 	case EthDev:
-		binary.LittleEndian.PutUint16(slot[len(slot)-trailerSize:], uint16(len(packet)))
+		binary.LittleEndian.PutUint16(slot[len(slot)-trailerSize:], uint16(n))
 	}
-	return copy(slot, packet), OK
+	return n
 }
 
 // ipFields returns the protocol field of an IP packet in the lower and its qos field in the upper eight bits. The traffic class

@@ -308,7 +308,8 @@ func (d *loopDevice) Read(p []byte) (int, int, error) {
 	return copy(p, d.packet), 0, nil
 }
 
-func (d *loopDevice) Write(p []byte) (int, error) { return len(p), nil }
+func (d *loopDevice) Write(p []byte) (int, error)        { return len(p), nil }
+func (d *loopDevice) Writev(parts [][]byte) (int, error) { return 1, nil }
 
 // Both forwarders around a channel, without the kernel's share.
 func benchmarkForward(b *testing.B, size int) {

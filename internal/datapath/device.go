@@ -15,6 +15,8 @@ type Device interface {
 	Read(p []byte) (n, queue int, err error)
 	// Write hands one packet to the kernel.
 	Write(p []byte) (int, error)
+	// Writev is Write with a packet in parts.
+	Writev(parts [][]byte) (int, error)
 	// Wait calls ready, and again each time the device has something to read,
 	// until ready returns true.
 	Wait(ready func() bool) error
@@ -50,11 +52,14 @@ const (
 	// ExceedsPMTU: the packet was longer than the path of its mark allows, and
 	// must not be cut.
 	ExceedsPMTU
+	// BadOffload: the device handed over a packet that cannot be cut, or whose
+	// checksum cannot be completed, the way its header says.
+	BadOffload
 	// NumReasons is how many there are.
 	NumReasons = iota
 )
 
-var reasonNames = [NumReasons]string{"no_channel", "inactive", "device_down", "device_refused", "exceeds_mtu", "exceeds_pmtu"}
+var reasonNames = [NumReasons]string{"no_channel", "inactive", "device_down", "device_refused", "exceeds_mtu", "exceeds_pmtu", "bad_offload"}
 
 // String returns one lower-case word, fit for the key of a counter.
 func (r Reason) String() string { return reasonNames[r] }

@@ -53,6 +53,8 @@ func (d *fakeDevice) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func (d *fakeDevice) Writev(parts [][]byte) (int, error) { return d.Write(slices.Concat(parts...)) }
+
 func (d *fakeDevice) Wait(ready func() bool) error {
 	for {
 		d.mu.Lock()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/offload"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -19,6 +20,8 @@ type InboundConfig struct {
 	Region   []byte // the in-channel, mapped read-only
 	Format   element.Format
 	Protocol uint64
+	// MergeUDP: the kernel takes merged UDP packets, too.
+	MergeUDP bool
 	// Poll, BusyPoll and Locked: see doorbell.Config and driver.Config.
 	Poll, BusyPoll time.Duration
 	Locked         func() bool
@@ -54,9 +57,13 @@ type Inbound struct {
 	change *sync.Cond
 	want   order
 	r      *shmstream.Reader
-	buf    []byte
 	peer   Peer
 	moved  int // elements the last burst dealt with
+	arena  []byte
+	size   int // of the elements that arena is laid out for
+	stride int // bytes of arena for each packet
+	held   []holding
+	batch  offload.Batch
 	faults [element.NumFaults]uint64
 	routes map[uint32]*Port // by mark
 	quiet  quiet
@@ -64,6 +71,17 @@ type Inbound struct {
 
 	guarded func()
 }
+
+// holding is a packet that has been copied out of the channel and confirmed. Its
+// frame begins with the bytes that the device wants before a packet.
+type holding struct {
+	frame []byte
+	mark  uint32
+}
+
+// arenaSize is what a burst's packets may take together, unless one alone takes
+// more. It stays in the processor's second-level cache.
+const arenaSize = 256 << 10
 
 // InboundStatus is an Inbound's state at one moment.
 type InboundStatus struct {
@@ -86,10 +104,11 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 		return nil, err
 	}
 	wc, epoch := doorbell.Words(cfg.Region)
-	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port)}
+	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), held: make([]holding, 0, burstSize)}
 	in.change = sync.NewCond(&in.mu)
 	in.listener = doorbell.NewListener(doorbell.Config{WC: wc, Epoch: epoch, Poll: cfg.Poll, Locked: cfg.Locked})
-	in.guarded = in.drain
+	in.guarded = in.gather
+	in.batch.UDP = cfg.MergeUDP
 	return in, nil
 }
 
@@ -129,6 +148,7 @@ func (in *Inbound) burst() (moved int, active, ok bool) {
 	}
 	in.moved = 0
 	fault := region.Guard(in.guarded)
+	in.deliver()
 	if fault != nil {
 		in.want = pause
 		in.setPeer(PeerInactive)
@@ -141,24 +161,26 @@ func (in *Inbound) burst() (moved int, active, ok bool) {
 	return moved, active, true
 }
 
-// drain takes elements until the channel has none or the burst is full.
-func (in *Inbound) drain() {
-	for in.moved < burstSize {
+// gather copies elements out of the channel until it has none, the burst is
+// full, or the epoch changes.
+func (in *Inbound) gather() {
+	if in.size != in.r.Size() {
+		in.makeRoom()
+	}
+	for in.moved < burstSize && len(in.held) < in.room() {
 		in.listener.Look()
 		slot, result := in.r.Next()
 		switch result {
 		case shmstream.Success:
-			packet, fault := in.cfg.Format.Decode(in.buf[in.cfg.Port.cfg.Skip:], slot)
-			if in.r.Confirm() == shmstream.Success {
-				in.deliver(packet, fault)
-			}
+			in.take(slot)
 			in.moved++
 		case shmstream.Overrun:
 			in.moved++
 		case shmstream.EpochChanged:
 			in.listener.NewEpoch()
-			in.makeRoom()
+			in.follow(PeerActive)
 			in.moved++
+			return // what is held lies in the arena as it is
 		case shmstream.NoData:
 			in.follow(PeerActive)
 			return
@@ -173,18 +195,93 @@ func (in *Inbound) drain() {
 	in.follow(PeerActive)
 }
 
+// take copies one element into the arena and holds the packet in it.
+func (in *Inbound) take(slot []byte) {
+	skip := in.cfg.Port.cfg.Skip
+	at := len(in.held) * in.stride
+	packet, fault := in.cfg.Format.Decode(in.arena[at+skip:at+in.stride], slot)
+	if in.r.Confirm() != shmstream.Success {
+		return
+	}
+	if fault != element.OK {
+		in.faults[fault]++
+		return
+	}
+	// The packet lies behind skip bytes, and in net_hdr mode behind the
+	// element's header as well, which is of no more use.
+	begin := at + in.cfg.Format.Offset()
+	frame := in.arena[begin : begin+skip+len(packet.Data)]
+	clear(frame[:skip])
+	in.held = append(in.held, holding{frame, packet.Mark})
+}
+
+// room is how many packets a burst may hold.
+func (in *Inbound) room() int {
+	if in.stride == 0 {
+		return 1
+	}
+	return len(in.arena) / in.stride
+}
+
+// makeRoom lays out the arena for the elements of a new epoch. Nothing may be
+// held.
+func (in *Inbound) makeRoom() {
+	in.size = in.r.Size()
+	in.stride = (in.cfg.Port.cfg.Skip + in.r.Size() + 63) &^ 63
+	if need := min(max(arenaSize, in.stride), burstSize*in.stride); len(in.arena) < need {
+		in.arena = make([]byte, need)
+	}
+}
+
+// deliver passes on what is held. Consecutive packets of one flow, one mark and
+// one device go as one where the device takes that.
+func (in *Inbound) deliver() {
+	first := 0 // of the packets in batch, which end before i
+	var port *Port
+	for i, h := range in.held {
+		to, packet := in.port(h.mark), h.frame[in.cfg.Port.cfg.Skip:]
+		merges := to.merges(len(packet))
+		if n := in.batch.Len(); n > 0 && n == i-first && merges && to == port && h.mark == in.held[first].mark && in.batch.Add(packet, in.ethernet()) {
+			continue
+		}
+		in.flush(port, in.held[first:i])
+		port, first = to, i
+		if merges {
+			in.batch.Add(packet, in.ethernet())
+		}
+	}
+	in.flush(port, in.held[first:])
+	in.held = in.held[:0]
+}
+
+func (in *Inbound) ethernet() bool { return in.cfg.Format == element.EthDev }
+
+// flush passes on packets: those of the batch, or one that is none.
+func (in *Inbound) flush(port *Port, packets []holding) {
+	defer in.batch.Reset()
+	if in.batch.Len() > 1 && port.deliverMerged(&in.batch, packets[0].mark) {
+		return
+	}
+	for _, h := range packets {
+		port.deliver(h.frame, h.mark)
+	}
+}
+
+// port is the device that a mark stands for.
+func (in *Inbound) port(mark uint32) *Port {
+	if mark != 0 {
+		if child := in.routes[mark]; child != nil {
+			return child
+		}
+	}
+	return in.cfg.Port
+}
+
 // follow takes note of what the channel showed.
 func (in *Inbound) follow(p Peer) {
 	if p != in.peer {
 		in.listener.NewEpoch()
 		in.setPeer(p)
-	}
-}
-
-// makeRoom has the buffer hold an element of the new epoch.
-func (in *Inbound) makeRoom() {
-	if need := in.cfg.Port.cfg.Skip + in.r.Size(); len(in.buf) < need {
-		in.buf = make([]byte, need)
 	}
 }
 
@@ -201,26 +298,6 @@ func (in *Inbound) setPeer(p Peer) {
 	if (before == PeerActive) != (p == PeerActive) {
 		in.cfg.OnPeer(p == PeerActive)
 	}
-}
-
-// deliver passes a confirmed packet on to the device that its mark stands for.
-func (in *Inbound) deliver(packet element.Packet, fault element.Fault) {
-	if fault != element.OK {
-		in.faults[fault]++
-		return
-	}
-	port := in.cfg.Port
-	if packet.Mark != 0 {
-		if child := in.routes[packet.Mark]; child != nil {
-			port = child
-		}
-	}
-	frame := packet.Data
-	if skip := in.cfg.Port.cfg.Skip; skip > 0 {
-		// Only raw mode has one: there the packet begins with the element.
-		frame = in.buf[:skip+len(packet.Data)]
-	}
-	port.deliver(frame, packet.Mark)
 }
 
 // Route sends packets of a mark to a child from the next one on; nil sends them

@@ -158,6 +158,10 @@ func (f *fakeQueues) Write([]byte) (int, error) {
 	return 0, errRefused
 }
 
+func (f *fakeQueues) Writev([][]byte) (int, error) {
+	return 0, errRefused
+}
+
 func TestMarksAttachQueuesAsNeeded(t *testing.T) {
 	f := newFakeQueues(t)
 	m := f.newMarks()

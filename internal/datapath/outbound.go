@@ -3,6 +3,8 @@ package datapath
 import (
 	"sync"
 	"time"
+
+	"github.com/muennet/muennet/internal/offload"
 )
 
 // OutboundConfig is what an Outbound is made of.
@@ -13,6 +15,11 @@ type OutboundConfig struct {
 	Sender *Sender
 	// Skip is how many bytes the device puts before each packet.
 	Skip int
+	// Offload: these bytes are a virtio_net_hdr, and packets may have to be cut
+	// and their checksums completed.
+	Offload bool
+	// Ethernet: the packets are Ethernet frames.
+	Ethernet bool
 	// PMTU limits the length of packets by their mark; nil: nothing does.
 	PMTU *PMTU
 	// Marks tells what mark the packets of each queue have; nil: none has one.
@@ -28,6 +35,8 @@ type Outbound struct {
 	cfg   OutboundConfig
 	buf   []byte
 	ready func() bool
+	segs  offload.Segments
+	piece []byte // a segment that is not written straight into an element
 
 	counting sync.Mutex // guards count where there is no Sender whose lock does
 	count    TxCounters
@@ -119,7 +128,11 @@ func (o *Outbound) burst() int {
 		if queue != 0 && marks != nil {
 			mark = marks.of(queue)
 		}
-		o.send(o.buf[o.cfg.Skip:size], mark)
+		if o.cfg.Offload {
+			o.cut(o.buf[:size], mark)
+		} else {
+			o.send(o.buf[o.cfg.Skip:size], mark)
+		}
 	}
 	if marks != nil {
 		marks.end()
@@ -130,11 +143,45 @@ func (o *Outbound) burst() int {
 	return n
 }
 
+// cut sends what a device with a virtio_net_hdr handed over, as complete packets.
+func (o *Outbound) cut(frame []byte, mark uint32) {
+	var header offload.Header
+	header.Decode(frame)
+	packet := frame[o.cfg.Skip:]
+	if header.GSOType == offload.GSONone && header.Flags&offload.NeedsCsum == 0 {
+		o.send(packet, mark)
+		return
+	}
+	if fault := o.segs.Init(header, packet, o.cfg.Ethernet); fault != offload.OK {
+		o.drop(BadOffload)
+		return
+	}
+	if o.cfg.Sender != nil && (mark == 0 || o.cfg.PMTU == nil) {
+		o.cfg.Sender.sendSegments(&o.segs, packet, mark, &o.count)
+		return
+	}
+	if o.piece == nil {
+		o.piece = make([]byte, maxPacket)
+	}
+	for n := o.segs.Next(o.piece); n > 0; n = o.segs.Next(o.piece) {
+		o.send(o.piece[:n], mark)
+	}
+}
+
+// drop counts a packet that does not come as far as the Sender.
+func (o *Outbound) drop(r Reason) {
+	if o.cfg.Sender != nil {
+		o.cfg.Sender.drop(r, &o.count)
+		return
+	}
+	o.counting.Lock()
+	o.count.drop(r)
+	o.counting.Unlock()
+}
+
 func (o *Outbound) send(packet []byte, mark uint32) {
 	if o.cfg.Sender == nil {
-		o.counting.Lock()
-		o.count.drop(NoChannel)
-		o.counting.Unlock()
+		o.drop(NoChannel)
 		return
 	}
 	if mark != 0 && o.cfg.PMTU != nil {

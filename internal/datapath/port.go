@@ -1,9 +1,15 @@
 package datapath
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/offload"
 )
 
 // IncomingMarks puts a mark on the packet that is about to be written to a
@@ -25,17 +31,24 @@ type PortConfig struct {
 	Marks IncomingMarks
 	// Skip is how many bytes, all zero, the device wants before each packet.
 	Skip int
-	Log  *slog.Logger
+	// Merge: these bytes are a virtio_net_hdr, and the kernel takes packets that
+	// were merged.
+	Merge bool
+	Log   *slog.Logger
 }
 
 // Port is the receiving side of a device: the parent's, or a child's.
 type Port struct {
 	cfg PortConfig
 
+	limit   atomic.Int64 // longest packet the interface takes
+	unmerge atomic.Bool  // the kernel refused a merged packet
+
 	mu    sync.Mutex // one packet at a time: its mark lies beside it
-	limit int        // longest packet the interface takes
 	count RxCounters
 	quiet quiet
+	parts [][]byte // of the packet under way
+	vnet  [offload.HeaderSize]byte
 
 	// async: a packet came out of Write before it had been received (somebody
 	// has set RPS on the device). Others may be on their way since then, and any
@@ -54,18 +67,32 @@ type RxCounters struct {
 	Packets, Bytes uint64
 	Dropped        uint64
 	Reasons        [NumReasons]uint64
+	// Merged counts packets that were handed over together with others.
+	Merged uint64
 	// Unmarked counts packets that were delivered without their mark.
 	Unmarked uint64
 }
 
 // NewPort returns a Port that takes packets of any length.
-func NewPort(cfg PortConfig) *Port { return &Port{cfg: cfg, limit: maxPacket} }
+func NewPort(cfg PortConfig) *Port {
+	p := &Port{cfg: cfg}
+	p.limit.Store(maxPacket)
+	return p
+}
 
 // Limit sets the length of the longest packet that the interface takes.
-func (p *Port) Limit(n int) {
-	p.mu.Lock()
-	p.limit = n
-	p.mu.Unlock()
+func (p *Port) Limit(n int) { p.limit.Store(int64(n)) }
+
+// fits reports whether the interface takes a packet of size bytes, and counts
+// it if not. The caller holds the lock.
+func (p *Port) fits(size int) bool {
+	limit := int(p.limit.Load())
+	if size <= limit {
+		return true
+	}
+	p.drop(ExceedsMTU)
+	p.quiet.warn(p.cfg.Log, "packet from the peer is too long for this interface", "size", size, "limit", limit)
+	return false
 }
 
 // deliver hands a packet with its mark to the kernel. frame has room for Skip
@@ -73,18 +100,47 @@ func (p *Port) Limit(n int) {
 func (p *Port) deliver(frame []byte, mark uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	size := len(frame) - p.cfg.Skip
-	if size > p.limit {
-		p.drop(ExceedsMTU)
-		p.quiet.warn(p.cfg.Log, "packet from the peer is too long for this interface", "size", size, "limit", p.limit)
+	if !p.fits(len(frame) - p.cfg.Skip) {
 		return
 	}
-	if err := p.write(frame, mark); err != nil {
+	if err := p.write(frame, nil, mark); err != nil {
 		p.drop(refusal(err))
 		return
 	}
 	p.count.Packets++
-	p.count.Bytes += uint64(size)
+	p.count.Bytes += uint64(len(frame) - p.cfg.Skip)
+}
+
+// merges reports whether a packet of size bytes may be merged with others: the
+// device takes that, and the packet alone.
+func (p *Port) merges(size int) bool {
+	return p.cfg.Merge && !p.unmerge.Load() && size <= int(p.limit.Load())
+}
+
+// deliverMerged hands several packets of one flow and one mark to the kernel as
+// one. False: it refused, and takes them one by one.
+func (p *Port) deliverMerged(b *offload.Batch, mark uint32) bool {
+	header, parts := b.Finish()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	header.Encode(p.vnet[:])
+	p.parts = append(append(p.parts[:0], p.vnet[:]), parts...)
+	err := p.write(nil, p.parts, mark)
+	if errors.Is(err, unix.EINVAL) {
+		p.unmerge.Store(true)
+		p.cfg.Log.Warn("received packets are not merged: the kernel refused a merged one")
+		return false
+	}
+	n := uint64(b.Len())
+	if err != nil {
+		p.count.Dropped += n
+		p.count.Reasons[refusal(err)] += n
+		return true
+	}
+	p.count.Packets += n
+	p.count.Merged += n
+	p.count.Bytes += uint64(b.Bytes())
+	return true
 }
 
 // answer hands the kernel a packet of our own making, without a mark.
@@ -92,19 +148,35 @@ func (p *Port) answer(packet []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// An answer that cannot be given is like one that was lost on the way.
-	_ = p.write(packet, 0)
+	if p.cfg.Skip == 0 {
+		_ = p.write(packet, nil, 0)
+		return
+	}
+	clear(p.vnet[:])
+	p.parts = append(append(p.parts[:0], p.vnet[:]), packet)
+	_ = p.write(nil, p.parts, 0)
+}
+
+// hand gives the device a packet: frame, or its parts.
+func (p *Port) hand(frame []byte, parts [][]byte) (err error) {
+	if parts != nil {
+		_, err = p.cfg.Device.Writev(parts)
+	} else {
+		_, err = p.cfg.Device.Write(frame)
+	}
+	return err
 }
 
 // write hands a packet to the kernel. One without a mark is armed for as well:
 // only so it is noticed if it is still on its way when the next one is written,
 // whose mark it would take.
-func (p *Port) write(frame []byte, mark uint32) error {
+func (p *Port) write(frame []byte, parts [][]byte, mark uint32) error {
 	marks := p.cfg.Marks
 	if marks == nil || p.async {
-		return p.writeUnmarked(frame, mark)
+		return p.writeUnmarked(frame, parts, mark)
 	}
 	marks.Arm(mark)
-	_, err := p.cfg.Device.Write(frame)
+	err := p.hand(frame, parts)
 	seen := marks.Seen()
 	marks.Disarm()
 	if err == nil && !seen {
@@ -118,18 +190,17 @@ func (p *Port) write(frame []byte, mark uint32) error {
 }
 
 // writeUnmarked hands a packet to the kernel without its mark.
-func (p *Port) writeUnmarked(frame []byte, mark uint32) error {
+func (p *Port) writeUnmarked(frame []byte, parts [][]byte, mark uint32) error {
 	if mark != 0 {
 		p.count.Unmarked++
 	}
 	marks := p.cfg.Marks
 	if marks == nil {
-		_, err := p.cfg.Device.Write(frame)
-		return err
+		return p.hand(frame, parts)
 	}
 	late := marks.Seen() // of what was armed behind the previous packet
 	marks.Arm(0)
-	_, err := p.cfg.Device.Write(frame)
+	err := p.hand(frame, parts)
 	seen := marks.Seen()
 	marks.Arm(0)
 	switch now := time.Now(); {
@@ -151,6 +222,8 @@ func (p *Port) drop(r Reason) {
 // PortStatus is a Port's state at one moment.
 type PortStatus struct {
 	Counters RxCounters
+	// Merging: packets that belong together are handed over together.
+	Merging bool
 	// Async: marks are not set because the interface receives asynchronously.
 	Async bool
 }
@@ -159,5 +232,5 @@ type PortStatus struct {
 func (p *Port) Status() PortStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return PortStatus{Counters: p.count, Async: p.async}
+	return PortStatus{Counters: p.count, Async: p.async, Merging: p.merges(0)}
 }

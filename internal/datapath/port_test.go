@@ -27,6 +27,8 @@ func (f *fakeIncoming) Arm(mark uint32) { f.armed, f.seen, f.mark = true, false,
 func (f *fakeIncoming) Seen() bool      { return !f.armed || f.seen }
 func (f *fakeIncoming) Disarm()         { f.armed, f.seen, f.mark = false, false, 0 }
 
+func (f *fakeIncoming) Writev(parts [][]byte) (int, error) { return f.Write(slices.Concat(parts...)) }
+
 func (f *fakeIncoming) Write(p []byte) (int, error) {
 	if f.refuse != nil {
 		return 0, f.refuse
@@ -185,9 +187,11 @@ func TestPortAnswer(t *testing.T) {
 type discard struct{ fakeDevice }
 
 func (*discard) Write(p []byte) (int, error) { return len(p), nil }
-func (*discard) Arm(uint32)                  {}
-func (*discard) Seen() bool                  { return true }
-func (*discard) Disarm()                     {}
+
+func (*discard) Writev(parts [][]byte) (int, error) { return 1, nil }
+func (*discard) Arm(uint32)                         {}
+func (*discard) Seen() bool                         { return true }
+func (*discard) Disarm()                            {}
 
 func TestPortDoesNotAllocate(t *testing.T) {
 	dev := new(discard)

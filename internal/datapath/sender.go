@@ -6,6 +6,7 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/offload"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -31,11 +32,12 @@ type Sender struct {
 	w     *shmstream.Writer
 	rings uint64
 	quiet quiet
-	// The send under way, for guarded.
-	packet  []byte
-	mark    uint32
-	count   *TxCounters
-	guarded func()
+	// The send under way, for the guarded ones.
+	packet   []byte
+	segs     *offload.Segments
+	mark     uint32
+	count    *TxCounters
+	one, all func()
 }
 
 // TxCounters count what one device handed to a Sender.
@@ -62,7 +64,7 @@ func NewSender(cfg SenderConfig) (*Sender, error) {
 	}
 	s := &Sender{cfg: cfg, w: w}
 	s.wc, s.epoch = doorbell.Words(cfg.Region)
-	s.guarded = s.write
+	s.one, s.all = s.write, s.writeSegments
 	return s, nil
 }
 
@@ -99,15 +101,24 @@ func (s *Sender) ringAll() {
 // send writes one packet into the channel; ring tells the readers. The lock
 // guards count as well.
 func (s *Sender) send(packet []byte, mark uint32, count *TxCounters) {
+	s.guard(s.one, nil, packet, mark, count)
+}
+
+// sendSegments is send for the packets that segs makes of packet.
+func (s *Sender) sendSegments(segs *offload.Segments, packet []byte, mark uint32, count *TxCounters) {
+	s.guard(s.all, segs, packet, mark, count)
+}
+
+func (s *Sender) guard(write func(), segs *offload.Segments, packet []byte, mark uint32, count *TxCounters) {
 	s.mu.Lock()
 	if !s.w.Active() {
 		count.drop(Inactive)
 		s.mu.Unlock()
 		return
 	}
-	s.packet, s.mark, s.count = packet, mark, count
-	fault := region.Guard(s.guarded)
-	s.packet, s.count = nil, nil
+	s.packet, s.segs, s.mark, s.count = packet, segs, mark, count
+	fault := region.Guard(write)
+	s.packet, s.segs, s.count = nil, nil, nil
 	s.mu.Unlock()
 	if fault != nil {
 		s.Stop()
@@ -115,16 +126,51 @@ func (s *Sender) send(packet []byte, mark uint32, count *TxCounters) {
 	}
 }
 
-// write encodes s.packet into the next element. What does not fit is found
-// before the slot is reserved: nothing may be announced and then not come.
-func (s *Sender) write() {
+// check finds what cannot be sent before a slot is reserved: nothing may be
+// announced and then not come.
+func (s *Sender) check(packet []byte) bool {
 	size := s.w.Size()
-	if fault := s.cfg.Format.Check(size, s.packet); fault != element.OK {
-		s.count.Dropped++
-		s.count.Faults[fault]++
-		if fault == element.Oversize {
-			s.quiet.warn(s.cfg.Log, "packet is too long for an element", "size", len(s.packet), "limit", s.cfg.Format.MaxPacket(size))
+	fault := s.cfg.Format.Check(size, packet)
+	if fault == element.OK {
+		return true
+	}
+	s.count.Dropped++
+	s.count.Faults[fault]++
+	if fault == element.Oversize {
+		s.quiet.warn(s.cfg.Log, "packet is too long for an element", "size", len(packet), "limit", s.cfg.Format.MaxPacket(size))
+	}
+	return false
+}
+
+// mostReserved is how many elements are reserved at a time: more of them make
+// counters move less often, fewer leave more room to readers that lag.
+const mostReserved = 16
+
+// writeSegments has s.segs write into the next elements.
+func (s *Sender) writeSegments() {
+	if !s.check(s.packet[:s.segs.MaxLen()]) {
+		return
+	}
+	most := max(1, min(mostReserved, s.w.Elements()/8))
+	for left := s.segs.Count(); left > 0; {
+		k := min(left, most)
+		s.w.Reserve(k)
+		for i := range k {
+			slot := s.w.Slot(i)
+			n := s.segs.Next(s.cfg.Format.Body(slot))
+			used := s.cfg.Format.Seal(slot, s.packet, n, s.mark)
+			s.w.Fill(i, used)
+			s.count.Bytes += uint64(used)
 		}
+		s.w.Publish()
+		s.count.Packets += uint64(k)
+		left -= k
+	}
+}
+
+// write encodes s.packet into the next element.
+func (s *Sender) write() {
+	if !s.check(s.packet) {
 		return
 	}
 	s.w.Reserve(1)

@@ -17,7 +17,7 @@ type child struct {
 	parent   *parent
 	port     *datapath.Port
 	outbound *datapath.Outbound
-	marking  marking
+	offload  offloading
 
 	up    bool     // guarded by followed.mu
 	marks []uint32 // guarded by parent.family; sorted
@@ -204,7 +204,7 @@ func (d *Driver) newChild(p *parent, alias string, cfg tuntap.Config, mtu int) (
 		parent:   p,
 	}
 	c.changed = c.follow
-	cfg.Kind, cfg.MultiQueue = tuntap.TUN, true
+	cfg.Kind, cfg.MultiQueue, cfg.VnetHdr = tuntap.TUN, true, p.offload.vnet
 	if cfg.Adopt {
 		c.dev, err = tuntap.Open(cfg)
 	} else {
@@ -213,10 +213,14 @@ func (d *Driver) newChild(p *parent, alias string, cfg tuntap.Config, mtu int) (
 	if err != nil {
 		return nil, err
 	}
-	c.marking = c.openMarks()
-	c.port = datapath.NewPort(datapath.PortConfig{Device: c.dev, Marks: c.marking.port(), Log: c.log})
+	if c.offload, err = openOffload(c.dev, p.offload.vnet); err != nil {
+		c.dispose(cfg.Adopt)
+		return nil, err
+	}
+	c.openMarks()
+	c.port = datapath.NewPort(datapath.PortConfig{Device: c.dev, Marks: c.marking.port(), Skip: p.skip(), Merge: c.offload.tcp, Log: c.log})
 	c.outbound = datapath.NewOutbound(datapath.OutboundConfig{
-		Device: c.dev, Sender: p.sender, Marks: c.marking.queues, PMTU: p.newPMTU(c.port),
+		Device: c.dev, Sender: p.sender, Skip: p.skip(), Offload: c.offload.vnet, Marks: c.marking.queues, PMTU: p.newPMTU(c.port),
 	})
 	go c.outbound.Run()
 	return c, nil

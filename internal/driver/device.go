@@ -40,6 +40,10 @@ func (d *Driver) openDevice(p *parent) (dev *tuntap.Device, adopted bool, err er
 			return nil, false, err
 		}
 	}
+	if p.offload, err = openOffload(dev, p.offloads()); err != nil {
+		dev.Close()
+		return nil, false, err
+	}
 	// With carrier=admin it stays on, and no one sees it while the interface is
 	// down. Were it set only after "up", the kernel would drop what is sent in
 	// between.
@@ -54,10 +58,15 @@ func (d *Driver) openDevice(p *parent) (dev *tuntap.Device, adopted bool, err er
 	return dev, adopted, nil
 }
 
+// offloads tells whether segmentation offload is wanted and possible.
+func (p *parent) offloads() bool {
+	return !p.cfg.NoOffload && p.cfg.Format != element.Raw
+}
+
 func (p *parent) deviceConfig() tuntap.Config {
 	// Marks need queues. The device has them also where marks cannot be had now:
 	// it may outlive this process, and the kernel that it runs on does not.
-	cfg := tuntap.Config{Name: p.cfg.Name, Kind: tuntap.TUN, PacketInfo: p.cfg.Format == element.Raw, MultiQueue: p.cfg.Format == element.NetHdr}
+	cfg := tuntap.Config{Name: p.cfg.Name, Kind: tuntap.TUN, PacketInfo: p.cfg.Format == element.Raw, MultiQueue: p.cfg.Format == element.NetHdr, VnetHdr: p.offloads()}
 	if p.cfg.Format == element.EthDev {
 		cfg.Kind = tuntap.TAP
 	}

@@ -20,6 +20,7 @@ type followed struct {
 	dev     *tuntap.Device
 	alias   string
 	adopted bool
+	marking marking // none without openMarks
 	// changed is told each new state of the interface, in order, with mu held.
 	changed func(link.State)
 

@@ -30,12 +30,13 @@ func (outgoing) Grace() error { return skbmark.Grace() }
 
 // openMarks attaches the programs to a device. What cannot be had is left out,
 // with one warning for the whole process: the interfaces work without.
-func (f *followed) openMarks() (m marking) {
+func (f *followed) openMarks() {
+	m := &f.marking
 	if f.d.opt.NoBPF {
 		m.outErr, m.inErr = errNoBPF, errNoBPF
 	} else {
-		m.outErr = f.openOutgoing(&m)
-		m.inErr = f.openIncoming(&m)
+		m.outErr = f.openOutgoing(m)
+		m.inErr = f.openIncoming(m)
 	}
 	if m.outErr != nil {
 		// A device that was left behind still has the programs of its old
@@ -49,7 +50,17 @@ func (f *followed) openMarks() (m marking) {
 			f.d.opt.Log.Warn("Netfilter marks are not carried between packets and channels", "outgoing", reason(m.outErr), "incoming", reason(m.inErr))
 		})
 	}
-	return m
+}
+
+// moved follows the device into another namespace: what a clsact qdisc holds
+// stays behind, a tcx program does not.
+func (f *followed) moved() {
+	if f.marking.in == nil {
+		return
+	}
+	if err := f.attachHere(f.marking.in); err != nil {
+		f.log.Warn("marks are not set on received packets", "err", err)
+	}
 }
 
 func (f *followed) openOutgoing(m *marking) (err error) {

@@ -20,7 +20,7 @@ type parent struct {
 	cfg  Interface
 	poll time.Duration
 
-	marking marking
+	offload offloading
 
 	// Each direction's parts are nil where it is absent.
 	in, out  *region.Region
@@ -122,20 +122,20 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 		}
 	}
 	if p.cfg.Format == element.NetHdr {
-		p.marking = p.openMarks()
+		p.openMarks()
 	}
-	p.port = datapath.NewPort(datapath.PortConfig{Device: p.dev, Marks: p.marking.port(), Skip: p.skip(), Log: p.log})
+	p.port = datapath.NewPort(datapath.PortConfig{Device: p.dev, Marks: p.marking.port(), Skip: p.skip(), Merge: p.offload.tcp, Log: p.log})
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
-			Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Log: p.log,
+			MergeUDP: p.offload.udp, Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Log: p.log,
 			OnPeer: p.peerChanged, OnFault: func(err error) { go p.fault(p.in, &p.inErr, err) },
 		})
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.In, err)
 		}
 	}
-	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sender: p.sender, Skip: p.skip(), Marks: p.marking.queues, PMTU: p.newPMTU(p.port)})
+	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sender: p.sender, Skip: p.skip(), Offload: p.offload.vnet, Ethernet: p.cfg.Format == element.EthDev, Marks: p.marking.queues, PMTU: p.newPMTU(p.port)})
 	return nil
 }
 
@@ -149,8 +149,11 @@ func (p *parent) newPMTU(port *datapath.Port) *datapath.PMTU {
 
 // skip is how many bytes the device has before each packet.
 func (p *parent) skip() int {
-	if p.cfg.Format == element.Raw {
+	switch {
+	case p.cfg.Format == element.Raw:
 		return tuntap.PacketInfoSize
+	case p.offload.vnet:
+		return tuntap.VnetHdrSize
 	}
 	return 0
 }

@@ -23,6 +23,12 @@ type Status struct {
 	MAC     string `json:"mac,omitempty"` // eth_dev
 	Poll    int    `json:"poll"`          // milliseconds
 	Adopted bool   `json:"adopted"`       // taken over from a daemon that ended without a clean stop
+	// Offload is the state of segmentation offload: off, or what of tso (the
+	// kernel leaves cutting TCP to us), uso (UDP) and gro (it takes packets that
+	// we merged) is active.
+	Offload string `json:"offload"`
+	// Merged counts received packets that were handed over together with others.
+	Merged uint64 `json:"merged"`
 	// PMTU names the region with the path MTU of each mark.
 	PMTU string `json:"pmtu,omitempty"`
 	// Marks says how Netfilter marks are carried; nil where the mode has none.
@@ -125,9 +131,11 @@ func (p *parent) status() Status {
 		s.MAC = p.state.HardwareAddr.String()
 	}
 	s.PMTU = p.cfg.PMTU
+	port := p.port.Status()
+	s.Offload, s.Merged = p.offload.describe(port.Merging), port.Counters.Merged
 	s.Stats.sent(p.outbound.Counters(), s.Drops)
 	if p.cfg.Format == element.NetHdr {
-		s.Marks = p.marking.status(p.dev, p.port.Status())
+		s.Marks = p.marking.status(p.dev, port)
 		s.Stats.unmarked(s.Marks, s.Drops)
 	}
 	for _, c := range p.kids() {
@@ -138,7 +146,7 @@ func (p *parent) status() Status {
 		s.Writer.Channel.describe(p.out, p.cfg.WriterProtocol, p.up, p.outErr)
 	}
 	if p.inbound != nil {
-		s.Stats.received(p.port.Status(), s.Drops)
+		s.Stats.received(port, s.Drops)
 		s.reader(p.inbound.Status())
 		s.Reader.Channel.describe(p.in, p.cfg.ReaderProtocol, p.up, p.inErr)
 	}

@@ -97,6 +97,7 @@ func (d *Driver) event(netns uint64, ev link.Event) {
 	}
 	switch err := f.watch(); {
 	case err == nil: // moved to another namespace
+		f.moved()
 		d.save()
 	case f.dev.Gone():
 		if forget() {

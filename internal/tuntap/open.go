@@ -52,6 +52,7 @@ type Config struct {
 	PacketInfo bool // each packet has a header of PacketInfoSize bytes
 	Adopt      bool // take over an existing, unused device of this name, if there is one
 	MultiQueue bool // the device can have several queues: see AddQueues
+	VnetHdr    bool // each packet has a virtio_net_hdr of VnetHdrSize bytes: see SetOffload
 }
 
 // Open makes a device in the network namespace of the calling thread, or with
@@ -146,6 +147,9 @@ func (cfg Config) flags() (uint16, error) {
 	}
 	if cfg.MultiQueue {
 		flags |= unix.IFF_MULTI_QUEUE
+	}
+	if cfg.VnetHdr {
+		flags |= unix.IFF_VNET_HDR
 	}
 	return flags, nil
 }

@@ -1,0 +1,71 @@
+package tuntap
+
+import (
+	"errors"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// VnetHdrSize is the length of the struct virtio_net_hdr (include/uapi/linux/
+// virtio_net.h) before each packet of a device opened with VnetHdr.
+const VnetHdrSize = 10
+
+// Offload is what the kernel may leave to the reader of a device: to complete
+// checksums and to cut packets of up to 64 KiB.
+type Offload int
+
+// The features, TUN_F_* of include/uapi/linux/if_tun.h. All but the first need it.
+const (
+	Checksum Offload = unix.TUN_F_CSUM
+	TCP      Offload = unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
+	UDP      Offload = unix.TUN_F_USO4 | unix.TUN_F_USO6 // Linux 6.2
+)
+
+// SetOffload says what the kernel may leave to the reader from the next packet
+// on; without VnetHdr it can be nothing. errors.ErrUnsupported: this kernel does
+// not know one of the features. A device that was adopted has those of before
+// until this is called.
+func (d *Device) SetOffload(o Offload) error {
+	return d.control("set offload of interface", func(fd int) error {
+		err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, int(o))
+		if errors.Is(err, unix.EINVAL) {
+			return errors.Join(errors.ErrUnsupported, err)
+		}
+		return err
+	})
+}
+
+// Writev is Write with a packet in parts, at most MaxParts of them and none
+// empty. The memory stays the caller's.
+func (d *Device) Writev(parts [][]byte) (int, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.closed {
+		return 0, os.ErrClosed
+	}
+	if len(parts) == 0 || len(parts) > MaxParts {
+		return 0, unix.EINVAL
+	}
+	var iov [MaxParts]unix.Iovec
+	for i, p := range parts {
+		iov[i].Base = unsafe.SliceData(p)
+		iov[i].SetLen(len(p))
+	}
+	for {
+		n, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(d.fd), uintptr(unsafe.Pointer(&iov)), uintptr(len(parts)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EBADFD:
+			return 0, ErrGone
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// MaxParts is how many parts a packet for Writev may have.
+const MaxParts = 80
