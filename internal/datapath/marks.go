@@ -38,7 +38,7 @@ const (
 	firstQueues = 16  // to begin with
 	mostQueues  = 256 // that a device can have
 	spareSlots  = 8   // fewer than this free: attach more queues
-	lowSlots    = 64  // fewer than this free of all: take back idle ones
+	lowSlots    = 128 // fewer than this free of all: take back idle ones
 	idleSlot    = 5 * time.Millisecond
 )
 
