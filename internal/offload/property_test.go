@@ -154,7 +154,7 @@ func checkMerged(t *testing.T, b *Batch, all [][]byte, eth bool) (writes int) {
 
 func TestMergeAndSplitAgain(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
-	rounds := 600
+	rounds := 300
 	if testing.Short() {
 		rounds = 100
 	}
