@@ -223,26 +223,52 @@ func TestBatchUDPOnlyWhenAsked(t *testing.T) {
 	}
 }
 
-// TCP checksums that are good but not as Segments would write them.
+// Checksums that are good, but not as Segments would write them: ones' complement has two zeros, and for UDP one means none.
 func TestBatchOtherZero(t *testing.T) {
-	d := segment{flags: 0x10, payload: []byte{0, 0}}
-	d.payload = bytes.Clone(d.build()[36:38])
-	p := d.build()
-	if p[36] != 0 || p[37] != 0 {
-		t.Fatalf("checksum % x", p[36:38])
+	tcp := segment{flags: 0x10, payload: []byte{0, 0}}
+	udp := segment{udp: true, payload: []byte{0, 0}}
+	header := segment{flags: 0x10, payload: []byte{0, 0}}
+	// What is missing to all ones goes into the payload, or the id.
+	tcp.payload = bytes.Clone(tcp.build()[36:38])
+	udp.payload = bytes.Clone(udp.build()[26:28])
+	header.id = be16(header.build(), 10)
+	for _, c := range []struct {
+		name         string
+		d            segment
+		at           int
+		usual, other uint16
+	}{
+		{"TCP", tcp, 36, 0, 0xffff},
+		{"UDP", udp, 26, 0xffff, 0},
+		{"IPv4", header, 10, 0, 0xffff},
+	} {
+		p := c.d.build()
+		if got := be16(p, c.at); got != c.usual {
+			t.Fatalf("%s: checksum %#x, want %#x", c.name, got, c.usual)
+		}
+		c.d.id++
+		c.d.seq += 2
+		next := c.d.build()
+		b := Batch{UDP: true}
+		if n := merge(&b, [][]byte{p, next}, false); n != 2 {
+			t.Errorf("%s: with %#x it took %d", c.name, c.usual, n)
+		}
+		put16(p, c.at, c.other)
+		if n := merge(&b, [][]byte{p, next}, false); n != 1 {
+			t.Errorf("%s: with %#x it took %d", c.name, c.other, n)
+		}
 	}
-	d.id, d.seq = 1, 2
-	next := d.build()
-	var b Batch
-	if n := merge(&b, [][]byte{p, next}, false); n != 2 {
-		t.Errorf("of a checksum of zero it took %d", n)
+}
+
+// Options that look like a UDP header of all the rest, in a header whose checksum leaves them out.
+func TestBatchOptionsLikeUDP(t *testing.T) {
+	all := stream(segment{udp: true}, 2, 100)
+	for _, p := range all {
+		p[0], p[10], p[11] = 0x47, 0, 0
+		put16(p, 10, ^uint16(naiveSum(p[:20], 0)))
 	}
-	p[36], p[37] = 0xff, 0xff
-	if checkPacket(p, false) != nil {
-		t.Fatal("not the case that was to be tested")
-	}
-	if n := merge(&b, [][]byte{p, next}, false); n != 1 {
-		t.Errorf("of the other zero it took %d", n)
+	if n := merge(&Batch{UDP: true}, all, false); n != 1 {
+		t.Errorf("took %d", n)
 	}
 }
 
