@@ -51,7 +51,7 @@ type TxCounters struct {
 // SenderStatus is a Sender's state at one moment.
 type SenderStatus struct {
 	Active         bool
-	Epoch          shmstream.Epoch
+	Epoch          shmstream.Epoch // 0 = inactive
 	Size, Elements int
 	Written, Rings uint64
 }
@@ -206,8 +206,12 @@ func (s *Sender) ring() {
 func (s *Sender) Status() SenderStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return SenderStatus{
-		Active: s.w.Active(), Epoch: s.w.Epoch(), Size: s.w.Size(), Elements: s.w.Elements(),
+	st := SenderStatus{
+		Active: s.w.Active(), Size: s.w.Size(), Elements: s.w.Elements(),
 		Written: s.w.Written(), Rings: s.rings,
 	}
+	if st.Active {
+		st.Epoch = s.w.Epoch() // which keeps that of the last session
+	}
+	return st
 }
