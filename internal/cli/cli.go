@@ -107,6 +107,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   ip link set net0 up
   muennet show net0
   muennet unload`,
+		Args: cobra.ArbitraryArgs, // for needCommand to refuse
 		RunE: needCommand,
 	})
 	root.AddCommand(a.runCommand(), a.loadCommand(), a.unloadCommand(), a.showCommand(), a.cfgCommand("muennet "+cfgWord),

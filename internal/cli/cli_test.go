@@ -42,7 +42,7 @@ func TestWrongUsage(t *testing.T) {
 	dir := t.TempDir()
 	for _, tc := range []struct{ args, want string }{
 		{"", "no command given: muennet has cfg, channel, "},
-		{"frobnicate", `unknown command "frobnicate" for "muennet"`},
+		{"frobnicate", `unknown command "frobnicate": muennet has `},
 		{"channel", "no command given: muennet channel has create, dump, list, show"},
 		{"channel frobnicate", `unknown command "frobnicate": muennet channel has create, dump, list, show`},
 		{"show --frobnicate", "unknown flag: --frobnicate"},

@@ -70,7 +70,8 @@ func (a *app) load(ctx context.Context, req api.LoadRequest, start startConfig) 
 		if !notRunning(err) || try == startTries {
 			return err
 		}
-		err = a.startDaemon(ctx, start)
+		var p child
+		p, err = a.startDaemon(ctx, start)
 		switch {
 		case errors.Is(err, errBusy) && try < startTries:
 			select {
@@ -83,20 +84,24 @@ func (a *app) load(ctx context.Context, req api.LoadRequest, start startConfig) 
 			return err
 		}
 		if _, err = c.Load(ctx, req); err != nil {
-			err = errors.Join(err, undo(c))
+			err = errors.Join(err, undo(c, p))
 		}
 		return err
 	}
 }
 
 // undo ends the daemon we have started, unless others use it by now.
-func undo(c *client.Client) error {
+func undo(c *client.Client, p child) error {
 	// The user's interruption may be why we are here.
 	ctx, cancel := context.WithTimeout(context.Background(), undoTime)
 	defer cancel()
 	err := c.Shutdown(ctx, api.ShutdownRequest{Idle: true})
 	var refused *client.Error
-	if notRunning(err) || errors.As(err, &refused) && refused.Status == http.StatusConflict {
+	if errors.As(err, &refused) && refused.Status == http.StatusConflict {
+		return nil
+	}
+	if err == nil || notRunning(err) {
+		p.await()
 		return nil
 	}
 	return err

@@ -220,7 +220,7 @@ func TestStartBusy(t *testing.T) {
 	h := newHost(t)
 	h.load("net0", "a", "b")
 	a := &app{control: h.control, logFormat: "text", logLevel: "info"}
-	if err := a.startDaemon(t.Context(), startConfig{}); !errors.Is(err, errBusy) || !strings.Contains(err.Error(), fmt.Sprintf("in use by pid %d", h.pid())) {
+	if _, err := a.startDaemon(t.Context(), startConfig{}); !errors.Is(err, errBusy) || !strings.Contains(err.Error(), fmt.Sprintf("in use by pid %d", h.pid())) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -24,12 +24,23 @@ const (
 // the socket.
 var errBusy = errors.New("already running")
 
+// child is closed when a process that we have started has ended.
+type child chan struct{}
+
+// await waits until the process, which is ending, has ended.
+func (p child) await() {
+	select {
+	case <-p:
+	case <-time.After(undoTime):
+	}
+}
+
 // startDaemon starts this program as a daemon without interfaces and returns
 // once it answers. What keeps it from starting is the error.
-func (a *app) startDaemon(ctx context.Context, start startConfig) error {
+func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return fmt.Errorf("start muennet: %w", err)
+		return p, fmt.Errorf("start muennet: %w", err)
 	}
 	defer r.Close()
 	args := []string{"muennet", "run", "--background", "--control", a.control, "--channels", a.directory(),
@@ -51,9 +62,19 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) error {
 	err = cmd.Start()
 	w.Close()
 	if err != nil {
-		return fmt.Errorf("start muennet: %w", err)
+		return p, fmt.Errorf("start muennet: %w", err)
 	}
-	go cmd.Wait() // it outlives us, or is ours to reap
+	p = make(child)
+	go func() { // it outlives us, or is ours to reap
+		cmd.Wait()
+		close(p)
+	}()
+	// On an error it is ending: an error leaves no process behind.
+	defer func() {
+		if err != nil {
+			p.await()
+		}
+	}()
 
 	stop := context.AfterFunc(ctx, func() { r.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -64,18 +85,18 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) error {
 	if err != nil {
 		// It may be on its way up still; nobody wants it any more.
 		cmd.Process.Signal(syscall.SIGTERM)
-		return fmt.Errorf("start muennet: %w", err)
+		return p, fmt.Errorf("start muennet: %w", err)
 	}
 	word, reason, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
 	switch word {
 	case wordReady:
-		return nil
+		return p, nil
 	case wordBusy:
-		return fmt.Errorf("%w: %s", errBusy, reason)
+		return p, fmt.Errorf("%w: %s", errBusy, reason)
 	case wordError:
-		return fmt.Errorf("start muennet: %s", reason)
+		return p, fmt.Errorf("start muennet: %s", reason)
 	}
-	return errors.New("start muennet: it ended before it was ready; the system log may tell why")
+	return p, errors.New("start muennet: it ended before it was ready; the system log may tell why")
 }
 
 // daemonEnv is the environment of a background process: ours, without what
