@@ -1,0 +1,581 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/testnet"
+	"github.com/muennet/muennet/shmstream"
+)
+
+// newSolo starts a host whose net0 has no muennet at the other end: it reads
+// the channel in and writes the channel out, is up and sends nothing by itself.
+func newSolo(t *testing.T, flags string, params ...string) *host {
+	t.Helper()
+	h := newHost(t, makeChannels(t, "in", "out"))
+	h.Quiet()
+	h.start(append([]string{"name=net0", "in=in", "out=out", "flags=" + flags,
+		"reader_protocol=12", "writer_protocol=12"}, params...)...)
+	h.ip("link set net0 up")
+	h.awaitShow("net0", "it is up", func(s api.Interface) bool { return s.Up })
+	return h
+}
+
+func TestDownAndUpChangeTheEpoch(t *testing.T) {
+	begin(t)
+	h := newSolo(t, "net_hdr")
+	region := mapChannel(t, h.channels, "out")
+	seen := map[string]bool{"0x0": true}
+	for range 5 {
+		h.awaitShow("net0", "a new epoch", func(s api.Interface) bool { return s.Up && !seen[s.Writer.Epoch] })
+		s := h.show("net0")
+		header, err := shmstream.ReadHeader(region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%#x", uint64(header.Epoch)); got != s.Writer.Epoch || !s.Writer.Enabled {
+			t.Errorf("epoch %s in the channel, %+v in show", got, s.Writer)
+		}
+		seen[s.Writer.Epoch] = true
+		h.ip("link set net0 down")
+		h.awaitShow("net0", "epoch 0", func(s api.Interface) bool { return !s.Up && s.Writer.Epoch == "0x0" && !s.Writer.Enabled })
+		if header, err = shmstream.ReadHeader(region); err != nil || header.Epoch != 0 {
+			t.Errorf("epoch %#x in the channel of an interface that is down, error %v", header.Epoch, err)
+		}
+		h.ip("link set net0 up")
+	}
+}
+
+// The peer ends and comes back a thousand times; what it sends after each start
+// arrives, and so does what is sent to it meanwhile.
+func TestPeerRestartsUnderTraffic(t *testing.T) {
+	begin(t)
+	const restarts, burst = 1000, 5
+	h := newSolo(t, "net_hdr")
+	p := newForeign(t, h.channels, "in", element.NetHdr)
+	socket := h.Packet(testnet.PacketConfig{Interface: "net0"})
+	out := startOutgoing(t, h)
+	for i := range restarts {
+		p.start()
+		for j := range burst {
+			p.send(serial(element.NetHdr, uint64(i*burst+j), 200))
+		}
+		for j := range burst {
+			got, err := socket.Recv(patience)
+			if err != nil {
+				t.Fatalf("epoch %d, packet %d is lost: %v", i, j, err)
+			}
+			if n, ok := serialOf(element.NetHdr, got); !ok || n != uint64(i*burst+j) {
+				t.Fatalf("epoch %d, packet %d arrived as %x", i, j, got)
+			}
+		}
+		if i%3 == 0 {
+			p.w.Stop() // others just start anew, as after a crash
+		}
+	}
+	out.stop(t)
+	s := h.show("net0")
+	if s.Reader.Epochs != restarts || s.Stats.RxPackets != restarts*burst || s.Reader.Lost+s.Reader.ProtocolErrors != 0 {
+		t.Errorf("%d epochs, want %d; %+v, %+v", s.Reader.Epochs, restarts, s.Stats, s.Reader)
+	}
+}
+
+// outgoing is traffic into the out-channel, read by a foreign program.
+type outgoing struct {
+	stopping chan struct{}
+	done     chan error
+}
+
+func startOutgoing(t *testing.T, h *host) *outgoing {
+	t.Helper()
+	r, err := shmstream.NewReader(mapChannel(t, h.channels, "out"), shmstream.Expect{Protocol: foreignProtocol})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SkipPending()
+	socket := h.Packet(testnet.PacketConfig{Interface: "net0"})
+	o := &outgoing{make(chan struct{}), make(chan error, 1)}
+	go func() { o.done <- o.run(r, socket) }()
+	return o
+}
+
+func (o *outgoing) run(r *shmstream.Reader, socket *testnet.PacketSocket) error {
+	slot, packet := make([]byte, 4096), make([]byte, 4096)
+	for number := uint64(0); ; number++ {
+		select {
+		case <-o.stopping:
+			return nil
+		default:
+		}
+		if err := socket.Send(serial(element.NetHdr, number, 500)); err != nil {
+			return fmt.Errorf("send packet %d: %w", number, err)
+		}
+		var n int
+		for result := shmstream.NoData; result != shmstream.Success; {
+			select {
+			case <-o.stopping:
+				return nil
+			default:
+			}
+			if n, result = r.Read(slot); result != shmstream.Success && result != shmstream.NoData {
+				return fmt.Errorf("read packet %d: %v", number, result)
+			}
+		}
+		p, fault := element.NetHdr.Decode(packet, slot[:n])
+		if got, ok := serialOf(element.NetHdr, p.Data); fault != element.OK || !ok || got != number {
+			return fmt.Errorf("packet %d came as %x, %v", number, p.Data, fault)
+		}
+	}
+}
+
+func (o *outgoing) stop(t *testing.T) {
+	t.Helper()
+	close(o.stopping)
+	if err := <-o.done; err != nil {
+		t.Error(err)
+	}
+}
+
+// A crash of the daemon is a break in the traffic and nothing else: interface,
+// addresses and routes stay, and the same load takes the interface over,
+// wherever it is by then and whatever it is called.
+func TestKilledDaemonComesBack(t *testing.T) {
+	begin(t)
+	p := newPair(t, "net_hdr")
+	p.up()
+	p.a.ip("route add 10.9.0.0/16 dev net0")
+	crash := func(name string, at *host) {
+		t.Helper()
+		before := p.a.show(name)
+		client, server := connect(t, at, p.b, addrB)
+		stop := make(chan struct{})
+		type end struct {
+			records int
+			err     error
+		}
+		ended := make(chan end, 1)
+		progress := make(chan int)
+		go func() {
+			n, err := stream(client, server, func(sent int) bool {
+				select {
+				case <-stop:
+					return false
+				case progress <- sent:
+					return true
+				}
+			})
+			ended <- end{n, err}
+		}()
+		more := func(n int) {
+			t.Helper()
+			for range n {
+				select {
+				case <-progress:
+				case e := <-ended:
+					t.Fatalf("the connection broke after %d records: %v", e.records, e.err)
+				}
+			}
+		}
+		more(20)
+		log := watchNamespace(t, at.NS)
+		p.a.kill()
+		if s, err := at.Link().ByIndex(before.Index); err != nil || s.Name != name || !s.Up {
+			t.Errorf("without a daemon: %+v, %v", s, err)
+		}
+		p.a.start("name=net0", "in=ba", "out=ab", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12")
+		more(40)
+		after := p.a.show(name)
+		if !after.Adopted || after.Index != before.Index || after.NetNS != before.NetNS || !after.Up {
+			t.Errorf("before %+v, after %+v", before, after)
+		}
+		for _, what := range log.removals() {
+			t.Errorf("%s: something was removed: %s", name, what)
+		}
+		if routes := at.ip("route show dev " + name); !strings.Contains(routes, "10.9.0.0/16") {
+			t.Errorf("routes: %s", routes)
+		}
+		close(stop)
+		if e := <-ended; e.err != nil {
+			t.Errorf("after %d records: %v", e.records, e.err)
+		}
+	}
+	crash("net0", p.a)
+
+	p.a.ip("link set net0 name uplink0")
+	p.a.awaitShow("uplink0", "the new name", func(s api.Interface) bool { return s.Up })
+	crash("uplink0", p.a)
+
+	// Elsewhere it is found through a process that lives there.
+	there := newHost(t, p.a.channels)
+	if err := there.Command(testnet.Need(t, "sleep"), "100000").Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.a.ip("link set uplink0 netns " + there.Path())
+	there.up("uplink0", addrA+"/24")
+	there.ip("route add 10.9.0.0/16 dev uplink0")
+	p.a.awaitShow("uplink0", "the other namespace", func(s api.Interface) bool { return s.NetNS == there.ID() && s.Up })
+	crash("uplink0", there)
+	if names := interfaces(t, p.a); !slices.Equal(names, []string{"lo"}) {
+		t.Errorf("interfaces where the daemon runs: %v", names)
+	}
+}
+
+// interfaces lists the names in a namespace, sorted.
+func interfaces(t *testing.T, h *host) (names []string) {
+	t.Helper()
+	states, err := h.Link().List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range states {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestSecondWriterIsRefused(t *testing.T) {
+	begin(t)
+	dir := makeChannels(t, "shared", "other")
+	first, second := newHost(t, dir), newHost(t, dir)
+	first.start("name=net0", "out=shared", "writer_protocol=1")
+	args := []string{"load", "name=net0", "out=shared", "writer_protocol=1"}
+	want := fmt.Sprintf("pid %d", first.pid())
+	for range 2 { // without a daemon, and with one
+		r := second.muennet(args...)
+		if r.code != 1 || !strings.Contains(r.stderr, want) || !strings.Contains(r.stderr, "shared") {
+			t.Errorf("exit code %d, %q; want 1 and %s", r.code, r.stderr, want)
+		}
+		if left := second.aliases(); len(left) != 0 {
+			t.Errorf("left behind: %v", left)
+		}
+		second.load("name=net1", "out=other", "writer_protocol=1")
+		if r := second.muennet(args...); r.code != 1 || !strings.Contains(r.stderr, want) {
+			t.Errorf("exit code %d, %q; want 1 and %s", r.code, r.stderr, want)
+		}
+		second.must("unload")
+	}
+	// Also within one daemon, and once the first has gone it is free.
+	r := first.muennet("load", "name=net9", "out=shared", "writer_protocol=1")
+	if r.code != 1 || !strings.Contains(r.stderr, want) {
+		t.Errorf("exit code %d, %q; want 1 and %s", r.code, r.stderr, want)
+	}
+	first.must("unload", "net0")
+	second.load("name=net0", "out=shared", "writer_protocol=1")
+}
+
+// The administrator renames the interface and changes its MTU while a
+// connection runs over it, which goes on; then moves it to another namespace.
+func TestChangesUnderTraffic(t *testing.T) {
+	begin(t)
+	there := newHost(t, "") // before the pair: it must outlive their interfaces
+	p := newPair(t, "net_hdr", "mtu=1400")
+	p.up()
+	client, server := connect(t, p.a, p.b, addrB)
+	stop, progress, ended := make(chan struct{}), make(chan int), make(chan error, 1)
+	go func() {
+		_, err := stream(client, server, func(sent int) bool {
+			select {
+			case <-stop:
+				return false
+			case progress <- sent:
+				return true
+			}
+		})
+		ended <- err
+	}()
+	more := func() {
+		t.Helper()
+		for range 10 {
+			select {
+			case <-progress:
+			case err := <-ended:
+				t.Fatalf("the connection broke: %v", err)
+			}
+		}
+	}
+	more()
+	name := "net0"
+	for i, mtu := range []int{1300, 1500, 9000, 600, 1400} {
+		next := fmt.Sprintf("other%d", i)
+		p.a.ip(fmt.Sprintf("link set %s name %s", name, next))
+		name = next
+		more()
+		p.a.ip(fmt.Sprintf("link set %s mtu %d", name, mtu))
+		p.a.awaitShow(name, "elements for the new MTU", func(s api.Interface) bool {
+			return s.MTU == mtu && s.Writer.ElementSize == mtu+8 && s.Writer.Enabled
+		})
+		p.b.ip(fmt.Sprintf("link set net0 mtu %d", mtu))
+		p.b.awaitShow("net0", "the peer's larger elements", func(s api.Interface) bool {
+			return s.MTU == mtu && s.Reader.ElementSize == mtu+8
+		})
+		more()
+	}
+	close(stop)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+
+	// Moving takes addresses, and with them connections, away; packets go on.
+	index := p.a.show(name).Index
+	flood := listenUDP(t, p.b, addrB)
+	stop = make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = flood.WriteTo(content(1, 1000), server.RemoteAddr()) // nobody has to hear it
+			}
+		}
+	}()
+	for _, move := range []struct{ from, to *host }{{p.a, there}, {there, p.a}, {p.a, there}} {
+		move.from.ip("link set " + name + " netns " + move.to.Path())
+		move.to.up(name, addrA+"/24")
+		p.a.awaitShow(name, "the other namespace", func(s api.Interface) bool { return s.NetNS == move.to.ID() && s.Up })
+		newPinger(t, move.to, addrA, addrB).sweep(0, 20)
+	}
+	close(stop)
+	<-ended
+	if got := p.a.show(name).Index; got != index {
+		t.Errorf("the index is %d, was %d", got, index)
+	}
+	client, server = connect(t, there, p.b, addrB)
+	if _, err := stream(client, server, func(sent int) bool { return sent < 50 }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDeletedInterface(t *testing.T) {
+	begin(t)
+	dir := makeChannels(t, "a", "b", "c", "d")
+	h := newHost(t, dir)
+	load := []string{"name=net0", "in=a", "out=b", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12"}
+	h.start(load...)
+	h.load("name=net1", "in=c", "out=d", "flags=eth_dev", "reader_protocol=12", "writer_protocol=12")
+	for range 5 {
+		h.ip("link set net0 up")
+		h.ip("link del net0")
+		eventually(t, "net0 is not shown", func() bool { return len(h.showAll()) == 1 })
+		if r := h.muennet("unload", "net0"); r.code != 1 || !strings.Contains(r.stderr, "net0") {
+			t.Errorf("unload: exit code %d, %q", r.code, r.stderr)
+		}
+		// Its end goes on in the background, until which the channel is locked.
+		eventually(t, "the channels are free", func() bool { return h.muennet(append([]string{"load"}, load...)...).code == 0 })
+	}
+	if all := h.showAll(); len(all) != 2 || all[0].Name != "net1" {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestUnloadAfterACrash(t *testing.T) {
+	begin(t)
+	h := newHost(t, makeChannels(t, "a", "b", "c"))
+	there := newHost(t, h.channels)
+	if err := there.Command(testnet.Need(t, "sleep"), "100000").Start(); err != nil {
+		t.Fatal(err)
+	}
+	h.start("name=net0,net1", "out=a,b", "writer_protocol=1,1", "flags=net_hdr,eth_dev")
+	h.ip("link set net0 up")
+	h.ip("link set net1 netns " + there.Path())
+	h.awaitShow("net1", "the other namespace", func(s api.Interface) bool { return s.NetNS == there.ID() })
+	h.MustRun("ip", "tuntap", "add", "foreign", "mode", "tun")
+	eventually(t, "the move is remembered", func() bool {
+		state, err := os.ReadFile(h.control + ".state")
+		return err == nil && strings.Contains(string(state), fmt.Sprint(there.ID()))
+	})
+	h.kill()
+
+	r := h.muennet("unload")
+	lines := strings.Fields(r.stdout)
+	if r.code != 0 || !slices.Contains(lines, "net0") || !slices.Contains(lines, "net1") || slices.Contains(lines, "foreign") {
+		t.Errorf("unload: exit code %d, %q, %q", r.code, r.stdout, r.stderr)
+	}
+	if here, other := interfaces(t, h), interfaces(t, there); !slices.Equal(here, []string{"foreign", "lo"}) || !slices.Equal(other, []string{"lo"}) {
+		t.Errorf("left here %v, there %v", here, other)
+	}
+	nothingAtControl(t, h)
+	if r := h.muennet("unload"); r.code != 1 || strings.Count(r.stderr, "\n") != 1 {
+		t.Errorf("second unload: exit code %d, %q", r.code, r.stderr)
+	}
+}
+
+// nothingAtControl checks that no socket, lock, state or log is left.
+func nothingAtControl(t *testing.T, h *host) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(h.control), "*"))
+	left = slices.DeleteFunc(left, func(path string) bool { return filepath.Base(path) == "muennet.log" })
+	if err != nil || len(left) != 0 {
+		t.Errorf("left at the control socket: %v, %v", left, err)
+	}
+}
+
+func TestCarrierFollowsThePeer(t *testing.T) {
+	begin(t)
+	h := newSolo(t, "net_hdr", "carrier=peer")
+	p := newForeign(t, h.channels, "in", element.NetHdr)
+	carrier := func(want bool) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("carrier %v", want), func() bool {
+			s, err := h.Link().ByName("net0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Carrier == want
+		})
+	}
+	carrier(false)
+	for range 5 {
+		p.start()
+		carrier(true)
+		p.w.Stop()
+		carrier(false)
+	}
+	p.start()
+	carrier(true)
+	h.ip("link set net0 down")
+	h.ip("link set net0 up")
+	carrier(true)
+	// A crash takes the carrier away, its successor finds the peer again.
+	h.kill()
+	h.start("name=net0", "in=in", "out=out", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12", "carrier=peer")
+	carrier(true)
+	p.store(shmstream.ProtocolOffset, 0xc) // incompatible is as good as absent
+	p.store(shmstream.EpochOffset, 12345)
+	carrier(false)
+}
+
+func TestCarrierOfTheAdministrator(t *testing.T) {
+	begin(t)
+	h := newSolo(t, "eth_dev")
+	for range 3 {
+		eventually(t, "carrier without a peer", func() bool {
+			s, err := h.Link().ByName("net0")
+			return err == nil && s.Carrier
+		})
+		h.ip("link set net0 down")
+		h.ip("link set net0 up")
+	}
+}
+
+// show counts exactly what was sent, in the kernel module's units.
+func TestStatistics(t *testing.T) {
+	begin(t)
+	h := newSolo(t, "net_hdr")
+	p := newForeign(t, h.channels, "in", element.NetHdr)
+	socket := h.Packet(testnet.PacketConfig{Interface: "net0"})
+	p.start()
+	var want api.Stats
+	for i, n := range []int{28, 29, 100, 1499, 1500} {
+		packet := serial(element.NetHdr, uint64(i), n)
+		p.send(packet)
+		if _, err := socket.Recv(patience); err != nil {
+			t.Fatal(err)
+		}
+		want.RxPackets++
+		want.RxBytes += uint64(n)
+		for range 2 {
+			if err := socket.Send(packet); err != nil {
+				t.Fatal(err)
+			}
+			want.TxPackets++
+			want.TxBytes += uint64(n) + 8 // with the header
+		}
+	}
+	// What is no IP packet, or says it is longer than its element, is an error.
+	p.w.Write(make([]byte, 100))
+	long := make([]byte, 108)
+	copy(long[8:], serial(element.NetHdr, 1, 100))
+	long[6] = 4
+	long[8+2], long[8+3] = 0xff, 0xff
+	p.w.Write(long)
+	want.RxErrors, want.RxFrameErrors = 2, 2
+	// What is no IP packet is not sent, but counted.
+	if err := socket.Send([]byte{0x10, 1, 2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	want.TxDropped = 1
+	h.awaitShow("net0", "counters that match", func(s api.Interface) bool { return s.Stats == want })
+	s := h.show("net0")
+	var drops uint64
+	for _, n := range s.Drops {
+		drops += n
+	}
+	if drops != 3 || s.Writer.Written != want.TxPackets {
+		t.Errorf("drops %v, %d written", s.Drops, s.Writer.Written)
+	}
+	// The kernel's own counters agree.
+	if text := h.ip("-s link show net0"); !strings.Contains(text, fmt.Sprintf(" %d ", want.RxPackets)) {
+		t.Errorf("ip -s link: %s", text)
+	}
+	// Down and up is no new interface.
+	h.ip("link set net0 down")
+	h.ip("link set net0 up")
+	if s := h.show("net0"); s.Stats != want {
+		t.Errorf("after down and up %+v, want %+v", s.Stats, want)
+	}
+}
+
+// namespaceLog collects what rtnetlink tells of a namespace.
+type namespaceLog struct {
+	t  *testing.T
+	fd int
+}
+
+// watchNamespace collects from now on.
+func watchNamespace(t *testing.T, ns *testnet.NS) *namespaceLog {
+	t.Helper()
+	l := &namespaceLog{t: t}
+	ns.Do(func() {
+		var err error
+		if l.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(l.fd) })
+		if err := unix.SetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
+			t.Fatal(err)
+		}
+		const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV6_ROUTE
+		if err := unix.Bind(l.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return l
+}
+
+// removals lists the links, addresses and routes that were removed so far.
+func (l *namespaceLog) removals() (found []string) {
+	l.t.Helper()
+	names := map[uint16]string{unix.RTM_DELLINK: "link", unix.RTM_DELADDR: "address", unix.RTM_DELROUTE: "route"}
+	buf := make([]byte, 1<<16)
+	for {
+		n, _, err := unix.Recvfrom(l.fd, buf, 0)
+		if err == unix.EAGAIN {
+			return found
+		}
+		if err != nil {
+			l.t.Fatalf("read link, address and route events: %v", err)
+		}
+		for rest := buf[:n]; len(rest) >= unix.NLMSG_HDRLEN; {
+			size := int(binary.NativeEndian.Uint32(rest))
+			if size < unix.NLMSG_HDRLEN || size > len(rest) {
+				l.t.Fatalf("event of %d bytes in %d", size, len(rest))
+			}
+			if name, removed := names[binary.NativeEndian.Uint16(rest[4:])]; removed {
+				found = append(found, fmt.Sprintf("%s %x", name, rest[unix.NLMSG_HDRLEN:size]))
+			}
+			rest = rest[min(len(rest), (size+3)&^3):]
+		}
+	}
+}
