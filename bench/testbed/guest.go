@@ -1,0 +1,144 @@
+package testbed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/link"
+)
+
+// pin gives the namespace of b a file name for other programs, until Close.
+// That in /proc would not do: pasta gives up the right to use it.
+func (b *Bed) pin() (path string, err error) {
+	path = filepath.Join(b.cfg.Dir, "b.netns")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return "", err
+	}
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", b.B.ns), path, "", unix.MS_BIND, ""); err != nil {
+		return "", fmt.Errorf("mount namespace: %w", err)
+	}
+	b.pinned = path
+	return path, nil
+}
+
+// slirp makes b the guest of a: a reaches it through ports of its own that are
+// forwarded, and is reached through the address that stands for its loopback.
+func slirp(ctx context.Context, b *Bed) error {
+	socket := filepath.Join(b.cfg.Dir, "slirp.sock")
+	_ = os.Remove(socket) // of a previous run
+	ns, err := b.pin()
+	if err != nil {
+		return err
+	}
+	_, err = b.start(b.A, "slirp4netns", nil, "slirp4netns", "--configure", "--mtu=1500",
+		"--netns-type=path", "--api-socket="+socket, ns, device)
+	if err != nil {
+		return err
+	}
+	b.A.Addr, b.B.Addr = netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("127.0.0.1")
+	err = b.until(ctx, func() error {
+		_, err := b.B.links.ByName(device)
+		if err == nil {
+			_, err = os.Stat(socket)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, proto := range []string{"tcp", "udp"} {
+		for _, port := range ports {
+			request := map[string]any{"execute": "add_hostfwd", "arguments": map[string]any{
+				"proto": proto, "host_addr": "127.0.0.1", "host_port": port,
+				"guest_addr": "10.0.2.100", "guest_port": port}}
+			if err := b.until(ctx, func() error { return slirpAsk(socket, request) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// slirpAsk makes one request, and returns slirp's refusal as an error.
+func slirpAsk(socket string, request any) error {
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := json.NewEncoder(conn).Encode(request); err != nil {
+		return err
+	}
+	if err := conn.CloseWrite(); err != nil {
+		return err
+	}
+	var answer bytes.Buffer
+	if _, err := answer.ReadFrom(conn); err != nil {
+		return err
+	}
+	if bytes.Contains(answer.Bytes(), []byte(`"error"`)) {
+		return fmt.Errorf("slirp4netns: %s", &answer)
+	}
+	return nil
+}
+
+// pasta makes b the guest of a. It takes a's address over, so a needs one, and
+// a route that a gateway is known from; the gateway's address is what a is
+// reached by. Connections to a's address, unlike those to its loopback, go
+// through the guest's tap.
+func pasta(ctx context.Context, b *Bed) error {
+	const uplink = "uplink0"
+	own, gateway := netip.MustParseAddr("10.79.0.2"), netip.MustParseAddr("10.79.0.1")
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = uplink
+	err := link.InNetNS(b.A.ns, func() error {
+		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: uplink + "-peer"})
+	})
+	if err != nil {
+		return fmt.Errorf("add veth: %w", err)
+	}
+	if err := b.A.up(uplink+"-peer", ""); err != nil {
+		return err
+	}
+	if err := b.A.up(uplink, own.String()+"/24"); err != nil {
+		return err
+	}
+	s, err := b.A.links.ByName(uplink)
+	if err != nil {
+		return err
+	}
+	if err := b.A.links.AddRoute(s.Index, netip.MustParsePrefix("0.0.0.0/0"), gateway); err != nil {
+		return err
+	}
+	ns, err := b.pin()
+	if err != nil {
+		return err
+	}
+	list := fmt.Sprintf("%d,%d", ports[0], ports[1])
+	_, err = b.start(b.A, "pasta", nil, "pasta", "--foreground", "--quiet", "--stderr", "--ipv4-only", "--config-net",
+		"--mtu", "1500", "--ns-ifname", device, "-t", list, "-u", list, "-T", "none", "-U", "none",
+		"--runas", "0:0", "--netns-only", "--netns", ns)
+	if err != nil {
+		return err
+	}
+	b.A.Addr, b.B.Addr = gateway, own
+	return b.until(ctx, func() error {
+		s, err := b.B.links.ByName(device)
+		if err != nil {
+			return err
+		}
+		if !s.Up {
+			return fmt.Errorf("%s is down", device)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,138 @@
+package testbed
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Under the tunnels.
+const (
+	underDevice = "under0"
+	underMTU    = 1600 // 1500 bytes, and the most that a tunnel adds
+	underA      = "10.78.0.1"
+	underB      = "10.78.0.2"
+	tunnelPort  = "5000"
+)
+
+// underlay joins the hosts by what the tunnels run over.
+func (b *Bed) underlay() error {
+	if err := b.joinByVeth(underDevice, underMTU); err != nil {
+		return err
+	}
+	if err := b.A.up(underDevice, underA+"/24"); err != nil {
+		return err
+	}
+	return b.B.up(underDevice, underB+"/24")
+}
+
+// end is one side of a tunnel.
+type end struct {
+	host        *Host
+	name        string
+	under, peer string // addresses in the underlay
+}
+
+func (b *Bed) ends() []end {
+	return []end{{b.A, "a", underA, underB}, {b.B, "b", underB, underA}}
+}
+
+// devices waits until both sides have their device, and brings them up.
+func (b *Bed) devices(ctx context.Context) error {
+	err := b.until(ctx, func() error {
+		_, errA := b.A.links.ByName(device)
+		_, errB := b.B.links.ByName(device)
+		return errors.Join(errA, errB)
+	})
+	if err != nil {
+		return err
+	}
+	return b.bothUp()
+}
+
+func vde(ctx context.Context, b *Bed) error {
+	dir := filepath.Join(b.cfg.Dir, "vde")
+	defer os.RemoveAll(dir)
+	if _, err := b.start(b.A, "vde_switch", nil, "vde_switch", "-s", dir); err != nil {
+		return err
+	}
+	err := b.until(ctx, func() error {
+		_, err := os.Stat(filepath.Join(dir, "ctl"))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range b.ends() {
+		if _, err := b.start(e.host, "vde_plug2tap-"+e.name, nil, "vde_plug2tap", "-s", dir, device); err != nil {
+			return err
+		}
+	}
+	return b.devices(ctx)
+}
+
+func socat(ctx context.Context, b *Bed) error {
+	if err := b.underlay(); err != nil {
+		return err
+	}
+	for _, e := range b.ends() {
+		// Sizes above those of a packet: one read is one packet.
+		_, err := b.start(e.host, "socat-"+e.name, nil, "socat", "-b", "65536",
+			fmt.Sprintf("UDP4:%s:%s,bind=%s:%s", e.peer, tunnelPort, e.under, tunnelPort),
+			"TUN,tun-name="+device+",iff-no-pi")
+		if err != nil {
+			return err
+		}
+	}
+	return b.devices(ctx)
+}
+
+func wireguard(ctx context.Context, b *Bed) error {
+	if err := b.underlay(); err != nil {
+		return err
+	}
+	ends := b.ends()
+	var keys [2]*ecdh.PrivateKey
+	for i := range keys {
+		var err error
+		if keys[i], err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
+			return err
+		}
+	}
+	for i, e := range ends {
+		// Its socket is named by the interface, for all namespaces together.
+		name := fmt.Sprintf("wg%d%s", os.Getpid(), e.name)
+		if _, err := b.start(e.host, "wireguard-go-"+e.name, nil, "wireguard-go", "-f", name); err != nil {
+			return err
+		}
+		key := filepath.Join(b.cfg.Dir, name+".key")
+		if err := os.WriteFile(key, []byte(base64.StdEncoding.EncodeToString(keys[i].Bytes())), 0o600); err != nil {
+			return err
+		}
+		defer os.Remove(key)
+		err := b.until(ctx, func() error {
+			return e.host.run("wg", "set", name, "private-key", key, "listen-port", tunnelPort,
+				"peer", base64.StdEncoding.EncodeToString(keys[1-i].PublicKey().Bytes()),
+				"endpoint", e.peer+":"+tunnelPort, "allowed-ips", "0.0.0.0/0")
+		})
+		if err != nil {
+			return err
+		}
+		s, err := e.host.links.ByName(name)
+		if err != nil {
+			return err
+		}
+		if err := e.host.links.SetMTU(s.Index, 1500); err != nil {
+			return err
+		}
+		if err := e.host.up(name, e.host.Addr.String()+"/24"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
