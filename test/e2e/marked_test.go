@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -22,6 +23,7 @@ import (
 // lone is a host with net0 whose peer is the test.
 type lone struct {
 	*host
+	name   string // that net0 has now
 	params []string
 	in     *peer       // writes what net0 receives
 	out    *outChannel // reads what net0 sends
@@ -31,7 +33,7 @@ type lone struct {
 func newLone(t *testing.T, params ...string) *lone {
 	t.Helper()
 	dir := makeChannels(t, "ab", "ba")
-	l := &lone{host: newHost(t, dir), in: newPeer(t, dir, "ba"), out: newOutChannel(t, dir, "ab")}
+	l := &lone{host: newHost(t, dir), name: "net0", in: newPeer(t, dir, "ba"), out: newOutChannel(t, dir, "ab")}
 	l.params = append([]string{"name=net0", "in=ba", "out=ab", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12"}, params...)
 	l.Quiet()
 	l.host.start(l.params...)
@@ -45,7 +47,7 @@ func newLone(t *testing.T, params ...string) *lone {
 func (l *lone) connected() {
 	l.t.Helper()
 	epoch := fmt.Sprintf("%#x", uint64(l.in.Epoch()))
-	l.awaitShow("net0", "the peer is active", func(s api.Interface) bool {
+	l.awaitShow(l.name, "the peer is active", func(s api.Interface) bool {
 		return s.Reader.Peer == "active" && s.Reader.Epoch == epoch && s.Writer.Enabled
 	})
 }
@@ -163,7 +165,7 @@ func newMarkSocket(t *testing.T, ns *testnet.NS, device, to string) *markSocket 
 		var err error
 		s.fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		check(err)
-		t.Cleanup(func() { unix.Close(s.fd) })
+		t.Cleanup(s.close)
 		check(unix.BindToDevice(s.fd, device))
 	})
 	if family == unix.AF_INET6 {
@@ -176,6 +178,14 @@ func newMarkSocket(t *testing.T, ns *testnet.NS, device, to string) *markSocket 
 	check(unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout))
 	check(unix.Bind(s.fd, here))
 	return s
+}
+
+// close closes the socket; more calls do nothing.
+func (s *markSocket) close() {
+	if s.fd >= 0 {
+		unix.Close(s.fd)
+		s.fd = -1
+	}
 }
 
 // option sets an option of the socket.
@@ -208,6 +218,9 @@ func (s *markSocket) send(mark uint32, payload []byte) {
 // recv waits for a datagram and returns it with its mark.
 func (s *markSocket) recv() (mark uint32, payload []byte, err error) {
 	n, oobn, _, _, err := unix.Recvmsg(s.fd, s.buf[:], s.oob[:], 0)
+	for errors.Is(err, unix.EINTR) { // the scheduler's signals
+		n, oobn, _, _, err = unix.Recvmsg(s.fd, s.buf[:], s.oob[:], 0)
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -289,10 +302,12 @@ func (h *host) counter(name string) (packets int) {
 	return packets
 }
 
-// restart starts muennet again as after a crash.
-func (l *lone) restart() {
+// crash ends muennet without a clean stop and starts it again.
+func (l *lone) crash() {
 	l.t.Helper()
+	l.kill()
 	l.host.start(l.params...)
+	l.connected()
 }
 
 // seconds is the value of an environment variable that lengthens a test.
