@@ -3,9 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -179,17 +177,5 @@ func (c *counted) stop(t *testing.T) {
 	}
 	if c.carried.Load() == 0 {
 		t.Error("no counted traffic")
-	}
-}
-
-// drain throws away what a socket holds.
-func drain(t *testing.T, socket *testnet.PacketSocket) {
-	t.Helper()
-	for {
-		if _, err := socket.Recv(0); errors.Is(err, os.ErrDeadlineExceeded) {
-			return
-		} else if err != nil {
-			t.Fatal(err)
-		}
 	}
 }
