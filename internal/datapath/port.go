@@ -139,7 +139,8 @@ func (p *Port) deliverMerged(b *offload.Batch, mark uint32) bool {
 	}
 	p.count.Packets += n
 	p.count.Merged += n
-	p.count.Bytes += uint64(b.Bytes())
+	// parts begins with the headers, which each packet came with.
+	p.count.Bytes += uint64(b.Bytes()) + (n-1)*uint64(len(parts[0]))
 	return true
 }
 
