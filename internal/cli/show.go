@@ -105,6 +105,8 @@ func printStatus(w io.Writer, s api.Interface) error {
 	ours.line("carrier", s.Carrier)
 	ours.some("mac", s.MAC)
 	ours.line("adopted", yesNo(s.Adopted))
+	ours.line("offload", s.Offload)
+	ours.line("offload.merged", s.Merged)
 	ours.some("pmtu", s.PMTU)
 	if wr := s.Writer; wr != nil {
 		ours.channel("writer", wr.Channel)

@@ -20,7 +20,7 @@ func TestPrintStatus(t *testing.T) {
 			Lost: 300, ProtocolErrors: 6, Wakeups: 7, Timeouts: 8},
 		Stats: api.Stats{RxPackets: 1, TxPackets: 2, RxBytes: 3, TxBytes: 4, RxErrors: 5, RxDropped: 6, TxDropped: 7, RxOverErrors: 8, RxFrameErrors: 9},
 		Drops: map[string]uint64{"tx_oversize": 7, "rx_bad_length": 9},
-		PMTU:  "mtus",
+		PMTU:  "mtus", Offload: "tso uso gro", Merged: 17,
 		Marks: &api.Marking{Outgoing: "active", Incoming: "active (tcx)", Queues: 2, Overflows: 3, Mismatches: 4, Unmarked: 5},
 		Children: []api.Child{
 			{Name: "child0", Index: 5, NetNS: 4026531840, MTU: 1400, Up: true, Held: []uint32{7, 0xffffffff},
@@ -58,6 +58,8 @@ netns:                   4026531840
 up:                      yes
 carrier:                 admin
 adopted:                 no
+offload:                 tso uso gro
+offload.merged:          17
 pmtu:                    mtus
 writer.region:           /dev/shm/muennet/a (1048576 bytes)
 writer.protocol:         0x12
