@@ -133,6 +133,9 @@ func (o *Outbound) burst() int {
 		} else {
 			o.send(o.buf[o.cfg.Skip:size], mark)
 		}
+		if o.cfg.Sender != nil {
+			o.cfg.Sender.pace()
+		}
 	}
 	if marks != nil {
 		marks.end()

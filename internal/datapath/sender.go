@@ -2,7 +2,11 @@ package datapath
 
 import (
 	"log/slog"
+	"runtime"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
@@ -32,6 +36,10 @@ type Sender struct {
 	w     *shmstream.Writer
 	rings uint64
 	quiet quiet
+	// What is known of the readers' progress: see pace.
+	unrung int  // elements written since the last ring
+	ahead  int  // elements written since a reader was known to have all others
+	wakes  bool // a ring has woken a reader in this epoch
 	// The send under way, for the guarded ones.
 	packet   []byte
 	segs     *offload.Segments
@@ -163,7 +171,7 @@ func (s *Sender) writeSegments() {
 			s.count.Bytes += uint64(used)
 		}
 		s.w.Publish()
-		s.count.Packets += uint64(k)
+		s.wrote(k)
 		left -= k
 	}
 }
@@ -177,7 +185,7 @@ func (s *Sender) write() {
 	used, _ := s.cfg.Format.Encode(s.w.Slot(0), s.packet, s.mark)
 	s.w.Fill(0, used)
 	s.w.Publish()
-	s.count.Packets++
+	s.wrote(1)
 	s.count.Bytes += uint64(used)
 }
 
@@ -194,12 +202,55 @@ func (c *TxCounters) drop(r Reason) {
 	c.Reasons[r]++
 }
 
-// ring wakes the readers once.
-func (s *Sender) ring() {
-	doorbell.Ring(s.wc)
+// ring wakes the readers and reports whether one was asleep.
+func (s *Sender) ring() (woken bool) {
+	woken = doorbell.Ring(s.wc) > 0
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.rings++
+	if woken {
+		// A reader sleeps when it has everything.
+		s.wakes, s.ahead = true, s.unrung
+	}
+	s.unrung = 0
+	return woken
+}
+
+// How far the writer goes ahead, and how long it then waits.
+const (
+	ringEvery = 32                     // elements, within a burst
+	mostPace  = 500 * time.Microsecond // for readers that lag
+)
+
+// pace is called between packets. It rings when much was written, so that a
+// reader can begin while the burst goes on. And it lets a reader that lags by
+// half of the ring catch up, for what overtakes it is lost. A channel says
+// nothing of its readers; but one that sleeps has read everything, and ringing
+// tells whether one slept. Readers that never sleep so are not waited for.
+func (s *Sender) pace() {
+	s.mu.Lock()
+	ring, lag := s.unrung >= ringEvery, s.wakes && s.ahead > s.w.Elements()/2
 	s.mu.Unlock()
+	if (!ring && !lag) || s.ring() || !lag {
+		return
+	}
+	for start := time.Now(); time.Since(start) < mostPace; {
+		runtime.Gosched()
+		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		if s.ring() {
+			return
+		}
+	}
+	s.mu.Lock()
+	s.ahead = 0 // wait again when it is another half
+	s.mu.Unlock()
+}
+
+// wrote counts elements for pace.
+func (s *Sender) wrote(n int) {
+	s.count.Packets += uint64(n)
+	s.unrung += n
+	s.ahead += n
 }
 
 // Status returns the state of now.
