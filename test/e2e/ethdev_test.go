@@ -311,6 +311,8 @@ func TestSolo5PeerGetsShortFramesOnly(t *testing.T) {
 		return s.Stats.TxDropped == dropped+1 && s.Drops["tx_oversize"] > 0
 	})
 
+	sent := p.a.show("net0").Stats.TxPackets
+	p.b.awaitShow("net0", "the frames so far have arrived", func(s api.Interface) bool { return s.Stats.RxPackets == sent })
 	b := p.b.socket()
 	exchange(t, a, b, frames(p.a, p.b, sizes(headerSize, headerSize+1500)...), same)
 	after := p.a.show("net0")

@@ -50,6 +50,11 @@ func testMain(m *testing.M) int {
 	args := []string{"build", "-buildvcs=false", "-o", program}
 	if os.Getenv("MUENNET_E2E_RACE") == "1" {
 		args = append(args, "-race")
+		// Or each command lingers for a second.
+		if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	if out, err := exec.Command("go", append(args, "github.com/muennet/muennet/cmd/muennet")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build muennet: %v\n%s", err, out)
