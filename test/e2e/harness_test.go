@@ -19,12 +19,9 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
-	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
-	"github.com/muennet/muennet/shmstream"
 )
 
 // patience bounds every wait of these tests. It is reached only when something
@@ -362,118 +359,6 @@ func (h *host) up(name string, addresses ...string) {
 		h.ip("addr add " + a + " dev " + name + nodad)
 	}
 	h.ip("link set " + name + " up")
-}
-
-// pair is two hosts with their channels crossed. Each has net0, up.
-type pair struct {
-	a, b *host
-}
-
-// Addresses of the hosts of a pair.
-const (
-	addrA, addrB   = "192.168.1.1", "192.168.1.2"
-	addrA6, addrB6 = "fd00:1::1", "fd00:1::2"
-)
-
-// newPair starts two hosts with net0 of these flags, which may be empty, and,
-// in the same words for both, these other parameters.
-func newPair(t *testing.T, flags string, params ...string) *pair {
-	t.Helper()
-	params = append(params, "flags="+flags, "reader_protocol=12", "writer_protocol=12")
-	return startPair(t, params, params)
-}
-
-// startPair starts two hosts with net0 of these parameters, to which the
-// crossed channels "ab" and "ba" are added.
-func startPair(t *testing.T, a, b []string) *pair {
-	t.Helper()
-	dir := makeChannels(t, "ab", "ba")
-	p := &pair{newHost(t, dir), newHost(t, dir)}
-	p.a.start(append([]string{"name=net0", "in=ba", "out=ab"}, a...)...)
-	p.b.start(append([]string{"name=net0", "in=ab", "out=ba"}, b...)...)
-	return p
-}
-
-// up gives both their addresses and waits until each follows the other.
-func (p *pair) up() {
-	p.a.t.Helper()
-	p.a.up("net0", addrA+"/24", addrA6+"/64")
-	p.b.up("net0", addrB+"/24", addrB6+"/64")
-	p.connected()
-}
-
-// upQuiet brings both up without addresses of any kind: nothing is sent but
-// what the test sends.
-func (p *pair) upQuiet() {
-	p.a.t.Helper()
-	for _, h := range []*host{p.a, p.b} {
-		h.Quiet()
-		h.ip("link set net0 up")
-	}
-	p.connected()
-}
-
-// connected waits until each host follows the other's writer.
-func (p *pair) connected() {
-	p.a.t.Helper()
-	for _, h := range []*host{p.a, p.b} {
-		h.awaitShow("net0", "the peer is active", func(s api.Interface) bool {
-			return s.Reader != nil && s.Reader.Peer == "active"
-		})
-	}
-}
-
-// peer is the other end of an in-channel, played by the test.
-type peer struct {
-	*shmstream.Writer
-	t      *testing.T
-	region *region.Region
-}
-
-// newPeer opens a channel for writing, until the test ends. It is inactive.
-func newPeer(t *testing.T, channels, name string) *peer {
-	t.Helper()
-	r, err := region.Open(channels, name, region.ReadWrite)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	if err := r.Lock(); err != nil {
-		t.Fatal(err)
-	}
-	w, err := shmstream.NewWriter(r.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &peer{w, t, r}
-}
-
-// start begins an epoch.
-func (p *peer) start(protocol uint64, size int) {
-	p.t.Helper()
-	if err := p.Start(shmstream.WriterConfig{Protocol: protocol, Size: size}); err != nil {
-		p.t.Fatal(err)
-	}
-	p.ring()
-}
-
-// send writes one packet of this format and mark.
-func (p *peer) send(f element.Format, packet []byte, mark uint32) {
-	p.t.Helper()
-	if fault := f.Check(p.Size(), packet); fault != element.OK {
-		p.t.Fatalf("encode packet of %d bytes: %v", len(packet), fault)
-	}
-	p.Reserve(1)
-	used, _ := f.Encode(p.Slot(0), packet, mark)
-	p.Fill(0, used)
-	p.Publish()
-	p.ring()
-}
-
-func (p *peer) ring() {
-	wc, epoch := doorbell.Words(p.region.Bytes())
-	doorbell.Ring(wc)
-	doorbell.Ring(epoch)
 }
 
 // syncBuffer collects what a process writes, and may be read meanwhile.

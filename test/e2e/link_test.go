@@ -81,9 +81,19 @@ func TestPingProgram(t *testing.T) {
 }
 
 func TestTCPBothWays(t *testing.T) {
-	begin(t)
-	p := newPair(t, "net_hdr")
-	p.up()
+	for _, offload := range [][2]string{{"on", "on"}, {"on", "off"}, {"off", "off"}} {
+		t.Run("offload="+offload[0]+","+offload[1], func(t *testing.T) {
+			begin(t)
+			params := []string{"flags=net_hdr", "reader_protocol=12", "writer_protocol=12"}
+			p := startPair(t, append(params[:3:3], "offload="+offload[0]), append(params[:3:3], "offload="+offload[1]))
+			p.up()
+			testTCPBothWays(t, p)
+		})
+	}
+}
+
+func testTCPBothWays(t *testing.T, p *pair) {
+	t.Helper()
 	const records = 16 << 20 / recordSize
 	for _, way := range []struct {
 		from, to *host
