@@ -19,6 +19,10 @@
 // peers may be is in docs/protocol.md. The muennet command is this package
 // behind a control socket.
 //
+// A program on a single processor should set GOMAXPROCS to 4: a goroutine that
+// waits for a channel does so in a system call, and with a single place to run
+// the others may have to wait for it.
+//
 // Peers are not trusted: whatever they write into their channel is counted, and
 // cannot harm the program or another interface.
 package muennet

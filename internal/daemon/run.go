@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/muennet/muennet"
@@ -69,7 +70,20 @@ func Forget(control string) (names []string, err error) {
 	return muennet.Forget(StateFile(control))
 }
 
+// leastProcs is how many goroutines may run at once, however few processors
+// there are. One that waits for a channel in a system call goes on holding its
+// place for up to 10 ms, until the Go runtime takes it away; with a single
+// place, packets of the other direction wait as long.
+const leastProcs = 4
+
+func raiseProcs() {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < leastProcs {
+		runtime.GOMAXPROCS(leastProcs)
+	}
+}
+
 func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, error)) (err error) {
+	raiseProcs()
 	log := cfg.Logger
 	if log == nil {
 		log = slog.Default()

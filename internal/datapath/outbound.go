@@ -61,7 +61,8 @@ const (
 func NewOutbound(cfg OutboundConfig) *Outbound {
 	o := &Outbound{cfg: cfg, buf: make([]byte, cfg.Skip+maxPacket), done: make(chan struct{})}
 	o.change = sync.NewCond(&o.mu)
-	o.ready = func() bool { return o.burst() > 0 }
+	// A burst that was not full has seen the device empty: it may be waited for.
+	o.ready = func() bool { return o.burst() == burstSize }
 	return o
 }
 
