@@ -129,7 +129,7 @@ const datagramPort = 4000
 // markSocket is a UDP socket in a namespace that sends with any mark and tells
 // the mark of what it receives.
 type markSocket struct {
-	t    *testing.T
+	t    testing.TB
 	fd   int
 	to   unix.Sockaddr
 	mark uint32
@@ -142,7 +142,7 @@ const soRcvmark = 75
 
 // newMarkSocket opens a socket whose packets leave through an interface, for an
 // address. It is closed when the test ends.
-func newMarkSocket(t *testing.T, ns *testnet.NS, device, to string) *markSocket {
+func newMarkSocket(t testing.TB, ns *testnet.NS, device, to string) *markSocket {
 	t.Helper()
 	s := &markSocket{t: t}
 	address := netip.MustParseAddr(to)
