@@ -37,7 +37,7 @@ type QueueDevice interface {
 const (
 	firstQueues = 16  // to begin with
 	mostQueues  = 256 // that a device can have
-	spareSlots  = 8   // fewer than this free: attach more queues
+	spareSlots  = 8   // fewer than this, or than a quarter, free: attach more queues
 	lowSlots    = 128 // fewer than this free of all: take back idle ones
 	idleSlot    = 5 * time.Millisecond
 )
@@ -57,6 +57,8 @@ type Marks struct {
 
 	sweeping sync.WaitGroup
 	sweep    sync.Mutex // held by the sweep that goes on
+	closed   []int      // queues that sweeps have retired and not released yet
+	quiet    quiet      // of sweeps
 	quit     chan struct{}
 }
 
@@ -88,7 +90,7 @@ func (m *Marks) end() {
 		return
 	}
 	free := m.out.Free()
-	if free < spareSlots && !m.full {
+	if !m.full && free < max(spareSlots, m.dev.Queues()/4) {
 		m.grow()
 		free = m.out.Free()
 	}
@@ -115,16 +117,16 @@ func (m *Marks) grow() {
 func (m *Marks) takeBack() {
 	m.out.Retire() // begin of the time that a slot has to be idle
 	for m.out.Free() < lowSlots && m.sleep(idleSlot) {
-		closed := m.out.Retire()
-		if len(closed) == 0 {
+		m.closed = append(m.closed, m.out.Retire()...)
+		if len(m.closed) == 0 {
 			continue
 		}
 		if err := m.out.Grace(); err != nil {
-			m.log.Warn("idle marks keep their queues", "err", err)
-			return
+			m.quiet.warn(m.log, "idle marks keep their queues", "err", err)
+			return // the next sweep tries again
 		}
-		for len(closed) > 0 {
-			if closed = m.release(closed); len(closed) > 0 && !m.sleep(time.Millisecond) {
+		for len(m.closed) > 0 {
+			if m.closed = m.release(m.closed); len(m.closed) > 0 && !m.sleep(time.Millisecond) {
 				return
 			}
 		}

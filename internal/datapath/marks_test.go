@@ -301,6 +301,34 @@ func TestMarksReleaseEmptyQueuesOnly(t *testing.T) {
 	}
 }
 
+// Slots that could not be released are by a later sweep.
+func TestMarksReleaseAfterFailure(t *testing.T) {
+	f := newFakeQueues(t)
+	f.grace = errRefused
+	m := f.newMarks()
+	defer m.close()
+	o := NewOutbound(OutboundConfig{Device: f, Marks: m})
+	for mark := range uint32(mostQueues - 1) {
+		f.send(mark+1, ip(20, 0))
+		o.burst()
+	}
+	until(t, "refusal", func() bool {
+		f.send(1, ip(20, 0))
+		o.burst()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.graced > 0
+	})
+	f.mu.Lock()
+	f.grace = nil
+	f.mu.Unlock()
+	until(t, "free slots", func() bool {
+		f.send(1, ip(20, 0))
+		o.burst()
+		return f.Free() >= lowSlots
+	})
+}
+
 func TestMarksSweepEndsWithDevice(t *testing.T) {
 	for _, grace := range []error{nil, errRefused} {
 		f := newFakeQueues(t)
