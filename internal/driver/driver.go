@@ -81,20 +81,14 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 	if cfg.Poll == 0 {
 		cfg.Poll = DefaultPoll
 	}
-	var loaded []*parent
-	for _, i := range cfg.Interfaces {
-		p, err := d.create(i, cfg)
-		if err != nil {
-			for _, p := range slices.Backward(loaded) {
-				d.undo(p)
-			}
-			return nil, fmt.Errorf("interface %s: %w", i.Name, err)
-		}
-		loaded = append(loaded, p)
-		d.mu.Lock()
-		d.parents = append(d.parents, p)
-		d.mu.Unlock()
+	loaded, err := d.createAll(cfg)
+	if err != nil {
+		forEach(loaded, func(p *parent) { p.close(p.adopted) })
+		return nil, err
 	}
+	d.mu.Lock()
+	d.parents = append(d.parents, loaded...)
+	d.mu.Unlock()
 	for _, p := range loaded {
 		if err := p.watch(); err != nil {
 			p.lost(err)
@@ -108,10 +102,40 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 	return names, nil
 }
 
-// undo takes back a create of a load that is failing.
-func (d *Driver) undo(p *parent) {
-	d.forget(p)
-	p.close(p.adopted)
+// createAll returns what it has created also when it fails in the middle.
+func (d *Driver) createAll(cfg Config) (loaded []*parent, err error) {
+	for _, i := range cfg.Interfaces {
+		p, err := d.create(i, cfg)
+		if err != nil {
+			return loaded, fmt.Errorf("interface %s: %w", i.Name, err)
+		}
+		loaded = append(loaded, p)
+	}
+	var mu sync.Mutex
+	forEach(loaded, func(p *parent) {
+		if e := p.begin(cfg); e != nil {
+			mu.Lock()
+			err = errors.Join(err, fmt.Errorf("interface %s: %w", p.cfg.Name, e))
+			mu.Unlock()
+		}
+	})
+	return loaded, err
+}
+
+// forEach calls f for all interfaces, several at a time: to load an eBPF program
+// or to remove a device takes the kernel some 10 ms, mostly of waiting.
+func forEach(parents []*parent, f func(*parent)) {
+	const atOnce = 8
+	var all sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, p := range parents {
+		slots <- struct{}{}
+		all.Go(func() {
+			f(p)
+			<-slots
+		})
+	}
+	all.Wait()
 }
 
 // Unload removes the named interfaces, all when none is named. A name that is
@@ -123,11 +147,11 @@ func (d *Driver) Unload(names ...string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range gone {
+	forEach(gone, func(p *parent) {
 		d.forget(p)
 		p.close(false)
 		d.opt.Log.Info("interface removed", "name", p.cfg.Name)
-	}
+	})
 	d.save()
 	return nil
 }

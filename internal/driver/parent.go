@@ -49,8 +49,8 @@ const minMTU = 68
 // faultRetry is how often a region that went away is looked for again.
 const faultRetry = time.Second
 
-// create makes one interface, down or, where it was adopted, as it was. It has
-// no namespace watched yet: see watch.
+// create makes one interface, down or, where it was adopted, as it was, in the
+// calling thread's namespace. It needs begin and watch to become alive.
 func (d *Driver) create(i Interface, cfg Config) (_ *parent, err error) {
 	if i.MTU == 0 {
 		i.MTU = DefaultMTU
@@ -71,14 +71,20 @@ func (d *Driver) create(i Interface, cfg Config) (_ *parent, err error) {
 	if p.dev, p.adopted, err = d.openDevice(p); err != nil {
 		return nil, err
 	}
+	return p, nil
+}
+
+// begin runs the forwarders, paused. Without them the interface can only be
+// closed.
+func (p *parent) begin(cfg Config) error {
 	if err := p.openForwarders(cfg); err != nil {
-		return nil, err
+		return err
 	}
 	go p.outbound.Run()
 	if p.inbound != nil {
 		go p.inbound.Run()
 	}
-	return p, nil
+	return nil
 }
 
 // openRegions maps the channels and takes the writer's lock.
@@ -367,7 +373,9 @@ func (p *parent) close(keep bool) {
 	for _, c := range p.kids() {
 		c.close(keep)
 	}
-	p.outbound.Close()
+	if p.outbound != nil {
+		p.outbound.Close()
+	}
 	if p.sender != nil {
 		p.sender.Stop()
 	}
