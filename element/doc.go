@@ -28,6 +28,8 @@
 //	w.Fill(0, used)
 //	w.Publish()
 //
+// A packet that is made in the slot itself, such as a segment of a larger one, is written to Body and finished with Seal.
+//
 // A packet that cannot be sent is better found before Reserve: Check says the same as Encode and touches nothing.
 //
 // Receiving, with a shmstream.Reader r and a buffer of r.Size() bytes:

@@ -22,6 +22,9 @@
 // of the control group, by the credentials the kernel recorded when the peer
 // connected. Parameters are parsed here again, whatever the client did.
 //
+// For a process with few processors it raises GOMAXPROCS to 4, unless the
+// environment sets it: goroutines that wait for a channel do so in system calls.
+//
 // Start:
 //
 //	err := daemon.Run(ctx, daemon.Config{Control: api.DefaultControl, Logger: log})

@@ -1,6 +1,6 @@
-// Package driver is the set of interfaces: it composes region, tuntap, link and
-// datapath into interfaces that come and go, and keeps them in step with what
-// the administrator does to them.
+// Package driver is the set of interfaces: it composes region, tuntap, link,
+// skbmark and datapath into interfaces that come and go, and keeps them in step
+// with what the administrator does to them.
 //
 // An interface bound to channels is a parent:
 //
@@ -15,7 +15,25 @@
 // what the kernel knows better: name, namespace, MTU and flags come from link
 // events, and a device is known by its descriptor.
 //
-// A Driver may be used from any goroutine. What a peer can do is bounded by
-// datapath; a region that goes away stops its own direction and is looked for
-// again every second.
+// A child is a device of its own, followed in the same way. It sends through
+// its parent's Sender and is a route of its parent's Inbound, by mark. It goes
+// when the parent goes.
+//
+// Devices are persistent, so they outlive a crash. The next load of the same
+// channels finds them by their link alias, those in other namespaces and all
+// children with their marks by the state file.
+//
+// What a kernel may refuse is asked for, not guessed from its version: the
+// features of segmentation offload, the eBPF programs for marks. Without them
+// the interface works, and Status says what is missing.
+//
+// A Driver may be used from any goroutine. Locks are taken in this order:
+// Driver.change, Driver.mu, followed.mu, those of datapath, parent.family.
+//
+// What a peer can do is bounded by datapath; a region that goes away stops its
+// own direction and is looked for again every second.
+//
+//	d := driver.New(driver.Options{})
+//	defer d.Close()
+//	names, err := d.Load(driver.Config{Interfaces: []driver.Interface{{Name: "net0", In: "a", ReaderProtocol: 2}}})
 package driver

@@ -2,14 +2,17 @@
 //
 // It moves packets and nothing else: it does not interpret them, sets no
 // address, MTU or route, and does not bring the interface up (package link
-// does). One Device is one queue.
+// does). A Device has one queue, or with Config.MultiQueue as many as AddQueues
+// attaches, which Read reads in turns. With Config.VnetHdr a virtio_net_hdr
+// stands before each packet, and SetOffload lets the kernel hand over packets
+// of up to 64 KiB; what is in that header is the business of package offload.
 //
 // The device is known by its descriptor. Name, Index and NetNS ask the kernel
 // each time, so they follow when the administrator renames the interface or
 // moves it to another network namespace; packets go on meanwhile.
 //
 // All methods of a Device may be called from any goroutine, and Read and Write
-// at the same time. Only one Wait goes on at a time; a second one waits for the
+// at the same time; with several queues, Read from one at a time. Only one Wait goes on at a time; a second one waits for the
 // first.
 //
 // Everything in a packet that is read comes from programs of this machine and
@@ -29,7 +32,7 @@
 //		var n int
 //		var err error
 //		werr := dev.Wait(func() bool {
-//			n, err = dev.Read(buf)
+//			n, _, err = dev.Read(buf)
 //			return err != tuntap.ErrAgain
 //		})
 //		if werr != nil {
