@@ -305,9 +305,9 @@ func TestInboundMergedPacketsAreRefused(t *testing.T) {
 	m := newMerger(t, element.NetHdr, nil)
 	dev := &picky{why: unix.EIO}
 	m.port.cfg.Device, m.port.cfg.Marks = dev, dev
-	for _, reason := range []Reason{DeviceDown, DeviceRefused} {
+	for i, reason := range []Reason{DeviceDown, DeviceRefused} {
 		m.receive(f.segments(20, 1000, 5))
-		if c := m.port.Status().Counters; c.Reasons[reason] != 20 || c.Packets != 0 {
+		if c := m.port.Status().Counters; c.Reasons[reason] != 20 || c.Dropped != uint64(20*(i+1)) || c.Packets != 0 {
 			t.Errorf("%+v, want 20 packets: %v", c, reason)
 		}
 		dev.why = errRefused
