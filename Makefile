@@ -5,7 +5,8 @@
 # make check    lint (gofmt, vet, staticcheck), check-gen, race, fuzz, smoke (each benchmark once)
 # make gen      the files made from others; check-gen tells whether they are those committed
 # make fuzz     each fuzz target; FUZZTIME=10m for longer
-# make bench    benchmarks of the packet path
+# make bench    muennet compared with veth and others (as root, half an hour); BENCHFLAGS=-quick
+# make micro    benchmarks of the packet path
 # make clean    remove what was built
 
 GO          ?= go
@@ -38,7 +39,7 @@ export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 REPORT  := bin/testreport -count=1 -timeout=20m
 
-.PHONY: build demo install uninstall test check lint gen check-gen race fuzz smoke bench packages tools clean
+.PHONY: build demo install uninstall test check lint gen check-gen race fuzz smoke bench micro packages tools clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muennet ./cmd/muennet
@@ -105,7 +106,17 @@ fuzz:
 smoke:
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
-bench:
+# What muennet is compared with, as far as it can be installed.
+BENCH_PACKAGES := ethtool vde2 socat wireguard-go wireguard-tools slirp4netns passt
+BENCHFLAGS     ?= -out bench/results
+
+bench: build
+	-@$(MAKE) --no-print-directory packages PACKAGES="$(BENCH_PACKAGES)"
+	$(GO) build -o bin/bench ./bench
+	./bin/bench $(BENCHFLAGS)
+	./bin/bench -scale $(BENCHFLAGS)
+
+micro:
 	$(GO) test -run '^$$' -bench . -benchmem ./shmstream ./element ./internal/datapath
 
 # Installs what is missing where that is possible, and otherwise says what is.
@@ -118,7 +129,7 @@ packages:
 	if [ "$$(id -u)" = 0 ]; then set -e -x; \
 		apt-get update -q; \
 		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
-	else echo "tests that need them are skipped: apt-get install$$missing"; fi
+	else echo "what needs them is skipped: apt-get install$$missing"; fi
 
 clean:
 	rm -rf bin

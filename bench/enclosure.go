@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -35,7 +36,7 @@ func enclosed(o options) error {
 		return run(ctx, o, os.Stderr, os.Stdout)
 	}
 	if os.Geteuid() != 0 || o.list {
-		return run(nil, o, os.Stderr, os.Stdout)
+		return run(context.Background(), o, os.Stderr, os.Stdout)
 	}
 	// The death signal is sent when the thread ends that started the process.
 	runtime.LockOSThread()

@@ -57,7 +57,10 @@ func (b *Bed) devices(ctx context.Context) error {
 
 func vde(ctx context.Context, b *Bed) error {
 	dir := filepath.Join(b.cfg.Dir, "vde")
-	defer os.RemoveAll(dir)
+	// What an earlier one left would look like this one's.
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
 	if _, err := b.start(b.A, "vde_switch", nil, "vde_switch", "-s", dir); err != nil {
 		return err
 	}

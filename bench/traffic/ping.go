@@ -88,8 +88,7 @@ func ping(job Job, parent parent) (Result, error) {
 	return result, unix.Close(fd)
 }
 
-// quantile is the smallest of the sorted values that the share q of them does
-// not exceed.
+// quantile is the value that the share q of the sorted values comes before.
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	i := int(q * float64(len(sorted)))
 	return sorted[min(i, len(sorted)-1)]

@@ -41,16 +41,19 @@ func Start(job Job, start func(*exec.Cmd) error) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer stdin.Close()
 	out, stdout, err := os.Pipe()
 	if err != nil {
+		stdin.Close()
 		in.Close()
 		return nil, err
 	}
-	defer stdout.Close()
 	p.cmd.Stdin, p.cmd.Stdout = stdin, stdout
 	p.in, p.stdout, p.out = in, out, bufio.NewReader(out)
-	if err := start(p.cmd); err != nil {
+	err = start(p.cmd)
+	// The other process has its own; ours would keep its end from being seen.
+	stdin.Close()
+	stdout.Close()
+	if err != nil {
 		in.Close()
 		out.Close()
 		return nil, fmt.Errorf("start %s: %w", job.Role, err)
