@@ -17,8 +17,14 @@ import (
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// all is what a device can be asked for.
-const all = tuntap.Checksum | tuntap.TCP | tuntap.UDP
+// everything is what a device can be asked for. UDP needs Linux 6.2.
+func everything(t testing.TB) tuntap.Offload {
+	t.Helper()
+	if !testnet.Kernel(t, 6, 2) {
+		return tuntap.Checksum | tuntap.TCP
+	}
+	return tuntap.Checksum | tuntap.TCP | tuntap.UDP
+}
 
 // super is a super-packet as kernels exchange them: its checksum field holds
 // that of the pseudo header.
@@ -132,6 +138,9 @@ func eachSuper(t *testing.T, f func(t *testing.T, kind tuntap.Kind, p super)) {
 	for _, kind := range []tuntap.Kind{tuntap.TUN, tuntap.TAP} {
 		for _, version := range []byte{4, 6} {
 			for _, protocol := range []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
+				if protocol == unix.IPPROTO_UDP && everything(t)&tuntap.UDP == 0 {
+					continue
+				}
 				t.Run(fmt.Sprintf("%v, IPv%d, protocol %d", kind, version, protocol), func(t *testing.T) {
 					f(t, kind, newSuper(kind, version, protocol, 20_001, 1400))
 				})
@@ -149,7 +158,7 @@ func TestSuperPacketsAreRead(t *testing.T) {
 		socket := newVnetSocket(t, ns, "net0")
 		buf := make([]byte, 1<<16+100)
 		for range 2 {
-			if err := dev.SetOffload(all); err != nil {
+			if err := dev.SetOffload(everything(t)); err != nil {
 				t.Fatal(err)
 			}
 			socket.send(p)
@@ -186,7 +195,7 @@ func TestUnsupportedOffload(t *testing.T) {
 	if err := dev.SetOffload(tuntap.Checksum | tuntap.TCP); err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []tuntap.Offload{all | 1<<30, tuntap.TCP, tuntap.UDP} { // the last two lack Checksum
+	for _, o := range []tuntap.Offload{everything(t) | 1<<30, tuntap.TCP, tuntap.UDP} { // the last two lack Checksum
 		if err := dev.SetOffload(o); !errors.Is(err, errors.ErrUnsupported) || !errors.Is(err, unix.EINVAL) {
 			t.Errorf("features %#x: error %v, want %v", o, err, errors.ErrUnsupported)
 		}
@@ -221,7 +230,7 @@ func TestAdoptionChangesOffload(t *testing.T) {
 				return dev
 			}
 			for range 2 {
-				dev := take(true, all)
+				dev := take(true, everything(t))
 				socket := newVnetSocket(t, ns, "net0")
 				socket.send(p)
 				if got := read(t, dev, buf); len(got) != tuntap.VnetHdrSize+len(p.packet) {
@@ -263,7 +272,7 @@ func TestWritev(t *testing.T) {
 	eachSuper(t, func(t *testing.T, kind tuntap.Kind, p super) {
 		ns := namespace(t)
 		dev := open(t, ns, tuntap.Config{Name: "net0", Kind: kind, VnetHdr: true})
-		if err := dev.SetOffload(all); err != nil {
+		if err := dev.SetOffload(everything(t)); err != nil {
 			t.Fatal(err)
 		}
 		socket := ns.Packet(testnet.PacketConfig{Interface: "net0"})
@@ -319,7 +328,7 @@ func TestWritevRefuses(t *testing.T) {
 func TestOffloadDoesNotAllocate(t *testing.T) {
 	ns := namespace(t)
 	dev := open(t, ns, tuntap.Config{Name: "net0", VnetHdr: true})
-	if err := dev.SetOffload(all); err != nil {
+	if err := dev.SetOffload(everything(t)); err != nil {
 		t.Fatal(err)
 	}
 	p := newSuper(tuntap.TUN, 4, unix.IPPROTO_TCP, 60_000, 1400)
@@ -350,7 +359,7 @@ func TestOffloadDoesNotAllocate(t *testing.T) {
 func BenchmarkWritev64K(b *testing.B) {
 	ns := namespace(b)
 	dev := open(b, ns, tuntap.Config{Name: "net0", VnetHdr: true})
-	if err := dev.SetOffload(all); err != nil {
+	if err := dev.SetOffload(everything(b)); err != nil {
 		b.Fatal(err)
 	}
 	parts := pieces(newSuper(tuntap.TUN, 4, unix.IPPROTO_TCP, 62_000, 1448).bytes(), 44)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -194,7 +195,7 @@ func TestOffloadUDPSegments(t *testing.T) {
 				}
 				c.inspected(unix.IPPROTO_UDP)
 				// Had they been cut before the device, nothing would have been merged.
-				if s := p.b.show("net0"); s.Merged == 0 || s.Offload != allOffload {
+				if s := p.b.show("net0"); strings.Contains(s.Offload, "uso") != (s.Merged > 0) || s.Offload != allOffload(t) {
 					t.Errorf("offload %q: %d packets merged", s.Offload, s.Merged)
 				}
 			})
