@@ -41,6 +41,9 @@ type Listener struct {
 
 	seenWC, seenEpoch uint32
 
+	quiet  entry       // of the process's poller
+	polled atomic.Bool // it has seen the words change
+
 	ringing           atomic.Bool // what Rings said last, for other goroutines
 	wakeups, timeouts atomic.Uint64
 }
@@ -80,7 +83,12 @@ func (l *Listener) NewEpoch() {
 // Interrupt is called or it is time to look again. active says whether the
 // channel's writer is (compatible and) active.
 func (l *Listener) Wait(active bool) {
-	l.last = l.futex.sleep(l.cfg.WC, l.cfg.Epoch, l.seenWC, l.seenEpoch, l.next(active))
+	d, most := l.next(active)
+	if d == most && !l.Rings() {
+		l.last = l.sleepQuietly(most)
+	} else {
+		l.last = l.futex.sleep(l.cfg.WC, l.cfg.Epoch, l.seenWC, l.seenEpoch, d)
+	}
 	switch l.last {
 	case rung:
 		l.heard, l.step = true, 0
@@ -90,13 +98,27 @@ func (l *Listener) Wait(active bool) {
 	}
 }
 
-// next gives the length of the coming sleep.
-func (l *Listener) next(active bool) time.Duration {
+// sleepQuietly has the process's poller look every so often instead of waking
+// up for each look. A ring is still heard.
+func (l *Listener) sleepQuietly(interval time.Duration) cause {
+	l.quiet = entry{l: l, wc: l.seenWC, epoch: l.seenEpoch, interval: interval}
+	quiet.add(&l.quiet)
+	c := l.futex.sleep(l.cfg.WC, l.cfg.Epoch, l.seenWC, l.seenEpoch, longest)
+	quiet.remove(&l.quiet)
+	if l.polled.Swap(false) && c == interrupted {
+		return timedOut
+	}
+	return c
+}
+
+// next gives the length of the coming sleep and that of the longest.
+func (l *Listener) next(active bool) (step, most time.Duration) {
 	if !l.asked || (!active && !l.Rings() && l.step >= IdlePoll) || l.step >= longest {
 		l.locked = l.cfg.Locked != nil && l.cfg.Locked()
 		l.asked = true
 	}
-	first, most := firstPoll, l.cfg.Poll
+	first := firstPoll
+	most = l.cfg.Poll
 	l.ringing.Store(l.Rings())
 	switch {
 	case l.Rings():
@@ -105,7 +127,7 @@ func (l *Listener) next(active bool) time.Duration {
 		most = max(IdlePoll, l.cfg.Poll)
 	}
 	l.step = min(max(2*l.step, first), most)
-	return l.step
+	return l.step, most
 }
 
 // Rings reports whether the writer is taken to ring.

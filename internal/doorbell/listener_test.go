@@ -141,19 +141,20 @@ func TestPollingGrowsAndForgets(t *testing.T) {
 	l, _, _ := listen(t, Config{Poll: time.Millisecond})
 	var steps []time.Duration
 	for range 8 {
-		steps = append(steps, l.next(true))
+		d, _ := l.next(true)
+		steps = append(steps, d)
 	}
 	if steps[0] != firstPoll || steps[1] != 2*firstPoll || steps[7] != time.Millisecond {
 		t.Errorf("steps %v", steps)
 	}
 	l.Found()
-	if d := l.next(true); d != firstPoll {
+	if d, _ := l.next(true); d != firstPoll {
 		t.Errorf("after traffic the sleep is %v, want %v", d, firstPoll)
 	}
 	for range 20 {
 		l.next(false)
 	}
-	if d := l.next(false); d != IdlePoll {
+	if d, _ := l.next(false); d != IdlePoll {
 		t.Errorf("inactive: %v, want %v", d, IdlePoll)
 	}
 }
@@ -161,19 +162,19 @@ func TestPollingGrowsAndForgets(t *testing.T) {
 func TestRingingLengthens(t *testing.T) {
 	l, _, _ := listen(t, Config{Poll: time.Millisecond})
 	l.last, l.heard = rung, true
-	if d := l.next(true); d != firstRing || l.String() != "futex" {
+	if d, _ := l.next(true); d != firstRing || l.String() != "futex" {
 		t.Errorf("first sleep %v by %s", d, l)
 	}
 	for range 10 {
 		l.next(true)
 	}
-	if d := l.next(true); d != longest {
+	if d, _ := l.next(true); d != longest {
 		t.Errorf("sleep %v, want %v", d, longest)
 	}
 	// A time-out that found work unmasks a writer that does not ring.
 	l.last = timedOut
 	l.Found()
-	if d := l.next(true); d != firstPoll || l.String() != "polling" {
+	if d, _ := l.next(true); d != firstPoll || l.String() != "polling" {
 		t.Errorf("after a missed ring %v by %s", d, l)
 	}
 }
@@ -181,7 +182,7 @@ func TestRingingLengthens(t *testing.T) {
 func TestLockedWriterRings(t *testing.T) {
 	held, asked := true, 0
 	l, _, _ := listen(t, Config{Poll: time.Millisecond, Locked: func() bool { asked++; return held }})
-	if d := l.next(true); d != firstRing {
+	if d, _ := l.next(true); d != firstRing {
 		t.Errorf("first sleep %v, want %v", d, firstRing)
 	}
 	for range 3 {
@@ -192,7 +193,7 @@ func TestLockedWriterRings(t *testing.T) {
 	}
 	held = false
 	l.NewEpoch()
-	if d := l.next(true); d != firstPoll || asked != 2 {
+	if d, _ := l.next(true); d != firstPoll || asked != 2 {
 		t.Errorf("unlocked: %v, asked %d times", d, asked)
 	}
 	// While the writer is inactive the lock may be taken at any time.

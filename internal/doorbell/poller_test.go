@@ -1,0 +1,91 @@
+package doorbell
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// settle brings a Listener to its longest sleeps.
+func settle(l *Listener, active bool) {
+	for {
+		if d, most := l.next(active); d == most {
+			return
+		}
+	}
+}
+
+func (p *poller) watching() (entries int, running bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.entries), p.running
+}
+
+// comes waits for something that must happen, however slow the machine.
+func comes(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for range 30000 {
+		if f() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("it never came: %s", what)
+}
+
+// Writers that do not ring are noticed, each by its own reader.
+func TestPollerNoticesChanges(t *testing.T) {
+	const channels = 8
+	var ls [channels]*Listener
+	var wcs, epochs [channels]*uint32
+	var done [channels]chan struct{}
+	for i := range ls {
+		ls[i], wcs[i], epochs[i] = listen(t, Config{Poll: time.Millisecond})
+		settle(ls[i], true)
+		ls[i].Look()
+		done[i] = wait(ls[i])
+	}
+	comes(t, "all in the poller", func() bool { n, running := quiet.watching(); return n == channels && running })
+	for i := range ls {
+		if i%2 == 0 {
+			atomic.AddUint32(wcs[i], 1)
+		} else {
+			atomic.AddUint32(epochs[i], 1)
+		}
+		<-done[i]
+		if ls[i].last != timedOut || ls[i].Timeouts() != 1 {
+			t.Errorf("listener %d: cause %v, %d time-outs", i, ls[i].last, ls[i].Timeouts())
+		}
+	}
+	comes(t, "the poller's end", func() bool { n, running := quiet.watching(); return n == 0 && !running })
+}
+
+// A reader that is polled for still hears, and still can be interrupted.
+func TestPollerLeavesTheFutex(t *testing.T) {
+	l, wc, _ := listen(t, Config{Poll: time.Millisecond})
+	settle(l, true)
+	l.Look()
+	ringUntil(t, wait(l), func() { Ring(wc) })
+	if l.last != rung || !l.Rings() {
+		t.Errorf("cause %v", l.last)
+	}
+	l.heard = false
+	settle(l, true)
+	l.Look()
+	ringUntil(t, wait(l), l.Interrupt)
+	if l.last != interrupted {
+		t.Errorf("cause %v, want interrupted", l.last)
+	}
+}
+
+// A change between Look and the sleep is not slept over.
+func TestPollerChangeBeforeSleep(t *testing.T) {
+	l, wc, _ := listen(t, Config{Poll: time.Millisecond})
+	settle(l, false)
+	l.Look()
+	atomic.AddUint32(wc, 1)
+	l.Wait(false)
+	if l.last != changed {
+		t.Errorf("cause %v, want changed", l.last)
+	}
+}
