@@ -123,7 +123,7 @@ func (m *Marks) takeBack() {
 		}
 		if err := m.out.Grace(); err != nil {
 			m.quiet.warn(m.log, "idle marks keep their queues", "err", err)
-			return // the next sweep tries again
+			continue // not an end: with no free slot no packet would come to begin another sweep
 		}
 		for len(m.closed) > 0 {
 			if m.closed = m.release(m.closed); len(m.closed) > 0 && !m.sleep(time.Millisecond) {

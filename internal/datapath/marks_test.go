@@ -301,7 +301,7 @@ func TestMarksReleaseEmptyQueuesOnly(t *testing.T) {
 	}
 }
 
-// Slots that could not be released are by a later sweep.
+// Slots that could not be released are as soon as they can be.
 func TestMarksReleaseAfterFailure(t *testing.T) {
 	f := newFakeQueues(t)
 	f.grace = errRefused
