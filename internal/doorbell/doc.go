@@ -18,7 +18,9 @@
 //
 // Polling sleeps in growing steps up to the configured poll interval (up to
 // IdlePoll while the writer is inactive); ringing sleeps in growing steps up to
-// a minute, so that an idle channel costs nothing.
+// a minute, so that an idle channel costs nothing. Polled channels that have
+// been quiet long enough to sleep the longest step are left to one goroutine of
+// the process, which looks at all of them and wakes those that have something.
 //
 // A Listener belongs to one goroutine, except Interrupt, which any goroutine
 // may call. The peer can change the words at any time; all it can cause is a
