@@ -139,7 +139,8 @@ func compare(ctx context.Context, o options, dir string, result *report.Run, pro
 // crowdPeers are the kinds of peers that scale is measured with.
 var crowdPeers = []scale.Peers{scale.Futex, scale.Polled}
 
-func measureScale(ctx context.Context, o options, dir string, result *report.Run, progress, out io.Writer) (err error) {
+func measureScale(ctx context.Context, o options, dir string, result *report.Run, progress, out io.Writer) error {
+	o.seconds = max(o.seconds, 5) // rare wake-ups are to be seen
 	for _, peers := range crowdPeers {
 		for _, n := range []int{1, 32, 256} {
 			fmt.Fprintf(progress, "%d interfaces, %s peers ... ", n, peers)

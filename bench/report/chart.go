@@ -45,7 +45,8 @@ func (s spread) XError(int) (low, high float64) { return s.x - s.low, s.high - s
 func (r *Run) chart(m Metric, path string) error {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%s, %s", m.Title, m.Unit)
-	p.X.Min = 0
+	p.Title.Padding = vg.Points(8)
+	most := 0.0
 	var names []string
 	kinds := make(map[string]bool)
 	// The first system is to be on top, and axes begin at the bottom.
@@ -66,6 +67,7 @@ func (r *Run) chart(m Metric, path string) error {
 			return err
 		}
 		p.Add(bar, whisker)
+		most = max(most, st.Max)
 		if !kinds[s.Kind] {
 			kinds[s.Kind] = true
 			p.Legend.Add(s.Kind, bar)
@@ -76,6 +78,8 @@ func (r *Run) chart(m Metric, path string) error {
 		return nil
 	}
 	p.NominalY(names...)
-	p.Legend.Top = false
+	// The legend stands to the right of the longest bar.
+	p.X.Min, p.X.Max = 0, 1.25*most
+	p.Y.Min, p.Y.Max = -0.7, float64(len(names))-0.3
 	return p.Save(8*vg.Inch, vg.Points(float64(70+18*len(names))), path)
 }
