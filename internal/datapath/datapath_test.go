@@ -95,6 +95,21 @@ func TestOutboundDrops(t *testing.T) {
 	until(t, "drop while inactive", func() bool { return o.Counters().Reasons[Inactive] == 1 })
 }
 
+// A header that somebody overwrote is made good with the next packets.
+func TestOutboundMendsItsHeader(t *testing.T) {
+	region := mmapRegion(t, 1<<16)
+	dev := newFakeDevice()
+	s := startSender(t, region, element.NetHdr, 1500)
+	runOutbound(t, dev, s).Resume()
+	r, buf := newReader(t, region), make([]byte, 2048)
+	clear(region) // as if it had shrunk and grown
+	until(t, "packet behind the damage", func() bool {
+		dev.send(ip(100, 1))
+		p, result := read(t, r, element.NetHdr, buf)
+		return result == shmstream.Success && len(p.Data) == 100
+	})
+}
+
 func TestOutboundWithoutChannel(t *testing.T) {
 	dev := newFakeDevice()
 	o := runOutbound(t, dev, nil)

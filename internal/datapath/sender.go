@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,8 +88,28 @@ func (s *Sender) Start(size int) error {
 	if fault != nil {
 		return fault
 	}
+	s.unrung, s.ahead, s.wakes = 0, 0, false
 	s.ringAll()
 	return err
+}
+
+// mend begins a new epoch if somebody has overwritten the header: whoever shrank
+// the region and made it grow again, or a process that should not write here.
+// Readers would wait for ever. The caller holds the lock.
+func (s *Sender) mend() {
+	damaged := false
+	fault := region.Guard(func() {
+		damaged = s.w.Active() && atomic.LoadUint32(s.epoch) != uint32(s.w.Epoch())
+		if damaged {
+			// It was possible before with this size.
+			_ = s.w.Start(shmstream.WriterConfig{Protocol: s.cfg.Protocol, Size: s.w.Size()})
+		}
+	})
+	// A fault is found again by the next packet.
+	if damaged && fault == nil {
+		s.quiet.warn(s.cfg.Log, "header of the out-channel was overwritten: the writer has started again")
+		s.ringAll()
+	}
 }
 
 // Stop makes the channel inactive and wakes the readers.
@@ -114,7 +135,13 @@ func (s *Sender) send(packet []byte, mark uint32, count *TxCounters) {
 
 // sendSegments is send for the packets that segs makes of packet.
 func (s *Sender) sendSegments(segs *offload.Segments, packet []byte, mark uint32, count *TxCounters) {
-	s.guard(s.all, segs, packet, mark, count)
+	for left := -1; segs.Left() > 0 && segs.Left() != left; {
+		left = segs.Left()
+		s.guard(s.all, segs, packet, mark, count)
+		if segs.Left() > 0 {
+			s.pace()
+		}
+	}
 }
 
 func (s *Sender) guard(write func(), segs *offload.Segments, packet []byte, mark uint32, count *TxCounters) {
@@ -154,13 +181,14 @@ func (s *Sender) check(packet []byte) bool {
 // counters move less often, fewer leave more room to readers that lag.
 const mostReserved = 16
 
-// writeSegments has s.segs write into the next elements.
+// writeSegments has s.segs write into the next elements, a quarter of the ring at
+// most.
 func (s *Sender) writeSegments() {
 	if !s.check(s.packet[:s.segs.MaxLen()]) {
 		return
 	}
 	most := max(1, min(mostReserved, s.w.Elements()/8))
-	for left := s.segs.Count(); left > 0; {
+	for left := min(s.segs.Left(), max(1, s.w.Elements()/4)); left > 0; {
 		k := min(left, most)
 		s.w.Reserve(k)
 		for i := range k {
@@ -213,6 +241,7 @@ func (s *Sender) ring() (woken bool) {
 		s.wakes, s.ahead = true, s.unrung
 	}
 	s.unrung = 0
+	s.mend()
 	return woken
 }
 

@@ -84,7 +84,8 @@ func (l *Listener) NewEpoch() {
 // channel's writer is (compatible and) active.
 func (l *Listener) Wait(active bool) {
 	d, most := l.next(active)
-	if d == most && !l.Rings() {
+	// Kernels without futex_waitv cannot be interrupted in time.
+	if d == most && !l.Rings() && !l.futex.old {
 		l.last = l.sleepQuietly(most)
 	} else {
 		l.last = l.futex.sleep(l.cfg.WC, l.cfg.Epoch, l.seenWC, l.seenEpoch, d)

@@ -103,6 +103,9 @@ func (s *Segments) initCut(h Header, p []byte, eth bool) Fault {
 // Count returns how many packets it makes: at least 1, at most one for each byte of payload; 0 after a Fault.
 func (s *Segments) Count() int { return s.count }
 
+// Left returns how many packets Next has not written yet.
+func (s *Segments) Left() int { return s.left }
+
 // MaxLen returns the length of the longest packet it makes in bytes, with the Ethernet header; 0 after a Fault.
 func (s *Segments) MaxLen() int { return s.maxLen }
 
