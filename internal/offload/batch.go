@@ -1,5 +1,7 @@
 package offload
 
+import "github.com/muennet/muennet/internal/packet"
+
 // MaxBatch is how many packets a Batch takes at most.
 const MaxBatch = 64
 
@@ -121,7 +123,7 @@ func (b *Batch) Finish() (Header, [][]byte) {
 	if f.ipv4 {
 		put16(ip, ip4Length, uint16(b.bytes-f.ip))
 		put16(ip, ip4Check, 0)
-		put16(ip, ip4Check, ^uint16(sum(ip)))
+		put16(ip, ip4Check, ^uint16(packet.Sum(ip, 0)))
 	} else {
 		put16(ip, ip6Length, uint16(b.bytes-f.transport))
 	}

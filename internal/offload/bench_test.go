@@ -2,8 +2,6 @@ package offload
 
 import (
 	"testing"
-
-	"github.com/muennet/muennet/internal/packet"
 )
 
 // benchmarkSplit cuts one super-packet after the other into the slots of a channel of 1 MiB. Its figures are per segment.
@@ -95,19 +93,4 @@ func BenchmarkMerge(b *testing.B) {
 		}
 		benchmarkMerge(b, all, false)
 	})
-}
-
-func BenchmarkSum1448(b *testing.B) {
-	p := bytesOf(1448)
-	for name, f := range map[string]func() uint32{
-		"here":   func() uint32 { return sum(p) },
-		"packet": func() uint32 { return packet.Sum(p, 0) },
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(p)))
-			for b.Loop() {
-				f()
-			}
-		})
-	}
 }

@@ -100,5 +100,5 @@ func (f *flow) verify(p []byte) bool {
 	case f.tcp && be16(h, tcpCheck) == 0xffff, !f.tcp && be16(h, udpCheck) == 0:
 		return false
 	}
-	return fold(f.pseudo+uint32(len(h))+sum(h)) == 0xffff
+	return fold(f.pseudo+uint32(len(h))+packet.Sum(h, 0)) == 0xffff
 }

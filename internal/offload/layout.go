@@ -61,3 +61,9 @@ func network(p []byte, eth bool) (at int, version byte) {
 	}
 	return 0, 0
 }
+
+// fold adds the two halves of s with end-around carry.
+func fold(s uint32) uint16 {
+	s = s>>16 + s&0xffff // at most 0x1fffe
+	return uint16(s>>16 + s)
+}

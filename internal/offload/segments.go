@@ -1,6 +1,10 @@
 package offload
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/muennet/muennet/internal/packet"
+)
 
 // maxHeaders is the longest headers a packet to be cut may have, in bytes: Ethernet with a VLAN tag, IPv4 and TCP with all options
 // need 138; the rest is for IPv6 extension headers.
@@ -138,7 +142,7 @@ func (s *Segments) nextWhole(dst []byte) int {
 	copy(dst, s.payload)
 	if s.check != 0 {
 		// The sum of the pseudo header is in the field already and counts like all the rest.
-		v := ^uint16(sum(s.payload[s.checkFrom:]))
+		v := ^uint16(packet.Sum(s.payload[s.checkFrom:], 0))
 		if v == 0 && s.check-s.checkFrom == udpCheck {
 			v = 0xffff // 0 would mean none (RFC 768)
 		}

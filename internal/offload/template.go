@@ -150,7 +150,7 @@ func (t *template) fill(payload []byte, first, last bool) {
 		put16(ip, ip6Length, uint16(t.headers-t.ip-ip6Header+len(payload)))
 	}
 	n := uint32(t.headers - t.transport + len(payload))
-	total := t.transportSum + n + sum(payload)
+	total := t.transportSum + n + packet.Sum(payload, 0)
 	if !t.tcp {
 		put16(transport, udpLength, uint16(n))
 		v := ^fold(total + n)

@@ -5,6 +5,9 @@ import (
 	"math/bits"
 )
 
+// sumBlock is what one round of Sum takes, in bytes.
+const sumBlock = 128
+
 // Sum adds the bytes of b, taken as 16-bit big-endian numbers, to initial and returns the sum with its carries folded in:
 // 0 to 0xffff, not complemented. An odd last byte counts as if a zero byte followed, so of several parts that are added one after
 // the other only the last may have an odd length. initial is 0, an earlier sum, or a few of them added with +; any value is right.
@@ -14,18 +17,32 @@ func Sum(b []byte, initial uint32) uint32 {
 	// Eight bytes at a time, in the byte order in which loads are cheapest: the order of the bytes within the words changes
 	// nothing but the order of the bytes of the result (RFC 1071 section 2 (B)). The carry of one addition is an input of the
 	// next, so none is lost.
-	var sum, carry uint64
-	for len(b) >= 64 {
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[8:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[16:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[24:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[32:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[40:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[48:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[56:]), carry)
-		b = b[64:]
+	//
+	// One addition with carry has to wait for the one before it; two chains of them do not wait for each other.
+	var sum, other, c uint64
+	for len(b) >= sumBlock {
+		p := (*[sumBlock]byte)(b)
+		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[0:]), 0)
+		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[8:]), c)
+		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[16:]), c)
+		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[24:]), c)
+		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[32:]), c)
+		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[40:]), c)
+		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[48:]), c)
+		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[56:]), c)
+		sum += c // a sum that carried is not all ones
+		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[64:]), 0)
+		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[72:]), c)
+		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[80:]), c)
+		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[88:]), c)
+		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[96:]), c)
+		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[104:]), c)
+		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[112:]), c)
+		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[120:]), c)
+		other += c
+		b = b[sumBlock:]
 	}
+	sum, carry := bits.Add64(sum, other, 0)
 	for len(b) >= 8 {
 		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b), carry)
 		b = b[8:]

@@ -86,3 +86,19 @@ func TestPseudoHeader(t *testing.T) {
 		}
 	}
 }
+
+// Numbers that carry, and carry once more when the carry is added, in each place of both chains and where they are joined.
+func TestSumCarriesInEachPlace(t *testing.T) {
+	for i := range 2 * sumBlock / 8 {
+		for j := range 2 * sumBlock / 8 {
+			b := make([]byte, 2*sumBlock)
+			for k := range 8 {
+				b[8*i+k], b[8*j+k] = 0xff, 0xff
+			}
+			b[8*i] = 0xfe
+			if got, want := Sum(b, 0), naiveSum(b, 0); got != want {
+				t.Fatalf("ones at %d and %d: %#x, want %#x", i, j, got, want)
+			}
+		}
+	}
+}
