@@ -3,8 +3,6 @@ package tuntap
 import (
 	"os"
 	"sync"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,20 +11,18 @@ import (
 type Device struct {
 	cfg     Config
 	adopted bool
-	file    *os.File // what Wait waits on: the only queue, or the epoll instance that watches them all
-	raw     syscall.RawConn
 
 	// mu is held for reading while the descriptors are used, and for writing to
 	// add one or set closed, so that none is used when its number may already
 	// belong to something else. It is not held while anything waits.
-	mu     sync.RWMutex
-	fd     int // of queue 0
-	closed bool
-	queues queues // with Config.MultiQueue
+	mu          sync.RWMutex
+	fd          int // of queue 0
+	closed      bool
+	interrupted bool
+	queues      queues
 
-	waiting sync.Mutex         // held by Wait; guards ready
-	ready   func() bool        // of the Wait that goes on
-	tryFunc func(uintptr) bool // d.try, made once so that Wait does not allocate
+	waiting sync.Mutex // held by Wait
+	wake    int        // an eventfd that ends the sleep of Wait
 }
 
 // Adopted reports whether Open took over an existing device.
@@ -39,15 +35,16 @@ func (d *Device) Adopted() bool { return d.adopted }
 // several queues one goroutine at a time may call it.
 func (d *Device) Read(p []byte) (n, queue int, err error) {
 	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if d.closed {
-		return 0, 0, os.ErrClosed
+	switch {
+	case d.closed:
+		err = os.ErrClosed
+	case d.cfg.MultiQueue:
+		n, queue, err = d.queues.read(p)
+	default:
+		n, err = readPacket(d.fd, p)
 	}
-	if d.cfg.MultiQueue {
-		return d.queues.read(p)
-	}
-	n, err = readPacket(d.fd, p)
-	return n, 0, err
+	d.mu.RUnlock() // not deferred: that costs a tenth of an empty read
+	return n, queue, err
 }
 
 func readPacket(fd int, p []byte) (int, error) {
@@ -98,37 +95,65 @@ func (d *Device) Write(p []byte) (int, error) {
 // The error is os.ErrClosed after Close, ErrGone when the interface was
 // deleted, and one that wraps os.ErrDeadlineExceeded after Interrupt. Wait does
 // not allocate.
+//
+// It sleeps in a system call of its own, not in Go's poller: that would wake one
+// thread to learn of the packet and often another one to read it.
 func (d *Device) Wait(ready func() bool) error {
 	d.waiting.Lock()
 	defer d.waiting.Unlock()
-	d.ready = ready
-	err := d.raw.Read(d.tryFunc)
-	d.ready = nil
-	switch {
-	case err == nil:
-		return nil
-	case d.isClosed():
-		return os.ErrClosed
-	case d.Gone():
-		return ErrGone
+	for {
+		if err := d.stopped(); err != nil {
+			return err
+		}
+		if ready() {
+			return nil
+		}
+		if d.queues.sleep() && d.Gone() {
+			return ErrGone
+		}
 	}
-	return err
 }
 
-func (d *Device) try(uintptr) bool { return d.ready() }
+// stopped tells why Wait may not go on.
+func (d *Device) stopped() error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	switch {
+	case d.closed:
+		return os.ErrClosed
+	case d.interrupted:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
 
-// Interrupt makes the Wait that goes on and all later ones return an error that
-// wraps os.ErrDeadlineExceeded, until Resume.
-func (d *Device) Interrupt() error { return d.setDeadline(time.Unix(1, 0)) }
+// Interrupt makes the Wait that goes on and all later ones return
+// os.ErrDeadlineExceeded, until Resume.
+func (d *Device) Interrupt() error { return d.interrupt(true) }
 
 // Resume takes Interrupt back.
-func (d *Device) Resume() error { return d.setDeadline(time.Time{}) }
+func (d *Device) Resume() error { return d.interrupt(false) }
 
-func (d *Device) setDeadline(t time.Time) error {
-	err := d.file.SetReadDeadline(t)
-	if err != nil && d.isClosed() {
+func (d *Device) interrupt(on bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
 		return os.ErrClosed
 	}
+	d.interrupted = on
+	if on {
+		return d.ring()
+	}
+	var count [8]byte
+	if _, err := unix.Read(d.wake, count[:]); err != nil && err != unix.EAGAIN {
+		return err
+	}
+	return nil
+}
+
+// ring ends the sleep of Wait.
+func (d *Device) ring() error {
+	_, err := unix.Write(d.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	return err
 }
 
@@ -141,17 +166,12 @@ func (d *Device) Close() error {
 		return os.ErrClosed
 	}
 	d.closed = true
+	err := d.ring()
 	d.mu.Unlock()
-	// Not under the lock: it waits for Wait, whose function may be in Read.
-	err := d.file.Close()
-	if d.cfg.MultiQueue {
-		d.queues.close()
-	}
+	// Nobody uses the descriptors any more but a Wait that has not returned yet.
+	d.waiting.Lock()
+	defer d.waiting.Unlock()
+	unix.Close(d.wake)
+	d.queues.close()
 	return err
-}
-
-func (d *Device) isClosed() bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return d.closed
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/muennet/muennet/internal/link"
 	"golang.org/x/sys/unix"
@@ -91,28 +90,19 @@ func openFile(path string, cfg Config) (*Device, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	// Only now, as os.NewFile hands the descriptor to the poller, and one that
-	// is polled before it is attached never becomes ready.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("set non-blocking: %w", err)
 	}
 	d := &Device{fd: fd, cfg: cfg, adopted: adopted}
-	waitOn := fd
-	if cfg.MultiQueue {
-		if waitOn, err = d.queues.init(fd); err != nil {
-			unix.Close(fd)
-			return nil, err
-		}
+	if d.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("make eventfd: %w", err)
 	}
-	d.file = os.NewFile(uintptr(waitOn), path)
-	d.tryFunc = d.try
-	if d.raw, err = d.file.SyscallConn(); err == nil {
-		err = d.file.SetReadDeadline(time.Time{}) // fails if the poller refused it
-	}
-	if err != nil {
-		d.Close()
-		return nil, fmt.Errorf("register with poller: %w", err)
+	if err := d.queues.init(fd, d.wake); err != nil {
+		unix.Close(fd)
+		unix.Close(d.wake)
+		return nil, err
 	}
 	return d, nil
 }

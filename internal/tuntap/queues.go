@@ -14,9 +14,9 @@ import (
 // drivers/net/tun.c.
 const MaxQueues = 256
 
-// queues are those of a multi-queue device, in the order of their numbers. The
-// kernel numbers them as they are attached and renumbers when one is detached,
-// so none is before Close.
+// queues are those of a device, in the order of their numbers. The kernel
+// numbers them as they are attached and renumbers when one is detached, so none
+// is before Close.
 //
 // They are read in turns of at most share packets, so that no queue starves
 // another.
@@ -24,7 +24,7 @@ type queues struct {
 	fds   []int
 	epoll int
 
-	events [MaxQueues]unix.EpollEvent
+	events [1 + MaxQueues]unix.EpollEvent
 	ready  []unix.EpollEvent // of events: queues that may hold packets
 	taken  int               // packets read from ready[0] in its turn
 }
@@ -32,32 +32,54 @@ type queues struct {
 // share is how many packets one queue may give before it is the next one's turn.
 const share = 16
 
-func (q *queues) init(first int) (epoll int, err error) {
+// noQueue is the number of what is watched besides the queues.
+const noQueue = -1
+
+// init begins with the first queue. wake is watched as well, and stays the
+// caller's.
+func (q *queues) init(first, wake int) (err error) {
 	if q.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return -1, fmt.Errorf("make epoll instance: %w", err)
+		return fmt.Errorf("make epoll instance: %w", err)
 	}
-	// Else os.NewFile would not put it under the poller.
-	if err = unix.SetNonblock(q.epoll, true); err == nil {
+	if err = q.watch(wake, noQueue); err == nil {
 		err = q.add(first)
 	}
 	if err != nil {
 		unix.Close(q.epoll)
-		return -1, fmt.Errorf("watch queue 0: %w", err)
+		return fmt.Errorf("watch queue 0: %w", err)
 	}
-	return q.epoll, nil
+	return nil
 }
 
 // add puts an attached queue at the end.
 func (q *queues) add(fd int) error {
-	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(len(q.fds))}
-	if err := unix.EpollCtl(q.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+	if err := q.watch(fd, len(q.fds)); err != nil {
 		return err
 	}
 	q.fds = append(q.fds, fd)
 	return nil
 }
 
+func (q *queues) watch(fd, number int) error {
+	return unix.EpollCtl(q.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(number)})
+}
+
+// sleep waits until something is to be read, and remembers what for read. failed
+// tells that a queue is broken, as all are once the interface is deleted.
+func (q *queues) sleep() (failed bool) {
+	n, err := unix.EpollWait(q.epoll, q.events[:], -1)
+	if err != nil {
+		n = 0 // EINTR; nothing else is possible
+	}
+	q.ready, q.taken = q.events[:n], 0
+	for _, e := range q.ready {
+		failed = failed || e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0
+	}
+	return failed
+}
+
 func (q *queues) close() {
+	unix.Close(q.epoll)
 	for _, fd := range q.fds {
 		unix.Close(fd)
 	}
@@ -67,7 +89,9 @@ func (q *queues) close() {
 func (q *queues) read(p []byte) (n, queue int, err error) {
 	for {
 		for len(q.ready) > 0 && q.taken < share {
-			queue = int(q.ready[0].Fd)
+			if queue = int(q.ready[0].Fd); queue == noQueue {
+				break
+			}
 			n, err = readPacket(q.fds[queue], p)
 			if err == nil {
 				q.taken++
@@ -89,10 +113,11 @@ func (q *queues) read(p []byte) (n, queue int, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		if count == 0 {
+		q.ready = q.events[:count]
+		if count == 0 || count == 1 && q.ready[0].Fd == noQueue {
+			q.ready = nil
 			return 0, 0, ErrAgain
 		}
-		q.ready = q.events[:count]
 	}
 }
 
@@ -120,9 +145,6 @@ func (d *Device) AddQueues(n int) error {
 func (d *Device) Queues() int {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	if !d.cfg.MultiQueue {
-		return 1
-	}
 	return len(d.queues.fds)
 }
 
