@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	if os.Getenv(asProgram) != "" {
-		os.Exit(cli.Main(os.Args[1:]))
+		os.Exit(cli.Main(os.Args))
 	}
 	os.Exit(m.Run())
 }
