@@ -133,7 +133,7 @@ func processes(t *testing.T, dir, argument string) (pids []int) {
 }
 
 // everyStep is how the lines of a complete demonstration begin.
-var everyStep = []string{"channels", "load", "ping", "tcp", "udp", "ethernet", "counters", "unload", "demo: ok\n"}
+var everyStep = []string{"channels", "load", "ping", "tcp", "udp", "ethernet", "marks", "counters", "unload", "demo: ok\n"}
 
 func checkComplete(t *testing.T, output string) {
 	t.Helper()

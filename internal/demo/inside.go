@@ -50,6 +50,7 @@ func Inside(ctx context.Context, cfg Config, dir string) (err error) {
 		{"tcp", d.streams},
 		{"udp", d.floods},
 		{"ethernet", d.ethernet},
+		{"marks", d.marks},
 		{"counters", d.counters},
 		{"unload", d.unload},
 	} {
