@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -70,6 +71,13 @@ func refusal(err error) Reason {
 		return DeviceDown
 	}
 	return DeviceRefused
+}
+
+// yield lets other goroutines run, and other threads of the machine: the peer,
+// and the programs at both ends, may be waiting for this very processor.
+func yield() {
+	runtime.Gosched()
+	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 }
 
 // quiet lets one line of a kind through every ten seconds and counts the rest.

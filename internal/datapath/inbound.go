@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/offload"
@@ -130,8 +128,7 @@ func (in *Inbound) Run() {
 			}
 			runtime.Gosched()
 		case in.cfg.BusyPoll > 0 && time.Since(traffic) < in.cfg.BusyPoll:
-			runtime.Gosched()
-			_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+			yield()
 		default:
 			in.listener.Wait(active)
 		}

@@ -112,7 +112,7 @@ func (o *Outbound) halt() {
 	time.Sleep(time.Second)
 }
 
-// burst carries up to burstSize packets and rings once. It returns how many
+// burst carries up to burstSize packets and rings for them. It returns how many
 // were taken from the device.
 func (o *Outbound) burst() int {
 	n := 0
@@ -142,7 +142,7 @@ func (o *Outbound) burst() int {
 		marks.end()
 	}
 	if n > 0 && o.cfg.Sender != nil {
-		o.cfg.Sender.ring()
+		o.cfg.Sender.flush()
 	}
 	return n
 }

@@ -2,12 +2,9 @@ package datapath
 
 import (
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
@@ -230,6 +227,16 @@ func (c *TxCounters) drop(r Reason) {
 	c.Reasons[r]++
 }
 
+// flush ends a burst: it rings for what was written since the last ring.
+func (s *Sender) flush() {
+	s.mu.Lock()
+	unrung := s.unrung
+	s.mu.Unlock()
+	if unrung > 0 {
+		s.ring()
+	}
+}
+
 // ring wakes the readers and reports whether one was asleep.
 func (s *Sender) ring() (woken bool) {
 	woken = doorbell.Ring(s.wc) > 0
@@ -264,8 +271,7 @@ func (s *Sender) pace() {
 		return
 	}
 	for start := time.Now(); time.Since(start) < mostPace; {
-		runtime.Gosched()
-		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		yield()
 		if s.ring() {
 			return
 		}
