@@ -50,16 +50,21 @@ func (d *Device) Read(p []byte) (n, queue int, err error) {
 func readPacket(fd int, p []byte) (int, error) {
 	for {
 		n, err := unix.Read(fd, p)
-		switch err {
-		case nil:
+		if err == nil {
 			return n, nil
-		case unix.EINTR:
-		case unix.EBADFD:
-			return 0, ErrGone
-		default:
-			return 0, err
+		}
+		if err != unix.EINTR {
+			return 0, meaning(err)
 		}
 	}
+}
+
+// meaning is what an error of reading or writing a packet says to callers.
+func meaning(err error) error {
+	if err == unix.EBADFD {
+		return ErrGone
+	}
+	return err
 }
 
 // Write hands p to the kernel as one packet that has arrived on the interface.
@@ -76,14 +81,11 @@ func (d *Device) Write(p []byte) (int, error) {
 	}
 	for {
 		n, err := unix.Write(d.fd, p)
-		switch err {
-		case nil:
+		if err == nil {
 			return n, nil
-		case unix.EINTR:
-		case unix.EBADFD:
-			return 0, ErrGone
-		default:
-			return 0, err
+		}
+		if err != unix.EINTR {
+			return 0, meaning(err)
 		}
 	}
 }

@@ -55,14 +55,11 @@ func (d *Device) Writev(parts [][]byte) (int, error) {
 	}
 	for {
 		n, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(d.fd), uintptr(unsafe.Pointer(&iov)), uintptr(len(parts)))
-		switch errno {
-		case 0:
+		if errno == 0 {
 			return int(n), nil
-		case unix.EINTR:
-		case unix.EBADFD:
-			return 0, ErrGone
-		default:
-			return 0, errno
+		}
+		if errno != unix.EINTR {
+			return 0, meaning(errno)
 		}
 	}
 }
