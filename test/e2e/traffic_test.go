@@ -137,21 +137,7 @@ func connect(t *testing.T, from, to *host, addr string) (client, server *net.TCP
 	t.Helper()
 	l := listenTCP(t, to, addr)
 	defer l.Close()
-	from.Do(func() {
-		c, err := net.DialTimeout("tcp", l.Addr().String(), patience)
-		if err != nil {
-			t.Fatal(err)
-		}
-		client = c.(*net.TCPConn)
-	})
-	t.Cleanup(func() { client.Close() })
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server = c.(*net.TCPConn)
-	t.Cleanup(func() { server.Close() })
-	return client, server
+	return connectMarked(t, from, l, 0)
 }
 
 // A stream is a sequence of records: the record's number, then content of that
