@@ -31,6 +31,7 @@ type Region struct {
 	spec   Spec
 	name   string
 	access Access
+	kind   Kind
 	// mapping covers whole pages, bytes is the part of it that was asked for.
 	mapping, bytes []byte
 
