@@ -1,0 +1,212 @@
+package muennet_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muennet/muennet"
+	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/testnet"
+)
+
+// twoInterfaces is a load of one interface of each kind that matters here: with
+// programs for marks, and without.
+func twoInterfaces(t testing.TB) muennet.Load {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "channels")
+	for _, name := range []string{"a|in", "a|out", "b|in", "b|out"} {
+		if err := region.Create(dir, name, 256<<10, region.DefaultMode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load, err := muennet.ParseLoad("name=net0,net1", "in=a|out,b|out", "out=a|in,b|in", "flags=net_hdr,eth_dev",
+		"reader_protocol=2,3", "writer_protocol=2,3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	load.Channels = dir
+	return load
+}
+
+func TestParseLoadTakesWhatTheCommandTakes(t *testing.T) {
+	load, err := muennet.ParseLoad("name=net0", "in=a", "reader_protocol=12", "poll=5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := load.Interfaces[0]; len(load.Interfaces) != 1 || i.Name != "net0" || i.In != "a" || i.ReaderProtocol != 0x12 || load.Poll != 5*time.Millisecond {
+		t.Errorf("parsed as %+v", load)
+	}
+	if load, err := muennet.ParseLoad("name=net0", "in=a", "colour=red"); err == nil || !strings.Contains(err.Error(), "colour") || len(load.Interfaces) != 0 {
+		t.Errorf("an unknown parameter gives %+v, %v", load, err)
+	}
+}
+
+// TestOpenReturnsWhenTheInterfacesExist also looks at what a failed Open leaves.
+func TestOpenReturnsWhenTheInterfacesExist(t *testing.T) {
+	testnet.Privileged(t)
+	testnet.CheckLeaks(t)
+	load := twoInterfaces(t)
+	testnet.New(t).Do(func() {
+		broken := load
+		broken.Interfaces = append(broken.Interfaces[:2:2], broken.Interfaces[1])
+		broken.Interfaces[2].Name, broken.Interfaces[2].In = "net2", "missing"
+		if _, err := muennet.Open(muennet.Config{Load: broken}); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("open with a missing channel: %v", err)
+		}
+		if names := interfaces(t); len(names) != 0 {
+			t.Errorf("a failed open leaves %v", names)
+		}
+		n, err := muennet.Open(muennet.Config{Load: load})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if names := interfaces(t); strings.Join(names, " ") != "net0 net1" {
+			t.Errorf("after open there are %v", names)
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+		if names := interfaces(t); len(names) != 0 {
+			t.Errorf("close leaves %v", names)
+		}
+	})
+}
+
+// TestOpenAndCloseAgainAndAgain counts what a program of long life must not
+// collect. Go keeps threads that have nothing to do for the next goroutine that
+// needs one, so the first rounds may make some.
+func TestOpenAndCloseAgainAndAgain(t *testing.T) {
+	testnet.Privileged(t)
+	testnet.CheckLeaks(t)
+	load := twoInterfaces(t)
+	ns := testnet.New(t)
+	round := func() {
+		ns.Do(func() {
+			n, err := muennet.Open(muennet.Config{Load: load})
+			if err != nil {
+				t.Fatal(err)
+			}
+			setUp(t, "net0", "net1")
+			if err := n.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	const rounds = 40
+	for range rounds {
+		round()
+	}
+	goroutines, threads := settled(), threadCount(t)
+	for range rounds {
+		round()
+	}
+	if n := settled(); n > goroutines {
+		t.Errorf("%d goroutines after %d more rounds of open and close, %d before", n, rounds, goroutines)
+	}
+	// One lost in each round would be 40.
+	if n := threadCount(t); n > threads+rounds/4 {
+		t.Errorf("%d threads after %d more rounds of open and close, %d before", n, rounds, threads)
+	}
+}
+
+// BenchmarkOpenToRunning is how long a program that starts waits for its
+// interfaces: from Open until both are up and running.
+func BenchmarkOpenToRunning(b *testing.B) {
+	testnet.Privileged(b)
+	load := twoInterfaces(b)
+	ns := testnet.New(b)
+	for b.Loop() {
+		ns.Do(func() {
+			n, err := muennet.Open(muennet.Config{Load: load})
+			if err != nil {
+				b.Fatal(err)
+			}
+			setUp(b, "net0", "net1")
+			for !running(b, "net0") || !running(b, "net1") {
+				time.Sleep(100 * time.Microsecond)
+			}
+			b.StopTimer()
+			if err := n.Close(); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+		})
+	}
+}
+
+// settled returns the number of goroutines when those that are ending have
+// ended: the least that there are within a while.
+func settled() int {
+	least := runtime.NumGoroutine()
+	for range 100 {
+		time.Sleep(time.Millisecond)
+		least = min(least, runtime.NumGoroutine())
+	}
+	return least
+}
+
+// threadCount returns the number of threads of this process.
+func threadCount(t testing.TB) int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(tasks)
+}
+
+// interfaces lists the interfaces of the calling thread's namespace, without
+// loopback.
+func interfaces(t testing.TB) (names []string) {
+	t.Helper()
+	h, err := link.Open(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	states, err := h.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range states {
+		if s.Name != "lo" {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func setUp(t testing.TB, names ...string) {
+	t.Helper()
+	h, err := link.Open(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	for _, name := range names {
+		s, err := h.ByName(name)
+		if err == nil {
+			err = h.SetUp(s.Index)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func running(t testing.TB, name string) bool {
+	t.Helper()
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i.Flags&net.FlagRunning != 0
+}
