@@ -1,0 +1,142 @@
+package params
+
+import (
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/pairing"
+	"github.com/muennet/muennet/internal/region"
+)
+
+// found makes pairs of these names as a directory without modes gives them.
+func found(names ...string) (pairs []pairing.Pair) {
+	for _, x := range names {
+		pairs = append(pairs, pairing.Pair{Name: x, In: region.Info{Name: x + "|out"}, Out: region.Info{Name: x + "|in"}})
+	}
+	return pairs
+}
+
+// ethernet is what Auto makes of the pair x with nothing overridden.
+func ethernet(name, x string) driver.Interface {
+	return driver.Interface{Name: name, Format: element.EthDev, In: x + "|out", Out: x + "|in",
+		ReaderProtocol: driver.SoloProtocol, WriterProtocol: driver.SoloProtocol}
+}
+
+func TestAuto(t *testing.T) {
+	net0, net1, net2 := ethernet("net0", "a"), ethernet("net1", "b"), ethernet("net2", "c")
+	with := func(i driver.Interface, f func(*driver.Interface)) driver.Interface { f(&i); return i }
+	mtu := func(n int) func(*driver.Interface) { return func(i *driver.Interface) { i.MTU, i.Force = n, true } }
+	named := func(s string) func(*driver.Interface) { return func(i *driver.Interface) { i.Name = s } }
+	for _, c := range []struct {
+		line string
+		want driver.Config
+	}{
+		{"", driver.Config{Interfaces: []driver.Interface{net0, net1, net2}}},
+		// One entry is for all, several are for their positions, an empty one is not given.
+		{"mtu=9000 force=1", driver.Config{Interfaces: []driver.Interface{with(net0, mtu(9000)), with(net1, mtu(9000)), with(net2, mtu(9000))}}},
+		{"mtu=,9000 force=,1,", driver.Config{Interfaces: []driver.Interface{net0, with(net1, mtu(9000)), net2}}},
+		{"flags=net_hdr,,net_hdr reader-protocol=1,2 writer_protocol=,,0x3", driver.Config{Interfaces: []driver.Interface{
+			with(net0, func(i *driver.Interface) { i.Format, i.ReaderProtocol = element.NetHdr, 1 }),
+			with(net1, func(i *driver.Interface) { i.ReaderProtocol = 2 }),
+			with(net2, func(i *driver.Interface) { i.Format, i.WriterProtocol = element.NetHdr, 3 })}}},
+		{"flags= mtu= mac=", driver.Config{Interfaces: []driver.Interface{net0, net1, net2}}},
+		{"flags=net_hdr pmtu=,table", driver.Config{Interfaces: []driver.Interface{
+			with(net0, func(i *driver.Interface) { i.Format = element.NetHdr }),
+			with(net1, func(i *driver.Interface) { i.Format, i.PMTU = element.NetHdr, "table" }),
+			with(net2, func(i *driver.Interface) { i.Format = element.NetHdr })}}},
+		// What can be had only once is for the first, unless it is numbered.
+		{"name=wan", driver.Config{Interfaces: []driver.Interface{with(net0, named("wan")), net1, net2}}},
+		{"name=,wan,", driver.Config{Interfaces: []driver.Interface{net0, with(net1, named("wan")), net2}}},
+		{"name=m%d", driver.Config{Interfaces: []driver.Interface{with(net0, named("m%d")), with(net1, named("m%d")), with(net2, named("m%d"))}}},
+		{"mac=02:00:00:00:00:01 carrier=peer", driver.Config{Interfaces: []driver.Interface{
+			with(net0, func(i *driver.Interface) {
+				i.HardwareAddr, i.Carrier = net.HardwareAddr{2, 0, 0, 0, 0, 1}, driver.CarrierPeer
+			}),
+			with(net1, func(i *driver.Interface) { i.Carrier = driver.CarrierPeer }),
+			with(net2, func(i *driver.Interface) { i.Carrier = driver.CarrierPeer })}}},
+		// Parameters of the whole load.
+		{"poll=5 busy_poll=7", driver.Config{Interfaces: []driver.Interface{net0, net1, net2}, Poll: 5 * time.Millisecond, BusyPoll: 7 * time.Microsecond}},
+	} {
+		args, err := Auto(strings.Fields(c.line), found("a", "b", "c"))
+		if err != nil {
+			t.Errorf("Auto(%s): %v", c.line, err)
+			continue
+		}
+		if got, err := Parse(args); err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("Auto(%s) = %q\n got %+v, %v\nwant %+v", c.line, args, got, err, c.want)
+		}
+	}
+}
+
+// The modes of the files have been heard when the pair was made.
+func TestAutoTakesDirections(t *testing.T) {
+	pairs := []pairing.Pair{{Name: "a", In: region.Info{Name: "a|in"}, Out: region.Info{Name: "a|out"}}}
+	want := []string{"name=net0", "in=a|in", "out=a|out", "reader_protocol=7ade5c549b08e814", "writer_protocol=7ade5c549b08e814", "flags=eth_dev"}
+	if got, err := Auto(nil, pairs); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v\nwant %q", got, err, want)
+	}
+}
+
+func TestAutoErrors(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"in=a", `parameter in: not together with auto, which finds the channels itself: name them all, or none`},
+		{"mtu=1 out=", `parameter out: not together with auto, which finds the channels itself: name them all, or none`},
+		{"mtu=1,2,3", `parameter mtu: 3 entries: want at most 2, one for each pair of channels`},
+		{"name=a,b,", `parameter name: 3 entries: want at most 2, one for each pair of channels`},
+		{"mtu=1 mtu=2", `parameter mtu: given twice, "1" and "2": want it once, with a list`},
+		{"what=1", `parameter "what": unknown: want one of name, in, `},
+		{"what", `argument "what": want PARAMETER=VALUE`},
+		// These are Parse's, and about what was written.
+		{"name=net1", `parameter name, entry 2 "net1": entry 1 has the same name: want each once`},
+		{"mtu=,9000", `parameter mtu, entry 2 "9000" (interface net1): protocol 7ade5c549b08e814 is a Solo5/MirageOS peer`},
+		{"flags=eth", `parameter flags, entry 1 "eth" (interface net0): unknown flag "eth": want net_hdr or eth_dev`},
+		{"reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0`},
+		{"poll=0", `parameter poll "0": want a decimal number from 1 to 60000`},
+		{"pmtu=t", `parameter pmtu, entry 1 "t" (interface net0): want none without flags=net_hdr`},
+	} {
+		args, err := Auto(strings.Fields(c.line), found("a", "b"))
+		if err == nil {
+			_, err = Parse(args)
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("Auto(%s)\n got %v\nwant %s", c.line, err, c.want)
+		}
+	}
+}
+
+// FuzzAuto: no text changes which channels are used, and what Auto lets pass is
+// as many interfaces as there are pairs.
+func FuzzAuto(f *testing.F) {
+	f.Add("name=a,b\nmtu=1500", "a", "b")
+	f.Add("flags=net_hdr\nreader_protocol=,2\npoll=5", "x|in", "")
+	f.Add("name=n%d\nmac=02:00:00:00:00:01", "in=x out=y", "|")
+	f.Fuzz(func(t *testing.T, text, x, y string) {
+		pairs := pairing.Of([]region.Info{{Name: x + "|in", Mode: 0o600}, {Name: x + "|out", Mode: 0o600}, {Name: y + "|in", Mode: 0o400}, {Name: y + "|out", Mode: 0o600}}).Pairs
+		if len(pairs) == 0 {
+			return
+		}
+		args, err := Auto(strings.Split(text, "\n"), pairs)
+		if err != nil {
+			return
+		}
+		config, err := Parse(args)
+		if err != nil {
+			return
+		}
+		if len(config.Interfaces) != len(pairs) {
+			t.Fatalf("%d interfaces of %d pairs", len(config.Interfaces), len(pairs))
+		}
+		checkConfig(t, config)
+		for i, p := range pairs {
+			if c := config.Interfaces[i]; c.In != p.In.Name || c.Out != p.Out.Name {
+				t.Fatalf("%+v of %+v", c, p)
+			}
+		}
+	})
+}
