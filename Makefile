@@ -1,4 +1,4 @@
-# make          bin/muennet, one static binary
+# make          bin/muennet, one static binary, and bin/init, the first process of examples/init
 # make demo     the main job, shown on this machine
 # make install  into PREFIX (and DESTDIR); make uninstall
 # make test     every test; as root it installs the Debian packages they need
@@ -43,6 +43,8 @@ REPORT  := bin/testreport -count=1 -timeout=20m
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muennet ./cmd/muennet
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/init ./examples/init
+	@wc -c bin/muennet bin/init | awk '$$2 != "total" { printf "%s: %.1f MiB\n", $$2, $$1 / 1048576 }'
 
 bin/muennet:
 	$(MAKE) build

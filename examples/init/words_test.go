@@ -1,0 +1,71 @@
+package main
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSplit(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		want []string
+	}{
+		{"", nil},
+		{" \n", nil},
+		{"a", []string{"a"}},
+		{"a  b\tc\n", []string{"a", "b", "c"}},
+		{`run="/bin/program first second" quiet`, []string{"run=/bin/program first second", "quiet"}},
+		{`"run=/bin/program first"`, []string{"run=/bin/program first"}},
+		{`a="" b`, []string{"a=", "b"}},
+		{`"" b`, []string{"", "b"}},
+		{`a="open end`, []string{"a=open end"}},
+		{"muennet.in=a|out", []string{"muennet.in=a|out"}},
+	} {
+		if got := split(c.line); !slices.Equal(got, c.want) {
+			t.Errorf("%q is split into %q, want %q", c.line, got, c.want)
+		}
+	}
+}
+
+func TestWordsOfOthersAreLeftAlone(t *testing.T) {
+	s, err := parseWords("BOOT_IMAGE=/vmlinuz console=ttyS0 quiet muen.x=1 muennet address.x=1 rdinit=/init")
+	if err != nil || len(s.parameters)+len(s.addresses)+len(s.run) > 0 || s.channels != "" {
+		t.Errorf("read as %+v, %v", s, err)
+	}
+}
+
+func TestWords(t *testing.T) {
+	s, err := parseWords(`muennet.name=net0,net1 muennet.in=a|out,b|out muennet.channels=/channels address=net0=10.0.0.1/24,net1=fd00::1/64 ` +
+		`address=net0=10.0.1.1/24 run="/bin/program a  b"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"name=net0,net1", "in=a|out,b|out"}; !slices.Equal(s.parameters, want) {
+		t.Errorf("parameters %q, want %q", s.parameters, want)
+	}
+	want := []address{
+		{"net0", netip.MustParsePrefix("10.0.0.1/24")},
+		{"net1", netip.MustParsePrefix("fd00::1/64")},
+		{"net0", netip.MustParsePrefix("10.0.1.1/24")},
+	}
+	if !slices.Equal(s.addresses, want) {
+		t.Errorf("addresses %v, want %v", s.addresses, want)
+	}
+	if s.channels != "/channels" || !slices.Equal(s.run, []string{"/bin/program", "a", "b"}) {
+		t.Errorf("channels %q, run %q", s.channels, s.run)
+	}
+}
+
+func TestAWrongAddressDoesNotSpoilTheOthers(t *testing.T) {
+	for _, bad := range []string{"net0", "net0=", "=10.0.0.1/24", "net0=10.0.0.1", "net0=10.0.0.1/33", "net0=localhost/8", ""} {
+		s, err := parseWords("address=" + bad + ",net1=10.0.1.1/24 run=/bin/program")
+		if err == nil || !strings.Contains(err.Error(), "NAME=ADDRESS/BITS") {
+			t.Errorf("address %q: error %v", bad, err)
+		}
+		if len(s.addresses) != 1 || s.addresses[0].name != "net1" || len(s.run) != 1 {
+			t.Errorf("address %q: the rest is read as %+v", bad, s)
+		}
+	}
+}
