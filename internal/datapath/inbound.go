@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -22,7 +23,8 @@ type InboundConfig struct {
 	Protocol uint64
 	// MergeUDP: the kernel takes merged UDP packets, too.
 	MergeUDP bool
-	// Poll, BusyPoll and Locked: see doorbell.Config and driver.Config.
+	// Memory, Poll, BusyPoll and Locked: see doorbell.Config and driver.Config.
+	Memory         doorbell.Memory
 	Poll, BusyPoll time.Duration
 	Locked         func() bool
 	Log            *slog.Logger
@@ -85,19 +87,21 @@ const arenaSize = 256 << 10
 
 // InboundStatus is an Inbound's state at one moment.
 type InboundStatus struct {
-	Running           bool
-	Peer              Peer
-	Reason            string
-	Epoch             shmstream.Epoch
-	Size, Elements    int
+	Running        bool
+	Peer           Peer
+	Reason         string
+	Epoch          shmstream.Epoch
+	Size, Elements int
+	// Doorbell is how we are woken, DoorbellErr why by nothing, nil if we could be.
 	Doorbell          string
+	DoorbellErr       error
 	Wakeups, Timeouts uint64
 	Reader            shmstream.ReaderStats
 	// Faults counts elements that were no packets; they belong to no device.
 	Faults [element.NumFaults]uint64
 }
 
-// NewInbound returns a paused forwarder; Run runs it.
+// NewInbound returns a paused forwarder; Run runs it, and Close closes it then.
 func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	r, err := shmstream.NewReader(cfg.Region, shmstream.Expect{Protocol: cfg.Protocol, MinSize: cfg.Format.MinSize()})
 	if err != nil {
@@ -106,7 +110,10 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	wc, epoch := doorbell.Words(cfg.Region)
 	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), held: make([]holding, 0, burstSize)}
 	in.change = sync.NewCond(&in.mu)
-	in.listener = doorbell.NewListener(doorbell.Config{WC: wc, Epoch: epoch, Poll: cfg.Poll, Locked: cfg.Locked})
+	in.listener, err = doorbell.NewListener(doorbell.Config{WC: wc, Epoch: epoch, Memory: cfg.Memory, Poll: cfg.Poll, Locked: cfg.Locked})
+	if err != nil {
+		return nil, fmt.Errorf("listen to the writer: %w", err)
+	}
 	in.guarded = in.gather
 	in.batch.UDP = cfg.MergeUDP
 	return in, nil
@@ -342,6 +349,7 @@ func (in *Inbound) Pause() { in.order(pause) }
 func (in *Inbound) Close() {
 	in.order(quit)
 	<-in.done
+	in.listener.Close()
 }
 
 func (in *Inbound) order(w order) {
@@ -364,7 +372,7 @@ func (in *Inbound) Status() InboundStatus {
 	return InboundStatus{
 		Running: in.want == run, Peer: in.peer, Reason: in.r.Reason(),
 		Epoch: in.r.Epoch(), Size: in.r.Size(), Elements: in.r.Elements(),
-		Doorbell: in.listener.String(), Wakeups: in.listener.Wakeups(), Timeouts: in.listener.Timeouts(),
+		Doorbell: in.listener.String(), DoorbellErr: in.listener.Err(), Wakeups: in.listener.Wakeups(), Timeouts: in.listener.Timeouts(),
 		Reader: in.r.Stats(), Faults: in.faults,
 	}
 }

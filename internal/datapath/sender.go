@@ -18,7 +18,9 @@ type SenderConfig struct {
 	Region   []byte // the out-channel, mapped writable
 	Format   element.Format
 	Protocol uint64
-	Log      *slog.Logger
+	// Memory says how its readers are woken; nil: by futex.
+	Memory doorbell.Memory
+	Log    *slog.Logger
 	// OnFault is called when the region cannot be written any more; the
 	// writer is stopped by then. It must not block or call back.
 	OnFault func(error)
@@ -27,12 +29,12 @@ type SenderConfig struct {
 // Sender is the writing end of an out-channel. All devices of one interface
 // write through the same one.
 type Sender struct {
-	cfg       SenderConfig
-	wc, epoch *uint32
+	cfg   SenderConfig
+	epoch *uint32 // the channel's
+	bell  *doorbell.Ringer
 
 	mu    sync.Mutex
 	w     *shmstream.Writer
-	rings uint64
 	quiet quiet
 	// What is known of the readers' progress: see pace.
 	unrung int  // elements written since the last ring
@@ -59,17 +61,22 @@ type SenderStatus struct {
 	Active         bool
 	Epoch          shmstream.Epoch // 0 = inactive
 	Size, Elements int
-	Written, Rings uint64
+	Written        uint64
+	// Doorbell is how readers are woken, DoorbellErr why not better, or what the
+	// last ring met; nil if nothing.
+	Doorbell          string
+	DoorbellErr       error
+	Rings, RingErrors uint64
 }
 
-// NewSender returns a Sender whose writer is inactive.
+// NewSender returns a Sender whose writer is inactive. Close closes it.
 func NewSender(cfg SenderConfig) (*Sender, error) {
 	w, err := shmstream.NewWriter(cfg.Region)
 	if err != nil {
 		return nil, err
 	}
-	s := &Sender{cfg: cfg, w: w}
-	s.wc, s.epoch = doorbell.Words(cfg.Region)
+	s := &Sender{cfg: cfg, w: w, bell: doorbell.NewRinger(cfg.Region, cfg.Memory)}
+	_, s.epoch = doorbell.Words(cfg.Region)
 	s.one, s.all = s.write, s.writeSegments
 	return s, nil
 }
@@ -86,7 +93,7 @@ func (s *Sender) Start(size int) error {
 		return fault
 	}
 	s.unrung, s.ahead, s.wakes = 0, 0, false
-	s.ringAll()
+	s.bell.RingAll()
 	return err
 }
 
@@ -105,7 +112,7 @@ func (s *Sender) mend() {
 	// A fault is found again by the next packet.
 	if damaged && fault == nil {
 		s.quiet.warn(s.cfg.Log, "header of the out-channel was overwritten: the writer has started again")
-		s.ringAll()
+		s.bell.RingAll()
 	}
 }
 
@@ -115,13 +122,13 @@ func (s *Sender) Stop() {
 	defer s.mu.Unlock()
 	// A region that is gone needs no stopping.
 	_ = region.Guard(s.w.Stop)
-	s.ringAll()
+	s.bell.RingAll()
 }
 
-func (s *Sender) ringAll() {
-	doorbell.Ring(s.wc)
-	doorbell.Ring(s.epoch)
-	s.rings++
+// Close stops the writer and gives the doorbell back. Nobody may send any more.
+func (s *Sender) Close() {
+	s.Stop()
+	s.bell.Close()
 }
 
 // send writes one packet into the channel; ring tells the readers. The lock
@@ -237,12 +244,11 @@ func (s *Sender) flush() {
 	}
 }
 
-// ring wakes the readers and reports whether one was asleep.
+// ring wakes the readers and reports whether one is known to have been asleep.
 func (s *Sender) ring() (woken bool) {
-	woken = doorbell.Ring(s.wc) > 0
+	woken = s.bell.Ring()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rings++
 	if woken {
 		// A reader sleeps when it has everything.
 		s.wakes, s.ahead = true, s.unrung
@@ -262,10 +268,11 @@ const (
 // reader can begin while the burst goes on. And it lets a reader that lags by
 // half of the ring catch up, for what overtakes it is lost. A channel says
 // nothing of its readers; but one that sleeps has read everything, and ringing
-// tells whether one slept. Readers that never sleep so are not waited for.
+// tells whether one slept. Readers that never sleep so are not waited for, and
+// where the bell is not that cheap and cannot tell there is one ring per burst.
 func (s *Sender) pace() {
 	s.mu.Lock()
-	ring, lag := s.unrung >= ringEvery, s.wakes && s.ahead > s.w.Elements()/2
+	ring, lag := s.unrung >= ringEvery && s.bell.Tells(), s.wakes && s.ahead > s.w.Elements()/2
 	s.mu.Unlock()
 	if (!ring && !lag) || s.ring() || !lag {
 		return
@@ -294,7 +301,8 @@ func (s *Sender) Status() SenderStatus {
 	defer s.mu.Unlock()
 	st := SenderStatus{
 		Active: s.w.Active(), Size: s.w.Size(), Elements: s.w.Elements(),
-		Written: s.w.Written(), Rings: s.rings,
+		Written:  s.w.Written(),
+		Doorbell: s.bell.String(), DoorbellErr: s.bell.Err(), Rings: s.bell.Rings(), RingErrors: s.bell.Errors(),
 	}
 	if st.Active {
 		st.Epoch = s.w.Epoch() // which keeps that of the last session

@@ -1,14 +1,11 @@
 package doorbell
 
 import (
-	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/muennet/muennet/shmstream"
 )
 
 // Operations of futex(2) and flags of futex_waitv(2), include/uapi/linux/futex.h.
@@ -29,63 +26,51 @@ type waitv struct {
 	_     uint32
 }
 
-// Words returns the two words of a channel that are rung: the low halves of WC
-// and of Epoch. The region must be aligned to 8 bytes and hold a header.
-// Machines that muennet runs on are little-endian: the low half comes first.
-func Words(region []byte) (wc, epoch *uint32) {
-	return (*uint32)(unsafe.Pointer(&region[shmstream.WCOffset])), (*uint32)(unsafe.Pointer(&region[shmstream.EpochOffset]))
-}
-
 // Ring wakes everybody who waits on word, in any process that maps it, and
 // returns how many there were. It is one system call and changes no memory.
+// Whoever writes a channel uses a [Ringer]; this is for who does without.
 func Ring(word *uint32) int {
-	return wake(word, futexWake)
+	n, _ := wake(word, futexWake)
+	return n
 }
 
-func wake(word *uint32, op uintptr) int {
+func wake(word *uint32, op uintptr) (woken int, errno syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), op, futexWaitersMost, 0, 0, 0)
 	if errno != 0 {
-		return 0
+		return 0, errno
 	}
-	return int(n)
+	return int(n), 0
 }
 
-// cause is why a sleep ended.
-type cause uint8
-
-const (
-	changed     cause = iota // a word no longer had the value seen: nothing slept
-	rung                     // somebody woke a shared word
-	interrupted              // Interrupt
-	timedOut
-)
-
-// futex sleeps until one of two shared words or its own private one is woken
-// or differs from what was seen.
+// futex sleeps until one of the two shared words or its own private one is woken
+// or differs from what was seen. On memory where futexes turn out not to work it
+// is a nap.
 type futex struct {
-	private uint32 // 1 = interrupted
-	args    [3]waitv
-	old     bool // kernel without futex_waitv (before Linux 5.16)
+	nap
+	words words
+	args  [3]waitv
+	old   bool // kernel without futex_waitv (before Linux 5.16)
 }
 
 // oldInterval bounds one sleep on kernels without futex_waitv, where the
 // private word cannot be waited on together with the shared one.
 const oldInterval = 50 * time.Millisecond
 
-func (f *futex) interrupt() {
-	atomic.StoreUint32(&f.private, 1)
-	wake(&f.private, futexWake|futexPrivate)
-}
+func (f *futex) name() string { return futexName }
 
-// sleep blocks for at most d. The words are those of the channel, with the
-// values read before the caller last looked for work.
-func (f *futex) sleep(wc, epoch *uint32, seenWC, seenEpoch uint32, d time.Duration) cause {
-	if f.old {
-		return f.sleepOld(wc, seenWC, d)
+// prompt: kernels without futex_waitv cannot be interrupted in time.
+func (f *futex) prompt() bool { return !f.old || !f.hears() }
+
+func (f *futex) sleep(seenWC, seenEpoch uint32, d time.Duration) cause {
+	switch {
+	case !f.hears():
+		return f.nap.sleep(seenWC, seenEpoch, d)
+	case f.old:
+		return f.sleepOld(seenWC, seenEpoch, d)
 	}
-	f.args[0] = waitv{val: uint64(seenWC), addr: uint64(uintptr(unsafe.Pointer(wc))), flags: futex2SizeU32}
-	f.args[1] = waitv{val: uint64(seenEpoch), addr: uint64(uintptr(unsafe.Pointer(epoch))), flags: futex2SizeU32}
-	f.args[2] = waitv{val: 0, addr: uint64(uintptr(unsafe.Pointer(&f.private))), flags: futex2SizeU32 | futex2Private}
+	f.args[0] = waitv{val: uint64(seenWC), addr: uint64(uintptr(unsafe.Pointer(f.words.wc))), flags: futex2SizeU32}
+	f.args[1] = waitv{val: uint64(seenEpoch), addr: uint64(uintptr(unsafe.Pointer(f.words.epoch))), flags: futex2SizeU32}
+	f.args[2] = waitv{val: 0, addr: uint64(uintptr(unsafe.Pointer(&f.word))), flags: futex2SizeU32 | futex2Private}
 	var until unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &until); err != nil {
 		return timedOut
@@ -93,7 +78,7 @@ func (f *futex) sleep(wc, epoch *uint32, seenWC, seenEpoch uint32, d time.Durati
 	until = unix.NsecToTimespec(until.Nano() + int64(d))
 	n, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, uintptr(unsafe.Pointer(&f.args[0])), uintptr(len(f.args)), 0,
 		uintptr(unsafe.Pointer(&until)), unix.CLOCK_MONOTONIC, 0)
-	if atomic.CompareAndSwapUint32(&f.private, 1, 0) {
+	if f.taken() {
 		return interrupted
 	}
 	switch errno {
@@ -106,36 +91,42 @@ func (f *futex) sleep(wc, epoch *uint32, seenWC, seenEpoch uint32, d time.Durati
 		f.old = true
 		return changed
 	default:
-		return classify(errno)
+		return f.classify(errno, seenWC, seenEpoch, d)
 	}
 }
 
-func (f *futex) sleepOld(wc *uint32, seenWC uint32, d time.Duration) cause {
-	if atomic.CompareAndSwapUint32(&f.private, 1, 0) {
+func (f *futex) sleepOld(seenWC, seenEpoch uint32, d time.Duration) cause {
+	if f.taken() {
 		return interrupted
 	}
 	rel := unix.NsecToTimespec(int64(min(d, oldInterval)))
-	_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(wc)), futexWait, uintptr(seenWC),
+	_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(f.words.wc)), futexWait, uintptr(seenWC),
 		uintptr(unsafe.Pointer(&rel)), 0, 0)
-	if atomic.CompareAndSwapUint32(&f.private, 1, 0) {
+	if f.taken() {
 		return interrupted
 	}
 	if errno == 0 {
 		return rung
 	}
-	return classify(errno)
+	return f.classify(errno, seenWC, seenEpoch, d)
 }
 
-func classify(errno syscall.Errno) cause {
+// classify is for what ended a sleep that was neither a ring nor an interrupt.
+func (f *futex) classify(errno syscall.Errno, seenWC, seenEpoch uint32, d time.Duration) cause {
 	switch errno {
 	case unix.EAGAIN, unix.EINTR:
 		return changed
 	case unix.ETIMEDOUT:
 		return timedOut
-	default:
-		// EFAULT: the region shrank under the mapping. The next look at the
-		// channel faults and is dealt with there; until then do not spin.
-		time.Sleep(time.Millisecond)
-		return timedOut
+	case unix.EFAULT:
+		// Either the region shrank under the mapping: so says the caller's next
+		// look. Or the memory is mapped by page frame number: it has no struct
+		// pages by which a shared futex could be found, and that is so for good.
+		if f.words.there() {
+			f.deaf(errNoFutex)
+		}
+		return changed
+	default: // ENOMEM, say: listen again later
+		return f.nap.sleep(seenWC, seenEpoch, min(d, oldInterval))
 	}
 }

@@ -19,19 +19,21 @@ const (
 type Config struct {
 	// WC and Epoch are the low halves of these words of the channel.
 	WC, Epoch *uint32
+	// Memory says which bells there are; nil means plain memory.
+	Memory Memory
 	// Poll is the longest sleep between looks at an active writer that does not
 	// ring.
 	Poll time.Duration
 	// Locked reports whether a writer holds its lock on the channel, which only
-	// writers that ring do. It is called when an epoch begins and from time to
-	// time while the writer is inactive. nil means never.
+	// writers that ring a futex do. It is called where there is one, when an epoch
+	// begins and from time to time while the writer is inactive. nil means never.
 	Locked func() bool
 }
 
 // Listener waits for a channel's writer. See the package comment for the states.
 type Listener struct {
-	cfg   Config
-	futex futex
+	cfg  Config
+	bell bell
 
 	heard  bool // a ring was heard in this epoch
 	locked bool // the writer's lock was held when last looked
@@ -48,13 +50,39 @@ type Listener struct {
 	wakeups, timeouts atomic.Uint64
 }
 
-// NewListener returns a Listener that has heard nothing yet.
-func NewListener(cfg Config) *Listener {
-	return &Listener{cfg: cfg}
+// NewListener returns a Listener that has heard nothing yet. Close closes it.
+func NewListener(cfg Config) (*Listener, error) {
+	if cfg.Memory == nil {
+		cfg.Memory = plain{}
+	}
+	l := &Listener{cfg: cfg}
+	w := words{cfg.WC, cfg.Epoch}
+	switch {
+	case cfg.Memory.EventPath() != "":
+		b, err := newEvents(w, cfg.Memory.Descriptor())
+		if err != nil {
+			return nil, err
+		}
+		l.bell = b
+	case cfg.Memory.Futex():
+		l.bell = &futex{words: w}
+	default:
+		b := &nap{}
+		b.deaf(errNoFutex)
+		l.bell = b
+	}
+	if _, ok := l.bell.(*futex); !ok {
+		l.cfg.Locked = nil
+	}
+	return l, nil
 }
 
+// Close gives back what the bell has of the operating system. Nobody may Wait
+// any more.
+func (l *Listener) Close() { l.bell.close() }
+
 // Interrupt ends the sleep under way, or the next one. Any goroutine may call it.
-func (l *Listener) Interrupt() { l.futex.interrupt() }
+func (l *Listener) Interrupt() { l.bell.interrupt() }
 
 // Look remembers the channel's words. Call it before looking for work: what
 // changes after it ends the next Wait at once, so that no ring is missed.
@@ -84,11 +112,10 @@ func (l *Listener) NewEpoch() {
 // channel's writer is (compatible and) active.
 func (l *Listener) Wait(active bool) {
 	d, most := l.next(active)
-	// Kernels without futex_waitv cannot be interrupted in time.
-	if d == most && !l.Rings() && !l.futex.old {
+	if d == most && !l.Rings() && l.bell.prompt() {
 		l.last = l.sleepQuietly(most)
 	} else {
-		l.last = l.futex.sleep(l.cfg.WC, l.cfg.Epoch, l.seenWC, l.seenEpoch, d)
+		l.last = l.bell.sleep(l.seenWC, l.seenEpoch, d)
 	}
 	switch l.last {
 	case rung:
@@ -104,7 +131,7 @@ func (l *Listener) Wait(active bool) {
 func (l *Listener) sleepQuietly(interval time.Duration) cause {
 	l.quiet = entry{l: l, wc: l.seenWC, epoch: l.seenEpoch, interval: interval}
 	quiet.add(&l.quiet)
-	c := l.futex.sleep(l.cfg.WC, l.cfg.Epoch, l.seenWC, l.seenEpoch, longest)
+	c := l.bell.sleep(l.seenWC, l.seenEpoch, longest)
 	quiet.remove(&l.quiet)
 	if l.polled.Swap(false) && c == interrupted {
 		return timedOut
@@ -132,15 +159,20 @@ func (l *Listener) next(active bool) (step, most time.Duration) {
 }
 
 // Rings reports whether the writer is taken to ring.
-func (l *Listener) Rings() bool { return l.heard || l.locked }
+func (l *Listener) Rings() bool { return (l.heard || l.locked) && l.bell.hears() }
 
-// String names the bell in use for `show`. Any goroutine may call it.
+// String names the bell in use for `show`: "futex", "muenfs events" or
+// "polling". Any goroutine may call it.
 func (l *Listener) String() string {
-	if l.ringing.Load() {
-		return "futex"
+	if l.ringing.Load() && l.bell.hears() {
+		return l.bell.name()
 	}
-	return "polling"
+	return pollingName
 }
+
+// Err is why no bell can be heard here, nil if one could. Any goroutine may call
+// it.
+func (l *Listener) Err() error { return l.bell.fault() }
 
 // Wakeups counts the rings heard. Any goroutine may call it.
 func (l *Listener) Wakeups() uint64 { return l.wakeups.Load() }

@@ -71,7 +71,7 @@ func (p *poller) look(now time.Time) (next time.Time, more bool) {
 			e.next = now.Add(e.interval)
 			if e.changed() {
 				e.l.polled.Store(true)
-				e.l.futex.interrupt()
+				e.l.Interrupt()
 			}
 		}
 		if next.IsZero() || e.next.Before(next) {

@@ -120,7 +120,7 @@ func (p *parent) openRegions(dir string) (err error) {
 func (p *parent) openForwarders(cfg Config) (err error) {
 	if p.out != nil {
 		p.sender, err = datapath.NewSender(datapath.SenderConfig{
-			Region: p.out.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol,
+			Region: p.out.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol, Memory: p.out,
 			Log: p.log, OnFault: func(err error) { go p.fault(p.out, &p.outErr, err) },
 		})
 		if err != nil {
@@ -134,7 +134,7 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
-			MergeUDP: p.offload.udp, Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Log: p.log,
+			MergeUDP: p.offload.udp, Memory: p.in, Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Log: p.log,
 			OnPeer: p.peerChanged, OnFault: func(err error) { go p.fault(p.in, &p.inErr, err) },
 		})
 		if err != nil {
@@ -377,7 +377,7 @@ func (p *parent) close(keep bool) {
 		p.outbound.Close()
 	}
 	if p.sender != nil {
-		p.sender.Stop()
+		p.sender.Close()
 	}
 	if p.inbound != nil {
 		p.inbound.Close()

@@ -78,14 +78,19 @@ type Channel struct {
 	Epoch       string `json:"epoch"`           // hexadecimal with 0x; 0x0 = inactive
 	ElementSize int    `json:"element_size"`    // bytes
 	Elements    int    `json:"elements"`
-	Doorbell    string `json:"doorbell"` // how the reader is woken
+	// Doorbell is how the reader is woken: "futex", "muenfs events", or "polling",
+	// which means that it is not. DoorbellError is why there is no bell, or what
+	// the writer's last ring met.
+	Doorbell      string `json:"doorbell"`
+	DoorbellError string `json:"doorbell_error,omitempty"`
 }
 
 // WriterStatus is the state of the out-channel.
 type WriterStatus struct {
 	Channel
-	Written uint64 `json:"written"` // elements since the epoch began
-	Rings   uint64 `json:"rings"`   // doorbells rung
+	Written    uint64 `json:"written"`     // elements since the epoch began
+	Rings      uint64 `json:"rings"`       // doorbells rung: events sent
+	RingErrors uint64 `json:"ring_errors"` // doorbells that could not be rung
 }
 
 // ReaderStatus is the state of the in-channel.
@@ -98,7 +103,7 @@ type ReaderStatus struct {
 	Overruns       uint64 `json:"overruns"`        // times the writer was a ring ahead
 	Lost           uint64 `json:"lost"`            // elements lost by that
 	ProtocolErrors uint64 `json:"protocol_errors"` // counters that contradict each other
-	Wakeups        uint64 `json:"wakeups"`         // doorbells heard
+	Wakeups        uint64 `json:"wakeups"`         // doorbells heard: events received
 	Timeouts       uint64 `json:"timeouts"`        // looks without a doorbell
 }
 
@@ -156,15 +161,21 @@ func (p *parent) status() Status {
 func (c *Channel) describe(r *region.Region, protocol uint64, up bool, err error) {
 	c.Region, c.RegionSize, c.Protocol = r.Path(), r.Size(), hex(protocol)
 	c.Enabled = up && err == nil
-	if err != nil {
-		c.Error = err.Error()
+	c.Error = text(err)
+}
+
+// text is what an error says; nil says nothing.
+func text(err error) string {
+	if err == nil {
+		return ""
 	}
+	return err.Error()
 }
 
 func (s *Status) writer(w datapath.SenderStatus) {
 	s.Writer = &WriterStatus{
-		Channel: Channel{Epoch: hex(uint64(w.Epoch)), ElementSize: w.Size, Elements: w.Elements, Doorbell: "futex"},
-		Written: w.Written, Rings: w.Rings,
+		Channel: Channel{Epoch: hex(uint64(w.Epoch)), ElementSize: w.Size, Elements: w.Elements, Doorbell: w.Doorbell, DoorbellError: text(w.DoorbellErr)},
+		Written: w.Written, Rings: w.Rings, RingErrors: w.RingErrors,
 	}
 }
 
@@ -204,7 +215,7 @@ func (s *Stats) received(p datapath.PortStatus, to map[string]uint64) {
 
 func (s *Status) reader(r datapath.InboundStatus) {
 	s.Reader = &ReaderStatus{
-		Channel: Channel{Epoch: hex(uint64(r.Epoch)), ElementSize: r.Size, Elements: r.Elements, Doorbell: r.Doorbell},
+		Channel: Channel{Epoch: hex(uint64(r.Epoch)), ElementSize: r.Size, Elements: r.Elements, Doorbell: r.Doorbell, DoorbellError: text(r.DoorbellErr)},
 		Peer:    r.Peer.String(), Reason: r.Reason,
 		Epochs: r.Reader.EpochChanges, Overruns: r.Reader.Overruns, Lost: r.Reader.Lost,
 		ProtocolErrors: r.Reader.ProtocolErrors, Wakeups: r.Wakeups, Timeouts: r.Timeouts,
