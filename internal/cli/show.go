@@ -112,6 +112,7 @@ func printStatus(w io.Writer, s api.Interface) error {
 		ours.channel("writer", wr.Channel)
 		ours.line("writer.written", wr.Written)
 		ours.line("writer.rings", wr.Rings)
+		ours.line("writer.ring_errors", wr.RingErrors)
 	}
 	if rd := s.Reader; rd != nil {
 		ours.channel("reader", rd.Channel)
@@ -151,5 +152,9 @@ func (r *report) channel(which string, c api.Channel) {
 	r.line(which+".protocol", c.Protocol)
 	r.line(which+".epoch", c.Epoch)
 	r.line(which+".elements", c.Elements)
-	r.line(which+".doorbell", c.Doorbell)
+	bell := c.Doorbell
+	if c.DoorbellError != "" {
+		bell += ": " + c.DoorbellError
+	}
+	r.line(which+".doorbell", bell)
 }

@@ -12,10 +12,11 @@ func TestPrintStatus(t *testing.T) {
 		ElementSize: 1508, Elements: 695, Doorbell: "futex"}
 	broken := end
 	broken.Enabled, broken.Error = false, "region shrank"
+	broken.Doorbell, broken.DoorbellError = "polling", "the channel has no interrupt of its own"
 	var b strings.Builder
 	err := printStatus(&b, api.Interface{
 		Name: "net0", Index: 4, NetNS: 4026531840, Mode: "net_hdr", In: "a", Out: "b", MTU: 1500, Up: true, Carrier: "admin", Poll: 2,
-		Writer: &api.Writer{Channel: end, Written: 5, Rings: 3},
+		Writer: &api.Writer{Channel: end, Written: 5, Rings: 3, RingErrors: 1},
 		Reader: &api.Reader{Channel: broken, Peer: "incompatible", Reason: "protocol is 0xc, expected 0x12", Epochs: 2, Overruns: 1,
 			Lost: 300, ProtocolErrors: 6, Wakeups: 7, Timeouts: 8},
 		Stats: api.Stats{RxPackets: 1, TxPackets: 2, RxBytes: 3, TxBytes: 4, RxErrors: 5, RxDropped: 6, TxDropped: 7, RxOverErrors: 8, RxFrameErrors: 9},
@@ -68,12 +69,13 @@ writer.elements:         695
 writer.doorbell:         futex
 writer.written:          5
 writer.rings:            3
+writer.ring_errors:      1
 reader.region:           /dev/shm/muennet/a (1048576 bytes)
 reader.error:            region shrank
 reader.protocol:         0x12
 reader.epoch:            0xabc
 reader.elements:         695
-reader.doorbell:         futex
+reader.doorbell:         polling: the channel has no interrupt of its own
 reader.peer:             incompatible: protocol is 0xc, expected 0x12
 reader.epochs:           2
 reader.overruns:         1
