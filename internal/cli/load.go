@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
-	"github.com/muennet/muennet/internal/params"
+	"github.com/muennet/muennet/internal/pairing"
 )
 
 const (
@@ -25,8 +26,9 @@ const (
 func (a *app) loadCommand() *cobra.Command {
 	var config, options string
 	var start startConfig
+	var auto autoConfig
 	c := &cobra.Command{
-		Use:   "load [--config FILE] PARAM=VALUE ...",
+		Use:   "load [--config FILE] [auto [--strict] [--dry-run]] [PARAM=VALUE ...]",
 		Short: "Create interfaces, as modprobe does",
 		Long: `Returns when the interfaces exist. They are added to the running muennet; when
 none runs, one is started in the background, which logs to the system log
@@ -35,10 +37,14 @@ none runs, one is started in the background, which logs to the system log
 All or nothing: when one interface cannot be made, none is, and the error says
 which one and why. "muennet modinfo" lists the parameters.
 
+` + autoHelp + `
+
 "modprobe muennet PARAM=VALUE ..." does the same where the modprobe.d file of
 muennet is installed.`,
 		Example: `  muennet load name=net0 in=a out=b flags=net_hdr reader_protocol=12 writer_protocol=12
-  muennet load name=net1,net2 in=c,e out=d,f flags=eth_dev,eth_dev reader_protocol=1,1 writer_protocol=1,1`,
+  muennet load name=net1,net2 in=c,e out=d,f flags=eth_dev,eth_dev reader_protocol=1,1 writer_protocol=1,1
+  muennet load auto --dry-run
+  muennet load auto name=lan,wan carrier=peer`,
 		RunE: func(c *cobra.Command, args []string) error {
 			words, err := splitOptions(options)
 			if err != nil {
@@ -48,14 +54,22 @@ muennet is installed.`,
 			if err != nil {
 				return err
 			}
-			if _, err := params.Parse(args); err != nil {
-				return usageError{err}
+			r, err := a.request(args, auto)
+			if err != nil {
+				return err
 			}
-			return a.load(c.Context(), api.LoadRequest{Parameters: args, Channels: a.channels}, start)
+			done, err := a.settle(r, auto, func(s pairing.Skipped) {
+				fmt.Fprintf(c.ErrOrStderr(), "%s: skipped %s\n", c.Root().Name(), s)
+			})
+			if done || err != nil {
+				return err
+			}
+			return a.load(c.Context(), api.LoadRequest{Parameters: r.args, Channels: r.channels}, start)
 		},
 	}
 	configFlag(c, &config)
 	start.flags(c)
+	auto.flags(c)
 	c.Flags().StringVar(&options, "options", "", "parameters in one `text`, as modprobe gives them to a module")
 	c.Flags().MarkHidden("options") // for the modprobe.d file
 	return c

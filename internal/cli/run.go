@@ -12,6 +12,7 @@ import (
 
 	"github.com/muennet/muennet/internal/daemon"
 	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/pairing"
 	"github.com/muennet/muennet/internal/params"
 )
 
@@ -25,17 +26,21 @@ const devLog = "/dev/log"
 func (a *app) runCommand() *cobra.Command {
 	var config string
 	var start startConfig
+	var auto autoConfig
 	var background bool
 	c := &cobra.Command{
-		Use:   "run [--config FILE] [PARAM=VALUE ...]",
+		Use:   "run [--config FILE] [auto [--strict] [--dry-run]] [PARAM=VALUE ...]",
 		Short: "Run in the foreground",
 		Long: `Creates the interfaces, if any are given, and runs until SIGTERM or SIGINT; then
 they are removed again. The interfaces exist when readiness is reported: to the
 service manager (sd_notify) and in the log, which goes to stderr.
 
+` + autoHelp + `
+
 "muennet modinfo" lists the parameters.`,
 		Example: `  muennet run name=net0 in=a out=b flags=net_hdr reader_protocol=12 writer_protocol=12
-  muennet run --config /etc/modprobe.d/muennet.conf --log-format json`,
+  muennet run --config /etc/modprobe.d/muennet.conf --log-format json
+  muennet run auto`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if background {
 				return a.runBackground(c, start)
@@ -44,23 +49,29 @@ service manager (sd_notify) and in the log, which goes to stderr.
 			if err != nil {
 				return err
 			}
-			var load driver.Config
-			if len(args) > 0 {
-				if load, err = params.Parse(args); err != nil {
-					return usageError{err}
+			var r request
+			if len(args) > 0 || auto != (autoConfig{}) {
+				if r, err = a.request(args, auto); err != nil {
+					return err
 				}
 			}
-			load.Channels = a.directory()
 			h, err := a.handler(c.ErrOrStderr(), slog.HandlerOptions{})
 			if err != nil {
 				return err
 			}
-			return daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: start.group, Load: load,
-				NoBPF: start.noBPF, Version: version(), Logger: slog.New(h)})
+			log := slog.New(h)
+			done, err := a.settle(r, auto, func(s pairing.Skipped) { log.Warn("channels skipped", "name", s.Name, "reason", s.Reason) })
+			if done || err != nil {
+				return err
+			}
+			r.load.Channels = a.directory()
+			return daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: start.group, Load: r.load,
+				NoBPF: start.noBPF, Version: version(), Logger: log})
 		},
 	}
 	configFlag(c, &config)
 	start.flags(c)
+	auto.flags(c)
 	c.Flags().BoolVar(&background, "background", false, "started by load: report readiness on descriptor 3")
 	c.Flags().MarkHidden("background")
 	return c

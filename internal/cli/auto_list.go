@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/shmstream"
+)
+
+// list prints what a request that auto has completed would do, and what is in
+// the channels now: two lines for each interface, what gives cause for doubt,
+// what was left out.
+func (a *app) list(r request) error {
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tFLAGS\tMTU\tWAY\tCHANNEL\tSIZE\tMODE\tPROTOCOL\tEPOCH\tFOUND")
+	var doubts []string
+	for n, i := range r.load.Interfaces {
+		p := r.Pairs[n]
+		for _, w := range []struct {
+			name     string
+			channel  region.Info
+			protocol uint64
+		}{{"in", p.In, i.ReaderProtocol}, {"out", p.Out, i.WriterProtocol}} {
+			epoch, found, doubt := look(r.channels, w.channel.Name, w.protocol)
+			for _, d := range doubt {
+				doubts = append(doubts, fmt.Sprintf("%s: %s: %s", i.Name, printable(w.channel.Name), d))
+			}
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%04o\t%#x\t%s\t%s\n", i.Name, i.Format, cmp.Or(i.MTU, driver.DefaultMTU),
+				w.name, printable(w.channel.Name), w.channel.Size, w.channel.Mode.Perm(), w.protocol, epoch, found)
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	out := report{w: a.stdout}
+	for _, d := range doubts {
+		out.line("warning", d)
+	}
+	for _, s := range r.Skipped {
+		out.line("skipped", s)
+	}
+	return out.err
+}
+
+// look reads the header of a channel: epoch and protocol as the list shows them,
+// and what is wrong with them for a link of this protocol.
+func look(dir, name string, protocol uint64) (epoch, found string, doubts []string) {
+	r, err := region.Open(dir, name, region.ReadOnly)
+	if err != nil {
+		return "?", "?", []string{oneLine(err)}
+	}
+	defer r.Close()
+	h, err := header(r)
+	if err != nil {
+		return "?", "?", []string{oneLine(err)}
+	}
+	epoch, found = "inactive", "-"
+	if h.Epoch != 0 {
+		epoch = fmt.Sprintf("%#x", uint64(h.Epoch))
+	}
+	// Of an inactive channel without a transport the rest means nothing.
+	if h.Epoch != 0 || h.Transport == shmstream.Transport {
+		found = fmt.Sprintf("%#x", h.Protocol)
+		if h.Protocol != protocol && h.Protocol != 0 {
+			doubts = append(doubts, fmt.Sprintf("protocol %#x is in the channel, %#x would be used", h.Protocol, protocol))
+		}
+	}
+	if p := problems(h, r.Size()); len(p) > 0 {
+		doubts = append(doubts, "not consistent: "+strings.Join(p, "; "))
+	}
+	return epoch, found, doubts
+}
