@@ -34,7 +34,7 @@ all elements printed agree with.`,
 			if count == 0 {
 				return usagef("--elements: 0 is not a number of elements")
 			}
-			r, err := region.Open(a.directory(), args[0], region.ReadOnly)
+			r, err := region.Open(a.directory(), args[0], region.Inspect)
 			if err != nil {
 				return err
 			}

@@ -21,7 +21,7 @@ header is one that a reader could follow in a region of this size.`,
   muennet channel show /dev/shm/muennet/a@64K+64K`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := region.Open(a.directory(), args[0], region.ReadOnly)
+			r, err := region.Open(a.directory(), args[0], region.Inspect)
 			if err != nil {
 				return err
 			}

@@ -95,7 +95,7 @@ func (p *parent) openRegions(dir string) (err error) {
 		}
 	}
 	if p.cfg.PMTU != "" {
-		if p.pmtu, err = region.Open(dir, p.cfg.PMTU, region.ReadOnly); err != nil {
+		if p.pmtu, err = region.Open(dir, p.cfg.PMTU, region.Inspect); err != nil {
 			return err
 		}
 	}

@@ -42,6 +42,9 @@ func create(dir, name string, size int64, mode os.FileMode) (err error) {
 	if mode&^os.ModePerm != 0 {
 		return fmt.Errorf("mode %v: want permission bits only", mode)
 	}
+	if isMuenfs(dir) {
+		return fmt.Errorf("%s is a muenfs: its channels are those that the system's policy gives to this subject", dir)
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err // names the directory
 	}
@@ -92,6 +95,9 @@ type Info struct {
 // [fs.ErrNotExist].
 func List(dir string) ([]Info, error) {
 	entries, err := os.ReadDir(dir)
+	if filepath.Clean(dir) == muenfsDir && len(entries) == 0 && !isMuenfs(dir) {
+		return nil, fmt.Errorf("list channels: %w: %w", notMounted(), fs.ErrNotExist)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list channels: %w", err)
 	}

@@ -57,7 +57,7 @@ func TestCreateErrors(t *testing.T) {
 		{"", 64, 0o600, "create channel : the name is empty"},
 		{"..", 64, 0o600, "create channel ..: the name is a directory"},
 		{"a/b", 64, 0o600, "create channel a/b: a name holds no '/' (or give an absolute path)"},
-		{"pci:1", 64, 0o600, `create channel pci:1: names that begin with "pci:" are reserved`},
+		{"pci:1", 64, 0o600, `create channel pci:1: names that begin with "pci:" are PCI devices, not files`},
 		{"a@b", 64, 0o600, "create channel a@b: the name holds '@': want no '@', no comma, no white space"},
 		{"a,b", 64, 0o600, "create channel a,b: the name holds ',': want no '@', no comma, no white space"},
 		{"a b", 64, 0o600, "create channel a b: the name holds ' ': want no '@', no comma, no white space"},

@@ -9,15 +9,26 @@
 // # Where channels live
 //
 // A region is named by a spec, see [ParseSpec]: NAME in the channel directory,
-// or /absolute/path, either with @OFFSET+LENGTH for a window. [DefaultDir] is
-// the channel directory where none is configured. [Create] and [List] serve
-// plain directories, by preference on a tmpfs.
+// /absolute/path, or pci:BUS:DEV.FN, each with @OFFSET+LENGTH for a window.
+// [DefaultDir] is the channel directory where none is configured. Three kinds of
+// memory are behind these names, and [Open] tells them apart by asking the
+// kernel about the open file, not by its name:
 //
-// Open handles one kind of memory so far, the regular file. A further kind has
-// one place: [Open] looks at the open file descriptor in mapFile, and a kind
-// with its own rules (a muenfs, where the mode of the file tells its direction;
-// a PCI device, whose memory is a resource file) is told apart there, before
-// anything is mapped. Names that begin with "pci:" are reserved for it.
+//	Plain   a regular file, by preference on a tmpfs. Create and List serve
+//	        directories of them.
+//	Muenfs  a channel of a subject of the Muen separation kernel, by the type of
+//	        its file system. It has one direction, which the mode of the file
+//	        tells: 0600 is written here, 0400 is read. A channel that is opened
+//	        against its direction is refused.
+//	PCI     BAR 2 of an ivshmem device of a virtual machine, by way of sysfs:
+//	        memory that other virtual machines and the host map as well. The
+//	        device is enabled first, and stays so. How the memory is mapped is
+//	        measured; see mapping.go for why, and Mapping for what came out.
+//	        Prepare makes it a channel, Devices lists what there is.
+//
+// The descriptor of a region is never given to Go's poller, which [os.OpenFile]
+// would do: polling a muenfs file takes hold of its channel's interrupt, and that
+// is for package doorbell to decide.
 //
 // # One writer
 //
@@ -29,6 +40,12 @@
 // [Region.WriterLocked]. The locks are advisory: they keep friends from harming
 // each other, not a hostile peer.
 //
+// They do not leave the system they are taken on. Of a PCI device they are those
+// of its file resource2, known to the processes that share a mount of sysfs
+// (whoever mounts one in another network namespace has other files), and not to
+// other virtual machines: there it is the administrator who gives each channel
+// one writer.
+//
 // # Concurrency
 //
 // The functions may be called from any goroutine. The methods of a Region may be
@@ -38,10 +55,11 @@
 //
 // # Trust
 //
-// The peer may change any byte at any moment. It may also shrink the file;
-// then the pages are gone and an access to them raises SIGBUS. Code that touches
-// the bytes runs under [Guard], which turns the fault into [ErrFault]. A peer
-// that can open the file can also hold the writer's lock and keep a writer out.
+// The peer may change any byte at any moment. It may also shrink the file, or
+// the host remove the device; then the pages are gone and an access to them
+// raises SIGBUS. Code that touches the bytes runs under [Guard], which turns the
+// fault into [ErrFault]. A peer that can open the file can also hold the writer's
+// lock and keep a writer out.
 //
 // # Start
 //

@@ -9,13 +9,14 @@ import (
 	"unsafe"
 )
 
-// ErrFault says that memory of a region is not there any more.
+// ErrFault says that memory of a region is not there any more: its file shrank, or
+// its device was removed.
 var ErrFault = errors.New("region shrank")
 
 // Guard runs f. When f touches memory of a region that has gone because the
-// file under it shrank, f ends there and Guard returns an error that wraps
-// [ErrFault] and names the file. Every other panic passes through, in particular
-// a fault at an address that belongs to no open region.
+// file under it shrank or its device was removed, f ends there and Guard returns
+// an error that wraps [ErrFault] and names the file. Every other panic passes
+// through, in particular a fault at an address that belongs to no open region.
 //
 // The price is one deferred call: wrap a loop, not each access. It covers the
 // calling goroutine only, not those that f starts.

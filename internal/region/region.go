@@ -1,12 +1,9 @@
 package region
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -19,10 +16,14 @@ const MinSize = 64
 type Access uint8
 
 const (
-	// ReadOnly maps the region so that a store into it faults.
+	// ReadOnly maps the region so that a store into it faults, for the reader
+	// of an in-channel. On a muenfs, a channel that this system may write is
+	// refused: it goes the other way.
 	ReadOnly Access = iota
 	// ReadWrite maps it for a channel's writer.
 	ReadWrite
+	// Inspect maps it like ReadOnly, whichever way the channel goes.
+	Inspect
 )
 
 // Region is an open piece of shared memory. [Open] makes it; whoever opened it
@@ -32,6 +33,7 @@ type Region struct {
 	name   string
 	access Access
 	kind   Kind
+	how    string // see Mapping
 	// mapping covers whole pages, bytes is the part of it that was asked for.
 	mapping, bytes []byte
 
@@ -42,128 +44,106 @@ type Region struct {
 
 // Open maps the region that spec names (see [ParseSpec]; dir is the channel
 // directory). The file must be a regular one that holds at least [MinSize]
-// bytes, or the whole window. The error for a missing file is
-// [fs.ErrNotExist] and names the command that creates it.
+// bytes, or the whole window; a PCI device must be an ivshmem device, and is
+// enabled if it is not yet, and stays so. The error for a missing file or
+// device is [fs.ErrNotExist] and says what can be done about it.
 func Open(dir, spec string, access Access) (*Region, error) {
 	s, err := ParseSpec(dir, spec)
 	if err != nil {
 		return nil, err
 	}
-	fd, err := openFile(s, access)
-	if err != nil {
+	r := &Region{spec: s, name: spec, access: access, fd: -1}
+	if err := r.open(); err != nil {
+		if r.fd >= 0 {
+			unix.Close(r.fd)
+		}
 		return nil, fmt.Errorf("open channel %s: %w", spec, err)
 	}
-	r := &Region{spec: s, name: spec, access: access, fd: fd}
-	if err := r.mapFile(); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("open channel %s: %w", spec, err)
-	}
-	remember(r.mapping, s.Path)
 	return r, nil
 }
 
-// openFile opens the file of s. It stays away from os.File: that would put the
-// descriptor under Go's poller, and a poll of some channel files takes hold of
-// the channel's interrupt. O_NONBLOCK keeps a FIFO from hanging us here.
-func openFile(s Spec, access Access) (int, error) {
-	flags := unix.O_RDONLY
-	if access == ReadWrite {
-		flags = unix.O_RDWR
-	}
-	fd := -1
-	err := retry(func() (err error) {
-		fd, err = unix.Open(s.Path, flags|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-		return err
-	})
-	if err == nil {
-		return fd, nil
-	}
-	// Some kinds of file cannot even be opened: say what it is, not ENXIO.
-	var st unix.Stat_t
-	if unix.Stat(s.Path, &st) == nil {
-		if err := checkKind(&st); err != nil {
-			return -1, err
+// open does it all, but leaves closing to the caller. Nothing changes before
+// everything has been checked.
+func (r *Region) open() (err error) {
+	if r.spec.PCI != "" {
+		if err := device(r.spec.PCI).check(); err != nil {
+			return err
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return -1, missing(s, err)
+	if r.fd, err = openFile(r.spec, r.access); err != nil {
+		return err
 	}
-	if access == ReadWrite {
-		return -1, fmt.Errorf("for writing: %w", err)
-	}
-	return -1, fmt.Errorf("for reading: %w", err)
-}
-
-// missing says where the file was looked for and how to make it.
-func missing(s Spec, err error) error {
-	dir, name := filepath.Split(s.Path)
-	dir = filepath.Clean(dir)
-	size := max(s.Offset+s.Length, 1<<20)
-	option := ""
-	if dir != DefaultDir() {
-		option = "--channels " + shellWord(dir) + " "
-	}
-	return fmt.Errorf("not in %s; to create it: muennet %schannel create %s --size %s: %w",
-		dir, option, shellWord(name), formatSize(size), err)
-}
-
-// mapFile checks the open file and maps the region.
-func (r *Region) mapFile() error {
 	var st unix.Stat_t
-	if err := unix.Fstat(r.fd, &st); err != nil {
+	if err := kernel.fstat(r.fd, &st); err != nil {
 		return fmt.Errorf("stat %s: %w", r.spec.Path, err)
 	}
 	if err := checkKind(&st); err != nil {
 		return err
 	}
-	offset, length := r.spec.Offset, r.spec.Length
-	if !r.spec.Windowed {
-		length = st.Size
+	if r.kind, err = r.kindOf(&st); err != nil {
+		return err
 	}
-	if length < MinSize {
-		return fmt.Errorf("%d bytes are too small: a channel's header alone takes %d", length, MinSize)
-	}
-	if offset+length > st.Size {
-		return fmt.Errorf("the window ends at byte %d, the file at %d", offset+length, st.Size)
-	}
-	// mmap wants whole pages: begin at the page that holds the first byte.
-	skip := offset % int64(os.Getpagesize())
-	if skip+length > math.MaxInt {
-		return fmt.Errorf("%d bytes do not fit in the address space", length)
-	}
-	prot := unix.PROT_READ
-	if r.access == ReadWrite {
-		prot |= unix.PROT_WRITE
-	}
-	m, err := unix.Mmap(r.fd, offset-skip, int(skip+length), prot, unix.MAP_SHARED)
+	start, skip, length, err := r.place(st.Size)
 	if err != nil {
-		return fmt.Errorf("map %d bytes: %w", length, err)
+		return err
 	}
-	r.mapping = m
-	r.bytes = m[skip:]
+	if r.kind == PCI {
+		r.mapping, r.how, err = r.mapDevice(start, skip+length)
+	} else {
+		r.mapping, err = mapPages(r.fd, r.spec.Path, start, skip+length, r.access)
+	}
+	if err != nil {
+		return err
+	}
+	r.bytes = r.mapping[skip:]
 	return nil
 }
 
-// checkKind refuses everything but regular files.
-func checkKind(st *unix.Stat_t) error {
-	kind := ""
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-		return nil
-	case unix.S_IFDIR:
-		kind = "directory"
-	case unix.S_IFCHR:
-		kind = "character device"
-	case unix.S_IFBLK:
-		kind = "block device"
-	case unix.S_IFIFO:
-		kind = "FIFO"
-	case unix.S_IFSOCK:
-		kind = "socket"
-	default:
-		kind = fmt.Sprintf("file of mode %#o", st.Mode)
+// place finds out where the region lies in a file of size bytes: the first byte
+// to map, how many bytes of the mapping come before the region, and its length.
+// mmap wants whole pages, so the mapping begins with the page that holds the
+// region's first byte.
+func (r *Region) place(size int64) (start int64, skip, length int, err error) {
+	first, n := r.spec.Offset, r.spec.Length
+	if !r.spec.Windowed {
+		n = size
 	}
-	return fmt.Errorf("it is a %s: want a regular file", kind)
+	what := "file"
+	if r.kind == PCI {
+		what = "device's memory"
+	}
+	if n < MinSize {
+		return 0, 0, 0, fmt.Errorf("%d bytes are too small: a channel's header alone takes %d", n, MinSize)
+	}
+	if first+n > size {
+		return 0, 0, 0, fmt.Errorf("the window ends at byte %d, the %s at %d", first+n, what, size)
+	}
+	before := first % int64(os.Getpagesize())
+	if before+n > math.MaxInt {
+		return 0, 0, 0, fmt.Errorf("%d bytes do not fit in the address space", n)
+	}
+	return first - before, int(before), int(n), nil
+}
+
+// mapPages maps length bytes of an open file from offset on, which begins a
+// page. Accesses to them may fail under [Guard] from now on, with path in the error.
+func mapPages(fd int, path string, offset int64, length int, access Access) ([]byte, error) {
+	prot := unix.PROT_READ
+	if access == ReadWrite {
+		prot |= unix.PROT_WRITE
+	}
+	m, err := kernel.mmap(fd, offset, length, prot, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %d bytes: %w", length, err)
+	}
+	remember(m, path)
+	return m, nil
+}
+
+// unmapPages is the reverse of mapPages.
+func unmapPages(m []byte) error {
+	forget(m)
+	return unix.Munmap(m)
 }
 
 // Bytes returns the region's memory, valid until Close and shared with the
@@ -174,13 +154,19 @@ func (r *Region) Bytes() []byte { return r.bytes }
 // Path returns the path of the file, without the window.
 func (r *Region) Path() string { return r.spec.Path }
 
+// Mapping tells how the processor accesses a device's memory, and how fast it
+// was read while the region was opened, such as "cached, reads 5200 MB/s" or
+// "write-combining, reads 120 MB/s". It is "" for files, which are cached always.
+func (r *Region) Mapping() string { return r.how }
+
 // Name returns the spec the region was opened by.
 func (r *Region) Name() string { return r.name }
 
 // Size returns the number of bytes, [MinSize] or more.
 func (r *Region) Size() int { return len(r.bytes) }
 
-// Intact reports an error when the file does not cover the region any more. Nil
+// Intact reports an error when the file does not cover the region any more, or
+// the device was removed: one that comes back is another one. Nil
 // holds for the moment of the call only: it is how to find out, from time to
 // time, what an access would find out by a fault.
 func (r *Region) Intact() error {
@@ -190,8 +176,11 @@ func (r *Region) Intact() error {
 		return fmt.Errorf("check channel %s: %w", r.name, os.ErrClosed)
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(r.fd, &st); err != nil {
+	if err := kernel.fstat(r.fd, &st); err != nil {
 		return fmt.Errorf("check channel %s: %w", r.name, err)
+	}
+	if r.kind == PCI && !isAt(&st, r.spec.Path) {
+		return fmt.Errorf("check channel %s: %w: the device was removed", r.name, ErrFault)
 	}
 	if end := r.spec.Offset + int64(len(r.bytes)); st.Size < end {
 		return fmt.Errorf("check channel %s: %w: the file has %d bytes, %d are in use", r.name, ErrFault, st.Size, end)
@@ -210,8 +199,7 @@ func (r *Region) Close() error {
 	// A child process between fork and exec still has a copy of the descriptor
 	// that would keep the lock: let go of it by name.
 	r.unlock()
-	forget(r.mapping)
-	err := unix.Munmap(r.mapping)
+	err := unmapPages(r.mapping)
 	if e := unix.Close(r.fd); err == nil {
 		err = e
 	}
@@ -220,13 +208,4 @@ func (r *Region) Close() error {
 		return fmt.Errorf("close channel %s: %w", r.name, err)
 	}
 	return nil
-}
-
-// retry repeats a system call that a signal interrupted.
-func retry(call func() error) error {
-	for {
-		if err := call(); err != unix.EINTR {
-			return err
-		}
-	}
 }

@@ -5,14 +5,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
-	muenfsDir   = "/muenfs"
-	muenfsMagic = 0xd2c82edd // f_type that statfs reports for a muenfs
-	plainDir    = "/dev/shm/muennet"
+	plainDir = "/dev/shm/muennet"
 
 	// offsetAlign is what a window's offset must be a multiple of: the header
 	// of a channel is made of u64 that are accessed atomically.
@@ -22,38 +18,39 @@ const (
 // DefaultDir returns the channel directory of this system: /muenfs where a
 // muenfs is mounted there, else /dev/shm/muennet (which need not exist yet).
 func DefaultDir() string {
-	if hasType(muenfsDir, muenfsMagic) {
+	if isMuenfs(muenfsDir) {
 		return muenfsDir
 	}
 	return plainDir
 }
 
-// hasType tells whether path lies on a file system of the given statfs type.
-func hasType(path string, magic uint32) bool {
-	var st unix.Statfs_t
-	return unix.Statfs(path, &st) == nil && uint32(st.Type) == magic
-}
-
 // Spec says which bytes a region consists of.
 type Spec struct {
-	// Path of the file, absolute when the channel directory is.
+	// Path of the file, absolute when the channel directory is. Of a PCI device
+	// it is the file of its BAR 2 in sysfs, the same one however the address
+	// was written.
 	Path string
 	// Offset and Length of the window in bytes; both 0 unless Windowed.
 	Offset, Length int64
 	// Windowed is false for the whole file.
 	Windowed bool
+	// PCI is the address of the device, as sysfs writes it: 0000:00:04.0. It is
+	// empty for files.
+	PCI string
 }
 
 // ParseSpec reads the name of a region:
 //
-//	NAME                  a file in dir
-//	/absolute/path        a file anywhere
-//	either@OFFSET+LENGTH  a window of it
+//	NAME                        a file in dir
+//	/absolute/path              a file anywhere
+//	pci:DOMAIN:BUS:DEV.FN       BAR 2 of an ivshmem device
+//	pci:BUS:DEV.FN              the same, in domain 0000
+//	any of them@OFFSET+LENGTH   a window of it
 //
 // OFFSET is a multiple of 8, LENGTH at least 1; both are sizes as [ParseSize]
 // takes them, except that OFFSET may be 0. A NAME holds no '/', is not empty,
-// "." or "..", and does not begin with "pci:", which is reserved. An '@' in the
-// last part of a path always begins a window.
+// "." or "..", and does not begin with "pci:". An address is hexadecimal, as
+// lspci(8) prints it. An '@' in the last part of a path always begins a window.
 func ParseSpec(dir, s string) (Spec, error) {
 	spec, err := parseSpec(dir, s)
 	if err != nil {
@@ -76,6 +73,14 @@ func parseSpec(dir, s string) (Spec, error) {
 	if strings.IndexByte(name, 0) >= 0 {
 		return Spec{}, fmt.Errorf("a name holds no NUL byte")
 	}
+	if address, ok := strings.CutPrefix(name, pciPrefix); ok {
+		var err error
+		if spec.PCI, err = parseAddress(address); err != nil {
+			return Spec{}, err
+		}
+		spec.Path = device(spec.PCI).file(memoryFile)
+		return spec, nil
+	}
 	if strings.HasPrefix(name, "/") {
 		if strings.HasSuffix(name, "/") {
 			return Spec{}, fmt.Errorf("the path ends with '/': a file is wanted")
@@ -97,8 +102,8 @@ func checkName(name string) error {
 		return fmt.Errorf("the name is empty")
 	case name == "." || name == "..":
 		return fmt.Errorf("the name is a directory")
-	case strings.HasPrefix(name, "pci:"):
-		return fmt.Errorf("names that begin with \"pci:\" are reserved")
+	case strings.HasPrefix(name, pciPrefix):
+		return fmt.Errorf("names that begin with %q are PCI devices, not files", pciPrefix)
 	case strings.Contains(name, "/"):
 		return fmt.Errorf("a name holds no '/' (or give an absolute path)")
 	}

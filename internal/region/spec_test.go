@@ -1,10 +1,10 @@
 package region
 
 import (
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestParseSpec(t *testing.T) {
@@ -18,16 +18,25 @@ func TestParseSpec(t *testing.T) {
 		{"/dev/shm/x", Spec{Path: "/dev/shm/x"}},
 		{"/a/../b", Spec{Path: "/b"}},
 		{"/run/user@1/x", Spec{Path: "/run/user@1/x"}},
-		{"net0@0+4096", Spec{"/ch/net0", 0, 4096, true}},
-		{"net0@8+1", Spec{"/ch/net0", 8, 1, true}},
-		{"/dev/shm/x@64K+1M", Spec{"/dev/shm/x", 64 << 10, 1 << 20, true}},
-		{"a@b@1G+2G", Spec{"/ch/a@b", 1 << 30, 2 << 30, true}},
+		{"net0@0+4096", Spec{Path: "/ch/net0", Offset: 0, Length: 4096, Windowed: true}},
+		{"net0@8+1", Spec{Path: "/ch/net0", Offset: 8, Length: 1, Windowed: true}},
+		{"/dev/shm/x@64K+1M", Spec{Path: "/dev/shm/x", Offset: 64 << 10, Length: 1 << 20, Windowed: true}},
+		{"a@b@1G+2G", Spec{Path: "/ch/a@b", Offset: 1 << 30, Length: 2 << 30, Windowed: true}},
+		{"pci:0000:00:04.0", Spec{Path: "/sys/bus/pci/devices/0000:00:04.0/resource2", PCI: "0000:00:04.0"}},
+		{"pci:00:04.0", Spec{Path: "/sys/bus/pci/devices/0000:00:04.0/resource2", PCI: "0000:00:04.0"}},
+		{"pci:00000000:00:04.0", Spec{Path: "/sys/bus/pci/devices/0000:00:04.0/resource2", PCI: "0000:00:04.0"}},
+		{"pci:10000:AF:1F.7@64K+1M", Spec{Path: "/sys/bus/pci/devices/10000:af:1f.7/resource2", Offset: 64 << 10, Length: 1 << 20, Windowed: true, PCI: "10000:af:1f.7"}},
 	} {
 		got, err := ParseSpec("/ch", c.in)
 		if err != nil || got != c.want {
 			t.Errorf("ParseSpec(%q) = %+v, %v; want %+v", c.in, got, err, c.want)
 		}
 	}
+}
+
+// wrongAddress is the error for a device that is none.
+func wrongAddress(s string) string {
+	return `device "` + s + `": want pci:BUS:DEV.FN or pci:DOMAIN:BUS:DEV.FN, hexadecimal, such as pci:00:04.0`
 }
 
 func TestParseSpecErrors(t *testing.T) {
@@ -44,7 +53,17 @@ func TestParseSpecErrors(t *testing.T) {
 		{"/", "the path ends with '/': a file is wanted"},
 		{"/dev/shm/", "the path ends with '/': a file is wanted"},
 		{"/dev/shm/@0+64", "the path ends with '/': a file is wanted"},
-		{"pci:0000:00:04.0", `names that begin with "pci:" are reserved`},
+		{"pci:", wrongAddress("")},
+		{"pci:@0+64", wrongAddress("")},
+		{"pci:4.0", wrongAddress("4.0")},
+		{"pci:00:04", wrongAddress("00:04")},
+		{"pci:00:04.8", wrongAddress("00:04.8")},
+		{"pci:00:4.0", wrongAddress("00:4.0")},
+		{"pci:0:00:04.0", wrongAddress("0:00:04.0")},
+		{"pci:0000:00:04.0/resource2", wrongAddress("0000:00:04.0/resource2")},
+		{"pci:../00:04.0", wrongAddress("../00:04.0")},
+		{"pci:00:20.0", wrongAddress("00:20.0") + ": DEV is 00 to 1f"},
+		{"pci:00:04.0@12+64", "window offset 12: want a multiple of 8"},
 		{"a@", `window "": want @OFFSET+LENGTH, such as @64K+1M`},
 		{"a@64", `window "64": want @OFFSET+LENGTH, such as @64K+1M`},
 		{"a@+64", `window offset: size "": want a number with an optional K, M or G, below 2^63`},
@@ -60,7 +79,7 @@ func TestParseSpecErrors(t *testing.T) {
 			t.Errorf("ParseSpec(%q) succeeded", c.in)
 			continue
 		}
-		if _, got, _ := strings.Cut(err.Error(), "\": "); got != c.want {
+		if _, got, _ := strings.Cut(err.Error(), strconv.Quote(c.in)+": "); got != c.want {
 			t.Errorf("ParseSpec(%q): %q, want it to end with %q", c.in, err, c.want)
 		}
 	}
@@ -91,7 +110,7 @@ func TestParseSize(t *testing.T) {
 }
 
 func FuzzParseSpec(f *testing.F) {
-	for _, s := range []string{"net0", "a|in@8+1M", "/x/y@0+64", "..", "a@b", "/@8+8"} {
+	for _, s := range []string{"net0", "a|in@8+1M", "/x/y@0+64", "..", "a@b", "/@8+8", "pci:00:04.0", "pci:0001:02:03.4@4K+1M"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -102,7 +121,10 @@ func FuzzParseSpec(f *testing.F) {
 			}
 			return
 		}
-		if !strings.HasPrefix(s, "/") && strings.LastIndexByte(spec.Path, '/') != len("/ch") {
+		if strings.HasPrefix(s, "pci:") != (spec.PCI != "") || spec.PCI != "" && filepath.Dir(filepath.Dir(spec.Path)) != PCIDevices {
+			t.Fatalf("ParseSpec(%q): device %q, file %s", s, spec.PCI, spec.Path)
+		}
+		if !strings.HasPrefix(s, "/") && spec.PCI == "" && strings.LastIndexByte(spec.Path, '/') != len("/ch") {
 			t.Fatalf("ParseSpec(%q) leaves the directory: %s", s, spec.Path)
 		}
 		if spec.Windowed != (spec.Length > 0) || spec.Offset < 0 || spec.Offset%8 != 0 || spec.Offset+spec.Length < spec.Offset {
@@ -116,21 +138,5 @@ func TestFormatSize(t *testing.T) {
 		if got := formatSize(n); got != want {
 			t.Errorf("formatSize(%d) = %s, want %s", n, got, want)
 		}
-	}
-}
-
-func TestHasType(t *testing.T) {
-	if !hasType("/proc", unix.PROC_SUPER_MAGIC) {
-		t.Error("/proc is not recognised by its type")
-	}
-	if hasType("/proc", muenfsMagic) || hasType("/does/not/exist", unix.PROC_SUPER_MAGIC) {
-		t.Error("a directory is taken for what it is not")
-	}
-	want := plainDir
-	if hasType(muenfsDir, muenfsMagic) {
-		want = muenfsDir
-	}
-	if got := DefaultDir(); got != want {
-		t.Errorf("DefaultDir() = %s, want %s", got, want)
 	}
 }

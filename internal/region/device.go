@@ -1,0 +1,204 @@
+package region
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	pciPrefix = "pci:"
+
+	// ivshmemID is the vendor and device of ivshmem-plain and ivshmem-doorbell
+	// (QEMU, docs/specs/ivshmem-spec). Their BAR 2 is the shared memory.
+	ivshmemID = "1af4:1110"
+
+	// The files that sysfs has for BAR 2 (Linux, Documentation/PCI/sysfs-pci):
+	// mapping the first gives uncached memory, mapping the second, which only a
+	// prefetchable BAR has, write-combining memory.
+	memoryFile    = "resource2"
+	combiningFile = "resource2_wc"
+)
+
+// PCIDevices is the directory that sysfs has a directory for each PCI device in.
+// Only tests change it, before they open anything.
+var PCIDevices = "/sys/bus/pci/devices"
+
+// device is the address of a PCI device as sysfs writes it, like 0000:00:04.0.
+type device string
+
+// file is the path of one of the device's files in sysfs.
+func (d device) file(name string) string { return filepath.Join(PCIDevices, string(d), name) }
+
+var addressSyntax = regexp.MustCompile(`^(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])$`)
+
+// parseAddress reads [DOMAIN:]BUS:DEV.FN and returns it as sysfs writes it.
+func parseAddress(s string) (string, error) {
+	wrong := fmt.Errorf("device %q: want %sBUS:DEV.FN or %sDOMAIN:BUS:DEV.FN, hexadecimal, such as %s00:04.0", s, pciPrefix, pciPrefix, pciPrefix)
+	m := addressSyntax.FindStringSubmatch(s)
+	if m == nil {
+		return "", wrong
+	}
+	var domain uint64
+	if m[1] != "" {
+		domain, _ = strconv.ParseUint(m[1], 16, 32) // the syntax leaves nothing to fail
+	}
+	if dev, _ := strconv.ParseUint(m[3], 16, 8); dev > 0x1f {
+		return "", fmt.Errorf("%w: DEV is 00 to 1f", wrong)
+	}
+	return fmt.Sprintf("%04x:%s:%s.%s", domain, strings.ToLower(m[2]), strings.ToLower(m[3]), m[4]), nil
+}
+
+// read returns the content of one of the device's files, trimmed.
+func (d device) read(name string) (string, error) {
+	b, err := os.ReadFile(d.file(name))
+	if err != nil {
+		return "", fmt.Errorf("read %s of device %s: %w", name, d, err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// id returns vendor and device as lspci(8) does, like 1af4:1110.
+func (d device) id() (string, error) {
+	vendor, err := d.read("vendor")
+	if err != nil {
+		return "", err
+	}
+	product, err := d.read("device")
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimPrefix(vendor, "0x") + ":" + strings.TrimPrefix(product, "0x"), nil
+}
+
+// check makes sure that the device is there, is an ivshmem device, and has
+// memory that mmap can map. It changes nothing.
+func (d device) check() error {
+	if _, err := os.Stat(d.file("")); errors.Is(err, fs.ErrNotExist) {
+		return d.absent(err)
+	}
+	id, err := d.id()
+	if err != nil {
+		return err
+	}
+	if id != ivshmemID {
+		return fmt.Errorf("device %s is %s, which is no ivshmem device: want %s", d, id, ivshmemID)
+	}
+	bar, err := d.memory()
+	if err != nil {
+		return err
+	}
+	// The kernel maps from the beginning of a page, wherever the BAR begins. It
+	// can lie within a page where pages are larger than 4 KiB.
+	if page := uint64(os.Getpagesize()); bar%page != 0 {
+		return fmt.Errorf("BAR 2 of device %s begins at %#x: mmap maps whole pages of %d bytes only", d, bar, page)
+	}
+	return nil
+}
+
+// absent says why there is no such device, and which ones there are.
+func (d device) absent(err error) error {
+	if _, err := os.Stat(PCIDevices); err != nil {
+		return fmt.Errorf("look for device %s: is there no PCI bus, or no sysfs on /sys (mount -t sysfs none /sys)? %w", d, err)
+	}
+	var found []string
+	for _, other := range ivshmemDevices() {
+		found = append(found, string(other))
+	}
+	if found == nil {
+		return fmt.Errorf("there is no PCI device %s, and no ivshmem device at any address: %w", d, err)
+	}
+	return fmt.Errorf("there is no PCI device %s; ivshmem devices are %s: %w", d, strings.Join(found, ", "), err)
+}
+
+// memory returns the physical address of BAR 2. The file has a line of first
+// address, last address and flags for each BAR.
+func (d device) memory() (uint64, error) {
+	text, err := d.read("resource")
+	if err != nil {
+		return 0, err
+	}
+	lines := strings.Split(text, "\n")
+	if len(lines) < 3 {
+		return 0, fmt.Errorf("read resource of device %s: %d lines, want one for BAR 2", d, len(lines))
+	}
+	var first, last, flags uint64
+	if _, err := fmt.Sscanf(lines[2], "0x%x 0x%x 0x%x", &first, &last, &flags); err != nil {
+		return 0, fmt.Errorf("read resource of device %s: line %q: %w", d, lines[2], err)
+	}
+	switch {
+	case flags == 0:
+		return 0, fmt.Errorf("device %s has no BAR 2, so it shares no memory: %w", d, fs.ErrNotExist)
+	case first == 0:
+		return 0, fmt.Errorf("BAR 2 of device %s has no address: neither firmware nor kernel gave it one", d)
+	}
+	return first, nil
+}
+
+// enable has the device answer to accesses to its memory. It stays enabled:
+// others may have come to rely on it. The file counts, so it is left alone
+// where it says that the device is enabled.
+func (d device) enable() error {
+	state, err := d.read("enable")
+	if err != nil {
+		return err
+	}
+	if state != "0" {
+		return nil
+	}
+	if err := kernel.writeFile(d.file("enable"), []byte("1"), 0); err != nil {
+		return fmt.Errorf("enable device %s: %w", d, err)
+	}
+	return nil
+}
+
+// ivshmemDevices returns the ivshmem devices of this system, sorted.
+func ivshmemDevices() []device {
+	entries, err := os.ReadDir(PCIDevices)
+	if err != nil {
+		return nil
+	}
+	var found []device
+	for _, e := range entries {
+		d := device(e.Name())
+		if id, err := d.id(); err == nil && id == ivshmemID {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// Devices describes the memory of the ivshmem devices of this system, sorted by
+// address: each Name is one that [Open] takes. The size is 0 where a device has
+// no memory.
+func Devices() []Info {
+	var infos []Info
+	for _, d := range ivshmemDevices() {
+		info := Info{Name: pciPrefix + string(d)}
+		var st unix.Stat_t
+		if unix.Stat(d.file(memoryFile), &st) == nil {
+			info.Size, info.Mode = st.Size, os.FileMode(st.Mode&0o777)
+			id := idOf(&st)
+			scanLocks(func(ino uint64) bool { return ino == id.ino }, func(pid int, other fileID, l heldLock) {
+				if other == id && l.write {
+					info.Writer = pid
+				}
+			})
+		}
+		infos = append(infos, info)
+	}
+	return infos
+}
+
+// isAt tells whether the open file is still the one that path leads to.
+func isAt(open *unix.Stat_t, path string) bool {
+	var now unix.Stat_t
+	return unix.Stat(path, &now) == nil && idOf(&now) == idOf(open)
+}

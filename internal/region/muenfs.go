@@ -1,0 +1,112 @@
+package region
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// muenfsMagic is the f_type that statfs(2) reports for a muenfs (muenfs,
+// fs.c: MUENFS_MAGIC).
+const muenfsMagic = 0xd2c82edd
+
+// muenfsDir is where a muenfs is usually mounted; the tests have another place.
+var muenfsDir = "/muenfs"
+
+var (
+	errReadOnly = errors.New("the system's policy lets this subject only read the channel: it can be an in, not an out")
+	errWritable = errors.New("the system's policy lets this subject write the channel: it can be an out, not an in")
+)
+
+// isMuenfs tells whether path lies on a muenfs.
+func isMuenfs(path string) bool {
+	var st unix.Statfs_t
+	return kernel.statfs(path, &st) == nil && uint32(st.Type) == muenfsMagic
+}
+
+// kindOf finds out what memory the open file is, and refuses those on which
+// access makes no sense.
+func (r *Region) kindOf(st *unix.Stat_t) (Kind, error) {
+	if r.spec.PCI != "" {
+		return PCI, nil
+	}
+	var in unix.Statfs_t
+	if err := retry(func() error { return kernel.fstatfs(r.fd, &in) }); err != nil {
+		return Plain, fmt.Errorf("find the file system of %s: %w", r.spec.Path, err)
+	}
+	switch uint32(in.Type) {
+	case muenfsMagic:
+		return Muenfs, r.checkDirection(st)
+	case unix.SYSFS_MAGIC:
+		// It would map, but nothing would know that it is a device's memory.
+		return Plain, fmt.Errorf("%s belongs to a sysfs: want %sBUS:DEV.FN for the memory of a device", r.spec.Path, pciPrefix)
+	}
+	return Plain, nil
+}
+
+// checkDirection keeps a muenfs channel from being used against its direction.
+// Its mode is 0600 where the policy lets this subject write it, else 0400.
+// Reading a channel that this subject itself may write is refused as well: there
+// the peer is the reader, and we would wait for ourselves.
+func (r *Region) checkDirection(st *unix.Stat_t) error {
+	writable := st.Mode&0o222 != 0
+	switch {
+	case r.access == ReadWrite && !writable:
+		return fmt.Errorf("%s has mode %#o: %w", r.spec.Path, st.Mode&0o777, errReadOnly)
+	case r.access == ReadOnly && writable:
+		return fmt.Errorf("%s has mode %#o: %w", r.spec.Path, st.Mode&0o777, errWritable)
+	}
+	return nil
+}
+
+// notMounted is the error for a muenfs that is not there. The directory may be
+// missing, or be the empty one that it is to be mounted on.
+func notMounted() error {
+	return fmt.Errorf("no muenfs is mounted on %s; to mount it: mount -t muenfs none %s", muenfsDir, shellWord(muenfsDir))
+}
+
+// missing says where the file was looked for and what can be done.
+func missing(s Spec, err error) error {
+	if s.PCI != "" {
+		return fmt.Errorf("device %s has no BAR 2, so it shares no memory: %w", s.PCI, err)
+	}
+	dir, name := filepath.Split(s.Path)
+	dir = filepath.Clean(dir)
+	if isMuenfs(dir) {
+		return fmt.Errorf("not in %s, where the channels are those that the system's policy gives to this subject%s: %w", dir, namesIn(dir), err)
+	}
+	if dir == muenfsDir {
+		return fmt.Errorf("%w: %w", notMounted(), err)
+	}
+	size := max(s.Offset+s.Length, 1<<20)
+	option := ""
+	if dir != DefaultDir() {
+		option = "--channels " + shellWord(dir) + " "
+	}
+	return fmt.Errorf("not in %s; to create it: muennet %schannel create %s --size %s: %w",
+		dir, option, shellWord(name), formatSize(size), err)
+}
+
+// namesIn lists what there is instead, some of it.
+func namesIn(dir string) string {
+	const most = 8
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	if len(entries) == 0 {
+		return " (none)"
+	}
+	var names []string
+	for _, e := range entries[:min(len(entries), most)] {
+		names = append(names, shellWord(e.Name()))
+	}
+	if len(entries) > most {
+		names = append(names, "...")
+	}
+	return " (" + strings.Join(names, ", ") + ")"
+}
