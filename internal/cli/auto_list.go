@@ -49,7 +49,7 @@ func (a *app) list(r request) error {
 // look reads the header of a channel: epoch and protocol as the list shows them,
 // and what is wrong with them for a link of this protocol.
 func look(dir, name string, protocol uint64) (epoch, found string, doubts []string) {
-	r, err := region.Open(dir, name, region.ReadOnly)
+	r, err := region.Open(dir, name, region.Inspect)
 	if err != nil {
 		return "?", "?", []string{oneLine(err)}
 	}

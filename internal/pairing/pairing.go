@@ -3,6 +3,7 @@ package pairing
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -69,7 +70,7 @@ type Set struct {
 func Find(dir string) (Set, error) {
 	infos, err := region.List(dir)
 	if err != nil {
-		return Set{}, fmt.Errorf("pair channels: %w", err)
+		return Set{}, unlisted(dir, region.DefaultDir(), err)
 	}
 	set := Of(infos)
 	if len(set.Pairs) > 0 {
@@ -79,6 +80,15 @@ func Find(dir string) (Set, error) {
 		return set, fmt.Errorf("pair channels in %s: %w; skipped: %s", dir, ErrNone, Join(set.Skipped))
 	}
 	return set, fmt.Errorf("pair channels in %s: %w", dir, ErrNone)
+}
+
+// unlisted is the error for a directory that cannot be listed. One that nobody
+// has named is missing where a muenfs was expected, more often than not.
+func unlisted(dir, standard string, err error) error {
+	if dir == standard && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("pair channels: %w; nor is a muenfs mounted on /muenfs", err)
+	}
+	return fmt.Errorf("pair channels: %w", err)
 }
 
 // Of pairs the channels of a directory. Those whose names have neither ending

@@ -133,3 +133,20 @@ func TestFind(t *testing.T) {
 		t.Errorf("pairs %q, skipped %q, %v", pairs, skipped, err)
 	}
 }
+
+func TestUnlisted(t *testing.T) {
+	gone, other := fs.ErrNotExist, errors.New("x")
+	for _, c := range []struct {
+		dir  string
+		err  error
+		want string
+	}{
+		{"/std", gone, "pair channels: file does not exist; nor is a muenfs mounted on /muenfs"},
+		{"/else", gone, "pair channels: file does not exist"},
+		{"/std", other, "pair channels: x"},
+	} {
+		if err := unlisted(c.dir, "/std", c.err); err.Error() != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%s, %v: %v", c.dir, c.err, err)
+		}
+	}
+}
