@@ -16,3 +16,6 @@ var WaitMapUpdate = waitMapUpdate
 
 // FilterName is the name of our tc filters.
 const FilterName = filterName
+
+// NewOlderOutgoing is NewOutgoing as on a kernel without bpf_loop.
+func NewOlderOutgoing() (*Outgoing, error) { return newOutgoing(olderPrograms) }

@@ -179,10 +179,21 @@ func mustSend(t testing.TB, s *sender, marks ...uint32) {
 	}
 }
 
+// kernels runs a test with the programs for kernels of now and of before.
+func kernels(t *testing.T, test func(t *testing.T, load func() (*skbmark.Outgoing, error))) {
+	t.Run("loop", func(t *testing.T) { test(t, skbmark.NewOutgoing) })
+	t.Run("older", func(t *testing.T) { test(t, skbmark.NewOlderOutgoing) })
+}
+
 // outgoing returns an Outgoing that is attached to the device.
 func outgoing(t testing.TB, d *device) *skbmark.Outgoing {
 	t.Helper()
-	o, err := skbmark.NewOutgoing()
+	return attached(t, d, skbmark.NewOutgoing)
+}
+
+func attached(t testing.TB, d *device, load func() (*skbmark.Outgoing, error)) *skbmark.Outgoing {
+	t.Helper()
+	o, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}

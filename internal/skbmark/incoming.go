@@ -40,7 +40,7 @@ func newIncoming() (*Incoming, error) {
 		Map  *ebpf.Map     `ebpf:"incoming_map"`
 		Mark *ebpf.Program `ebpf:"mark"`
 	}
-	if err := load(&p); err != nil {
+	if err := load(&p, nil); err != nil {
 		return nil, err
 	}
 	mem, err := share(p.Map, unsafe.Sizeof(programsIncoming{}))

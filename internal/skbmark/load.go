@@ -13,12 +13,17 @@ import (
 var spec = sync.OnceValues(loadPrograms)
 
 // load loads programs, given as a struct for ebpf.CollectionSpec.LoadAndAssign.
-func load(programs any) error {
+// It takes those of the map in place of others.
+func load(programs any, inPlaceOf map[string]string) error {
 	s, err := spec()
 	if err != nil {
 		return err
 	}
-	return s.Copy().LoadAndAssign(programs, nil)
+	s = s.Copy()
+	for name, other := range inPlaceOf {
+		s.Programs[name] = s.Programs[other]
+	}
+	return s.LoadAndAssign(programs, nil)
 }
 
 // share maps the only value of an array, which has size bytes, and closes the

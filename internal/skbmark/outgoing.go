@@ -33,7 +33,10 @@ type Outgoing struct {
 // NewOutgoing loads the programs. They do nothing until Attach. The error wraps
 // ErrUnsupported or ErrPermission where that is the reason.
 func NewOutgoing() (*Outgoing, error) {
-	o, err := newOutgoing()
+	o, err := newOutgoing(nil)
+	if err != nil {
+		o, err = newOutgoing(olderPrograms)
+	}
 	if err != nil {
 		err = explain(err, "5.12 with CONFIG_BPF_SYSCALL (TUN steering programs 4.16, bounded loops 5.3, mmapable arrays 5.5, compare-and-swap 5.12)")
 		return nil, fmt.Errorf("load programs for outgoing marks: %w", err)
@@ -41,13 +44,16 @@ func NewOutgoing() (*Outgoing, error) {
 	return o, nil
 }
 
-func newOutgoing() (*Outgoing, error) {
+// olderPrograms are for kernels that refuse the others.
+var olderPrograms = map[string]string{"steer": "steer_old"}
+
+func newOutgoing(inPlaceOf map[string]string) (*Outgoing, error) {
 	var p struct {
 		Map    *ebpf.Map     `ebpf:"outgoing_map"`
 		Steer  *ebpf.Program `ebpf:"steer"`
 		Filter *ebpf.Program `ebpf:"filter"`
 	}
-	if err := load(&p); err != nil {
+	if err := load(&p, inPlaceOf); err != nil {
 		return nil, err
 	}
 	mem, err := share(p.Map, unsafe.Sizeof(programsOutgoing{}))

@@ -28,14 +28,16 @@ func checkMarks(t *testing.T, ns *testnet.NS, d *device, o *skbmark.Outgoing) {
 }
 
 func TestOutgoingMarks(t *testing.T) {
-	ns := namespace(t)
-	d := openDevice(t, ns, "t0", 8)
-	o := outgoing(t, d)
-	checkMarks(t, ns, d, o)
-	checkMarks(t, ns, d, o) // with the slots there already
-	if free := o.Free(); free != 2 {
-		t.Errorf("%d queues free, want 2", free)
-	}
+	kernels(t, func(t *testing.T, load func() (*skbmark.Outgoing, error)) {
+		ns := namespace(t)
+		d := openDevice(t, ns, "t0", 8)
+		o := attached(t, d, load)
+		checkMarks(t, ns, d, o)
+		checkMarks(t, ns, d, o) // with the slots there already
+		if free := o.Free(); free != 2 {
+			t.Errorf("%d queues free, want 2", free)
+		}
+	})
 }
 
 func TestOutgoingSurvivesRenameMoveAndDown(t *testing.T) {
@@ -73,27 +75,29 @@ func TestOutgoingMarkZeroNeedsNoSlot(t *testing.T) {
 }
 
 func TestOutgoingOverflowIsCounted(t *testing.T) {
-	const marks, queues = 300, 16
-	ns := namespace(t)
-	d := openDevice(t, ns, "t0", queues)
-	o := outgoing(t, d)
-	s := newSender(t, ns)
-	for m := range uint32(marks) {
-		mustSend(t, s, m+1)
-	}
-	got := drainAll(t, d, o)
-	for m := range uint32(queues - 1) { // those that came first
-		if got[m+1] != 1 {
-			t.Errorf("received %d packets with mark %d, want 1", got[m+1], m+1)
+	kernels(t, func(t *testing.T, load func() (*skbmark.Outgoing, error)) {
+		const marks, queues = 300, 16
+		ns := namespace(t)
+		d := openDevice(t, ns, "t0", queues)
+		o := attached(t, d, load)
+		s := newSender(t, ns)
+		for m := range uint32(marks) {
+			mustSend(t, s, m+1)
 		}
-	}
-	if len(got) != queues-1 || o.Overflows() != marks-(queues-1) || o.Mismatches() != 0 || o.Free() != 0 {
-		t.Errorf("%d marks received, %d overflows, %d mismatches, %d free; want %d, %d, 0, 0",
-			len(got), o.Overflows(), o.Mismatches(), o.Free(), queues-1, marks-(queues-1))
-	}
-	if n := dropped(t, ns, "t0"); n != o.Overflows() {
-		t.Errorf("the interface counts %d packets dropped, want %d", n, o.Overflows())
-	}
+		got := drainAll(t, d, o)
+		for m := range uint32(queues - 1) { // those that came first
+			if got[m+1] != 1 {
+				t.Errorf("received %d packets with mark %d, want 1", got[m+1], m+1)
+			}
+		}
+		if len(got) != queues-1 || o.Overflows() != marks-(queues-1) || o.Mismatches() != 0 || o.Free() != 0 {
+			t.Errorf("%d marks received, %d overflows, %d mismatches, %d free; want %d, %d, 0, 0",
+				len(got), o.Overflows(), o.Mismatches(), o.Free(), queues-1, marks-(queues-1))
+		}
+		if n := dropped(t, ns, "t0"); n != o.Overflows() {
+			t.Errorf("the interface counts %d packets dropped, want %d", n, o.Overflows())
+		}
+	})
 }
 
 func TestOutgoingQueuesOnDemand(t *testing.T) {

@@ -36,6 +36,7 @@ const (
 	programsProgFilter     = "filter"
 	programsProgMark       = "mark"
 	programsProgSteer      = "steer"
+	programsProgSteerOld   = "steer_old"
 )
 
 // loadPrograms returns the embedded CollectionSpec for programs.
@@ -80,9 +81,10 @@ type programsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type programsProgramSpecs struct {
-	Filter *ebpf.ProgramSpec `ebpf:"filter"`
-	Mark   *ebpf.ProgramSpec `ebpf:"mark"`
-	Steer  *ebpf.ProgramSpec `ebpf:"steer"`
+	Filter   *ebpf.ProgramSpec `ebpf:"filter"`
+	Mark     *ebpf.ProgramSpec `ebpf:"mark"`
+	Steer    *ebpf.ProgramSpec `ebpf:"steer"`
+	SteerOld *ebpf.ProgramSpec `ebpf:"steer_old"`
 }
 
 // programsMapSpecs contains maps before they are loaded into the kernel.
@@ -140,9 +142,10 @@ type programsVariables struct {
 //
 // It can be passed to loadProgramsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type programsPrograms struct {
-	Filter *ebpf.Program `ebpf:"filter"`
-	Mark   *ebpf.Program `ebpf:"mark"`
-	Steer  *ebpf.Program `ebpf:"steer"`
+	Filter   *ebpf.Program `ebpf:"filter"`
+	Mark     *ebpf.Program `ebpf:"mark"`
+	Steer    *ebpf.Program `ebpf:"steer"`
+	SteerOld *ebpf.Program `ebpf:"steer_old"`
 }
 
 func (p *programsPrograms) Close() error {
@@ -150,6 +153,7 @@ func (p *programsPrograms) Close() error {
 		p.Filter,
 		p.Mark,
 		p.Steer,
+		p.SteerOld,
 	)
 }
 
