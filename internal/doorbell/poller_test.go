@@ -1,9 +1,12 @@
 package doorbell
 
 import (
+	"runtime/debug"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // settle brings a Listener to its longest sleeps.
@@ -87,5 +90,49 @@ func TestPollerChangeBeforeSleep(t *testing.T) {
 	l.Wait(false)
 	if l.last != changed {
 		t.Errorf("cause %v, want changed", l.last)
+	}
+}
+
+// A region that is gone wakes its own reader, and does not hide the others.
+func TestPollerRegionGone(t *testing.T) {
+	fd, err := unix.MemfdCreate("channel", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Ftruncate(fd, 64); err != nil {
+		t.Fatal(err)
+	}
+	memory, err := unix.Mmap(fd, 0, 64, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Munmap(memory) }()
+	var p poller
+	add := func(wc, epoch *uint32, seen uint32) *Listener {
+		l, err := NewListener(Config{WC: wc, Epoch: epoch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(l.Close)
+		p.entries = append(p.entries, &entry{l: l, wc: seen, interval: time.Millisecond})
+		return l
+	}
+	var zero uint32
+	still := add(&zero, &zero, 0)
+	wc, epoch := Words(memory)
+	gone := add(wc, epoch, 0)
+	moved := add(&zero, &zero, 1)
+	if err := unix.Ftruncate(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	now := time.Now()
+	if next, more := p.look(now); !more || next != now.Add(time.Millisecond) {
+		t.Errorf("next look in %v (%v), want in 1ms", next.Sub(now), more)
+	}
+	if still.polled.Load() || !gone.polled.Load() || !moved.polled.Load() {
+		t.Errorf("woken: %v, %v, %v; want only those with the gone region and with the change",
+			still.polled.Load(), gone.polled.Load(), moved.polled.Load())
 	}
 }
