@@ -26,6 +26,7 @@
 // # Kernel command line
 //
 //	muennet.PARAMETER=VALUE   a parameter, as for the kernel module: muennet.name=net0 muennet.in=a ...
+//	muennet.auto              an interface for each pair of channels X|in and X|out; parameters override what it chooses
 //	muennet.channels=DIR      where channels given by name are; default /muenfs, else /dev/shm/muennet
 //	address=NAME=ADDRESS/BITS an address for an interface; several with commas, or several words
 //	run=PROGRAM               a program to start when the interfaces run; run="PROGRAM ARGUMENT ..." with arguments

@@ -27,22 +27,36 @@ type network struct {
 
 // open makes the interfaces. They are down, and have no addresses yet.
 func (n *network) open(s settings) error {
-	if len(s.parameters) == 0 {
+	if !s.auto && len(s.parameters) == 0 {
 		return nil
 	}
 	n.opened = time.Now()
-	load, err := muennet.ParseLoad(s.parameters...)
+	load, err := n.load(s)
 	if err != nil {
 		return fmt.Errorf("read parameters: %w", err)
 	}
 	// A Net without interfaces cannot fail, and Load tells their names.
-	if n.net, err = muennet.Open(muennet.Config{Load: muennet.Load{Channels: s.channels}, Logger: n.log}); err != nil {
+	if n.net, err = muennet.Open(muennet.Config{Logger: n.log}); err != nil {
 		return fmt.Errorf("open muennet: %w", err)
 	}
 	if n.names, err = n.net.Load(load); err != nil {
 		return fmt.Errorf("load interfaces: %w", err)
 	}
 	return nil
+}
+
+// load says what interfaces to make.
+func (n *network) load(s settings) (muennet.Load, error) {
+	if !s.auto {
+		load, err := muennet.ParseLoad(s.parameters...)
+		load.Channels = s.channels
+		return load, err
+	}
+	load, skipped, err := muennet.Auto(muennet.AutoConfig{Channels: s.channels, Parameters: s.parameters})
+	for _, one := range skipped {
+		n.log.Warn(fmt.Sprintf("no interface for %v", one))
+	}
+	return load, err
 }
 
 // configure gives the interfaces their addresses and brings them up. An error of

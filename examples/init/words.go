@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// settings is what the kernel command line says. Without parameters there are
-// no interfaces.
+// settings is what the kernel command line says. With neither auto nor parameters
+// there are no interfaces.
 type settings struct {
-	parameters []string // PARAMETER=VALUE, for muennet.ParseLoad
+	auto       bool     // make an interface of each pair of channels
+	parameters []string // PARAMETER=VALUE
 	channels   string   // directory; "" for the default
 	addresses  []address
 	run        []string // program and arguments
@@ -30,6 +31,8 @@ func parseWords(line string) (s settings, err error) {
 		switch parameter, ours := strings.CutPrefix(key, "muennet."); {
 		case ours && parameter == "channels":
 			s.channels = value
+		case ours && parameter == "auto":
+			s.auto = true
 		case ours:
 			s.parameters = append(s.parameters, parameter+"="+value)
 		case key == "address":

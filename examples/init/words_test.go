@@ -31,7 +31,7 @@ func TestSplit(t *testing.T) {
 
 func TestWordsOfOthersAreLeftAlone(t *testing.T) {
 	s, err := parseWords("BOOT_IMAGE=/vmlinuz console=ttyS0 quiet muen.x=1 muennet address.x=1 rdinit=/init")
-	if err != nil || len(s.parameters)+len(s.addresses)+len(s.run) > 0 || s.channels != "" {
+	if err != nil || s.auto || len(s.parameters)+len(s.addresses)+len(s.run) > 0 || s.channels != "" {
 		t.Errorf("read as %+v, %v", s, err)
 	}
 }
@@ -55,6 +55,13 @@ func TestWords(t *testing.T) {
 	}
 	if s.channels != "/channels" || !slices.Equal(s.run, []string{"/bin/program", "a", "b"}) {
 		t.Errorf("channels %q, run %q", s.channels, s.run)
+	}
+}
+
+func TestAutoWord(t *testing.T) {
+	s, err := parseWords("muennet.auto muennet.mtu=1500,1400")
+	if err != nil || !s.auto || !slices.Equal(s.parameters, []string{"mtu=1500,1400"}) {
+		t.Errorf("read as %+v, %v", s, err)
 	}
 }
 
