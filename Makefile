@@ -2,6 +2,7 @@
 # make demo     the main job, shown on this machine
 # make install  into PREFIX (and DESTDIR); make uninstall
 # make test     every test; as root it installs the Debian packages they need
+# make vm-test  muennet in virtual machines; as root it installs QEMU, and unpacks a kernel into bin/vm
 # make check    lint (gofmt, vet, staticcheck), check-gen, race, fuzz, smoke (each benchmark once)
 # make gen      the files made from others; check-gen tells whether they are those committed
 # make fuzz     each fuzz target; FUZZTIME=10m for longer
@@ -39,7 +40,7 @@ export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 REPORT  := bin/testreport -count=1 -timeout=20m
 
-.PHONY: build demo install uninstall test check lint gen check-gen race fuzz smoke bench micro packages tools clean
+.PHONY: build demo install uninstall test check lint gen check-gen race fuzz smoke bench micro packages tools vm-test clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muennet ./cmd/muennet
@@ -68,16 +69,23 @@ tools:
 
 # The memory ordering of arm64 is code of its own, hence the second line.
 test: packages tools
-	$(REPORT) ./...
+	$(REPORT) $$($(GO) list ./... | grep -v '/test/vm$$')
 	@if command -v qemu-aarch64 >/dev/null; then set -x; \
 		GOARCH=arm64 CGO_ENABLED=0 $(REPORT) -exec qemu-aarch64 ./shmstream/; \
 	else echo "shmstream is not tested on arm64: no qemu-aarch64"; fi
+
+# Verbose, because the tests print figures. What cannot be had is their business:
+# without it they are skipped, or in CI fail.
+vm-test: tools
+	-@$(MAKE) --no-print-directory packages PACKAGES=qemu-system-x86
+	-test/vm/fetch-kernel bin/vm
+	$(REPORT) -v ./test/vm/
 
 # With make -k all of them run, whatever fails.
 check: lint check-gen race fuzz smoke
 
 race: packages tools
-	$(REPORT) -race $$($(GO) list ./... | grep -v /test/e2e)
+	$(REPORT) -race $$($(GO) list ./... | grep -v -e /test/e2e -e '/test/vm$$')
 
 lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }

@@ -1,0 +1,159 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
+)
+
+// patience bounds each wait. It is reached only when something is broken: a
+// virtual machine without hardware support is slow.
+const patience = 30 * time.Second
+
+// marked makes sockets whose packets have a Netfilter mark.
+func marked(mark uint32) func(network, address string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) (err error) {
+		if mark == 0 {
+			return nil
+		}
+		if e := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(mark)) }); e != nil {
+			return e
+		}
+		return err
+	}
+}
+
+// ping sends Count echo requests of Size bytes of data, one after the other.
+// Each must be answered.
+func ping(t Task) (r Result, err error) {
+	e, err := newEcho(t)
+	if err != nil {
+		return r, err
+	}
+	defer e.conn.Close()
+	start := time.Now()
+	var trips []time.Duration
+	for seq := range orDefault(t.Count, 1) {
+		took, err := e.roundTrip(seq, patience)
+		if err != nil {
+			return r, fmt.Errorf("request %d of %d bytes to %s: %w", seq, t.Size, t.To, err)
+		}
+		trips = append(trips, took)
+	}
+	return roundTrips(trips, time.Since(start)), nil
+}
+
+// roundTrips makes a Result of times.
+func roundTrips(trips []time.Duration, took time.Duration) Result {
+	slices.Sort(trips)
+	return Result{Count: len(trips), Took: took, Least: trips[0], Median: trips[len(trips)/2], Most: trips[len(trips)-1]}
+}
+
+// reach sends echo requests until one is answered, for Time at most.
+func reach(t Task) (r Result, err error) {
+	limit := orDefault(t.Time, patience)
+	start := time.Now()
+	for seq := 0; ; seq++ {
+		// The socket itself may not be had yet: no route while an interface is down.
+		e, err := newEcho(t)
+		if err == nil {
+			_, err = e.roundTrip(seq, 100*time.Millisecond)
+			e.conn.Close()
+		}
+		if err == nil {
+			return Result{Count: 1, Took: time.Since(start)}, nil
+		}
+		if time.Since(start) > limit {
+			return r, fmt.Errorf("no answer from %s in %v: %w", t.To, limit, err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// echo speaks one of the two ICMPs.
+type echo struct {
+	conn           *net.IPConn
+	protocol       int
+	request, reply icmp.Type
+	id             int
+	data, buf      []byte
+}
+
+func newEcho(t Task) (*echo, error) {
+	addr, err := netip.ParseAddr(t.To)
+	if err != nil {
+		return nil, err
+	}
+	e := &echo{protocol: 1, request: ipv4.ICMPTypeEcho, reply: ipv4.ICMPTypeEchoReply}
+	network := "ip4:icmp"
+	if addr.Is6() {
+		e = &echo{protocol: 58, request: ipv6.ICMPTypeEchoRequest, reply: ipv6.ICMPTypeEchoReply}
+		network = "ip6:ipv6-icmp"
+	}
+	dialer := net.Dialer{Control: marked(t.Mark)}
+	conn, err := dialer.Dial(network, t.To)
+	if err != nil {
+		return nil, err
+	}
+	e.conn = conn.(*net.IPConn)
+	e.id = int(rand.Uint32() & 0xffff)
+	e.data, e.buf = make([]byte, t.Size), make([]byte, t.Size+64)
+	return e, nil
+}
+
+func (e *echo) roundTrip(seq int, limit time.Duration) (time.Duration, error) {
+	fillRandom(e.data)
+	m := icmp.Message{Type: e.request, Body: &icmp.Echo{ID: e.id, Seq: seq, Data: e.data}}
+	packet, err := m.Marshal(nil)
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	if err := e.conn.SetReadDeadline(start.Add(limit)); err != nil {
+		return 0, err
+	}
+	if _, err := e.conn.Write(packet); err != nil {
+		return 0, err
+	}
+	for {
+		// Unlike Read, ReadFromIP takes the IPv4 header off.
+		n, _, err := e.conn.ReadFromIP(e.buf)
+		took := time.Since(start)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, fmt.Errorf("no answer within %v", limit)
+		}
+		if err != nil {
+			return 0, err
+		}
+		answer, err := icmp.ParseMessage(e.protocol, e.buf[:n])
+		if err != nil {
+			return 0, err
+		}
+		body, ok := answer.Body.(*icmp.Echo)
+		if !ok || answer.Type != e.reply || body.ID != e.id || body.Seq != seq {
+			continue // others' answers come here too
+		}
+		if !bytes.Equal(body.Data, e.data) {
+			return 0, errors.New("the answer has other data than the request")
+		}
+		return took, nil
+	}
+}
+
+func fillRandom(p []byte) {
+	for i := range p {
+		p[i] = byte(rand.Uint32())
+	}
+}

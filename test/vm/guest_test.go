@@ -1,0 +1,315 @@
+package vm
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/muennet/muennet"
+	"github.com/muennet/muennet/test/vm/agent"
+	"golang.org/x/sys/unix"
+)
+
+// patience bounds every wait of these tests. It is reached only when something
+// is broken, so it is far longer than an emulated processor needs.
+const patience = 90 * time.Second
+
+// guestConfig says what a guest is.
+type guestConfig struct {
+	name     string        // in messages and of its log
+	memory   string        // file that is the guest's ivshmem device; "" for none
+	memoryAt string        // its place on bus 0, as QEMU has it; "" means 04.0
+	words    []string      // of the kernel command line, for init
+	channels []channelFile // for the guest's file system
+	megabyte int           // of memory; 0 means 256
+}
+
+// guest is a virtual machine that runs until the test ends, or end is called.
+type guest struct {
+	t       *testing.T
+	cfg     guestConfig
+	console string // file with what the guest has printed
+	qemu    *os.Process
+	ended   chan struct{} // closed when QEMU is gone
+	exit    error         // why; valid then
+
+	tasks io.WriteCloser
+
+	mu      sync.Mutex // guards the fields below
+	id      int
+	pending map[int]chan agent.Result
+	ready   chan struct{} // closed when the guest takes tasks
+}
+
+// boot starts a guest and waits until it takes tasks.
+func boot(t *testing.T, cfg guestConfig) *guest {
+	t.Helper()
+	g := start(t, cfg)
+	g.await("that it takes tasks", g.ready)
+	return g
+}
+
+// start starts a guest.
+func start(t *testing.T, cfg guestConfig) *guest {
+	t.Helper()
+	qemu := need(t)
+	g := &guest{
+		t: t, cfg: cfg, console: filepath.Join(t.TempDir(), cfg.name+".log"), ended: make(chan struct{}),
+		pending: make(map[int]chan agent.Result), ready: make(chan struct{}),
+	}
+	c := exec.Command(qemu, g.arguments()...)
+	var complaints bytes.Buffer
+	c.Stderr = &complaints
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.tasks = in
+	// Whatever happens to the test, QEMU goes with it. The kernel sends the
+	// signal when the thread ends that has started QEMU, so one is kept for that.
+	c.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		err := c.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		g.read(out)
+		g.exit = c.Wait()
+		if complaints.Len() > 0 {
+			g.exit = fmt.Errorf("%w: %s", errors.Join(g.exit, errors.New("QEMU said")), bytes.TrimSpace(complaints.Bytes()))
+		}
+		close(g.ended)
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	g.qemu = c.Process
+	t.Cleanup(g.cleanup)
+	return g
+}
+
+// arguments returns those of QEMU.
+func (g *guest) arguments() []string {
+	if g.cfg.megabyte == 0 {
+		g.cfg.megabyte = 256
+	}
+	line := append([]string{"console=ttyS0", "loglevel=4", "panic=-1", "run=/bin/exercise"}, g.cfg.words...)
+	args := []string{
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+		"-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", fmt.Sprintf("%dM", g.cfg.megabyte),
+		"-serial", "file:" + g.console, "-serial", "stdio",
+		"-kernel", kernel(), "-initrd", image(g.t, g.cfg.channels), "-append", strings.Join(line, " "),
+	}
+	if g.cfg.memory != "" {
+		if g.cfg.memoryAt == "" {
+			g.cfg.memoryAt = "04.0"
+		}
+		args = append(args,
+			"-object", fmt.Sprintf("memory-backend-file,id=shared,mem-path=%s,size=%d,share=on", g.cfg.memory, memorySize),
+			"-device", "ivshmem-plain,memdev=shared,addr="+g.cfg.memoryAt)
+	}
+	return args
+}
+
+// read takes results until the guest is gone.
+func (g *guest) read(out io.Reader) {
+	ready := sync.OnceFunc(func() { close(g.ready) })
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var r agent.Result
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			continue // the noise of a line that comes up
+		}
+		if r.ID == 0 && r.Error == "" {
+			ready()
+		}
+		g.mu.Lock()
+		c := g.pending[r.ID]
+		delete(g.pending, r.ID)
+		g.mu.Unlock()
+		if c != nil {
+			c <- r
+		}
+	}
+}
+
+// begin gives the guest a task, whose result comes through the channel.
+func (g *guest) begin(task agent.Task) <-chan agent.Result {
+	g.t.Helper()
+	g.mu.Lock()
+	g.id++
+	task.ID = g.id
+	c := make(chan agent.Result, 1)
+	g.pending[task.ID] = c
+	g.mu.Unlock()
+	line, err := json.Marshal(task)
+	if err == nil {
+		_, err = g.tasks.Write(append(line, '\n'))
+	}
+	if err != nil {
+		g.t.Fatalf("%s: give task %s: %v", g.cfg.name, task.Do, err)
+	}
+	return c
+}
+
+// try does a task in the guest.
+func (g *guest) try(task agent.Task) (agent.Result, error) {
+	g.t.Helper()
+	return g.result(task, g.begin(task))
+}
+
+// result waits for the result of a task.
+func (g *guest) result(task agent.Task, c <-chan agent.Result) (agent.Result, error) {
+	g.t.Helper()
+	select {
+	case r := <-c:
+		if r.Error != "" {
+			return r, fmt.Errorf("%s: %s", g.cfg.name, r.Error)
+		}
+		return r, nil
+	case <-g.ended:
+		g.t.Fatalf("%s ended during task %s: %v", g.cfg.name, task.Do, g.exit)
+	case <-time.After(2*patience + task.Time):
+		g.t.Fatalf("%s: task %s has no end", g.cfg.name, task.Do)
+	}
+	return agent.Result{}, nil
+}
+
+// do is try for a task that must succeed.
+func (g *guest) do(task agent.Task) agent.Result {
+	g.t.Helper()
+	r, err := g.try(task)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return r
+}
+
+// await waits until a channel is closed.
+func (g *guest) await(what string, c <-chan struct{}) {
+	g.t.Helper()
+	select {
+	case <-c:
+	case <-g.ended:
+		select {
+		case <-c:
+		default:
+			g.t.Fatalf("%s ended before %s: %v", g.cfg.name, what, g.exit)
+		}
+	case <-time.After(patience):
+		g.t.Fatalf("%s: waited %v in vain: %s", g.cfg.name, patience, what)
+	}
+}
+
+// printed waits until the console has a match of the pattern, and returns what
+// its first group has matched in the last one.
+func (g *guest) printed(pattern string) string {
+	g.t.Helper()
+	want := regexp.MustCompile(pattern)
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		text, err := os.ReadFile(g.console)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		if found := want.FindAllSubmatch(text, -1); found != nil {
+			last := found[len(found)-1]
+			return string(last[len(last)-1])
+		}
+		if time.Now().After(deadline) {
+			g.t.Fatalf("%s: waited %v in vain for the console to print %s", g.cfg.name, patience, pattern)
+		}
+	}
+}
+
+// state asks for the state of an interface of the guest's first process.
+func (g *guest) state(name string) (s muennet.Status) {
+	g.t.Helper()
+	before, err := os.ReadFile(g.console)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	seen := bytes.Count(before, []byte("state: {"))
+	g.do(agent.Task{Do: "signal", Count: int(unix.SIGUSR1)})
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		text, err := os.ReadFile(g.console)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		for _, part := range strings.Split(string(text), "state: ")[1+seen:] {
+			line, _, whole := strings.Cut(part, "\n")
+			if whole && json.Unmarshal([]byte(line), &s) == nil && s.Name == name {
+				return s
+			}
+		}
+		if time.Now().After(deadline) {
+			g.t.Fatalf("%s: waited %v in vain for the state of %s", g.cfg.name, patience, name)
+		}
+	}
+}
+
+// powerOff has the guest end in good order, and waits for it.
+func (g *guest) powerOff() {
+	g.t.Helper()
+	g.begin(agent.Task{Do: "signal", Count: int(unix.SIGTERM)})
+	select {
+	case <-g.ended:
+		if g.exit != nil {
+			g.t.Errorf("%s does not power off in good order: %v", g.cfg.name, g.exit)
+		}
+	case <-time.After(patience):
+		g.t.Fatalf("%s does not power off", g.cfg.name)
+	}
+}
+
+// kill ends the guest where it stands.
+func (g *guest) kill() {
+	_ = g.qemu.Kill() // or it has ended already
+	<-g.ended
+	g.tasks.Close()
+}
+
+// cleanup ends the guest and keeps the console's log of a failed test.
+func (g *guest) cleanup() {
+	g.kill()
+	if !g.t.Failed() {
+		return
+	}
+	text, err := os.ReadFile(g.console)
+	if err != nil {
+		g.t.Log(err)
+		return
+	}
+	name := strings.ReplaceAll(g.t.Name(), "/", "_") + "-" + filepath.Base(g.console)
+	kept := filepath.Join(dir, "logs", name)
+	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err == nil {
+		err = os.WriteFile(kept, text, 0o644)
+	}
+	if err != nil {
+		g.t.Logf("console log is not kept: %v", err)
+		return
+	}
+	if path, err := filepath.Abs(kept); err == nil {
+		kept = path
+	}
+	g.t.Logf("console log of %s: %s", g.cfg.name, kept)
+}

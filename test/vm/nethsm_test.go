@@ -1,0 +1,75 @@
+package vm
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muennet/muennet/internal/testnet"
+	"github.com/muennet/muennet/test/vm/agent"
+)
+
+// TestNetHSM boots a guest like the Linux of a NetHSM: two unikernels, one
+// virtual processor, the channels there before the first process, everything
+// found by `auto`. There is no Muen to boot here: the channels are files of the
+// guest, with the names and modes that muenfs gives them, and at their other ends
+// is a second muennet in a network namespace of the guest.
+func TestNetHSM(t *testing.T) {
+	testnet.CheckLeaks(t)
+	const (
+		readable = 0o400
+		writable = 0o600
+		size     = 1 << 20
+	)
+	g := boot(t, guestConfig{
+		name:  "nethsm",
+		words: []string{"muennet.auto", "muennet.channels=/channels", "address=net0=169.254.169.2/24,net1=169.254.200.2/24"},
+		channels: []channelFile{
+			{"channels/a|in", writable, size}, {"channels/a|out", readable, size},
+			{"channels/b|in", writable, size}, {"channels/b|out", readable, size},
+			{"channels/debuglog", writable, 4096}, // others are there too, and none of auto's business
+		},
+	})
+	for _, name := range []string{"net0", "net1"} {
+		after := g.printed(`msg="interface is running" name=` + name + ` after=(\S+)`)
+		took, err := time.ParseDuration(after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What init itself gives them before it says that they do not run.
+		if took > 20*time.Second {
+			t.Errorf("%s runs after %v: want 20 s at most", name, took)
+		}
+		figures.add("from Open to running, in an emulated guest of one processor, %s: %v", name, took)
+	}
+	list := strings.Join(g.do(agent.Task{Do: "interfaces"}).Text, "\n")
+	for _, want := range []string{"net0 up|broadcast|multicast|running 169.254.169.2/24", "net1 up|broadcast|multicast|running 169.254.200.2/24"} {
+		if !strings.Contains(list, want) {
+			t.Errorf("no %q among the interfaces:\n%s", want, list)
+		}
+	}
+
+	g.do(agent.Task{
+		Do: "peer", Channels: "/channels",
+		Parameters: []string{
+			"name=unikernel0,unikernel1", "in=a|in,b|in", "out=a|out,b|out", "flags=eth_dev,eth_dev",
+			"reader_protocol=7ade5c549b08e814,7ade5c549b08e814", "writer_protocol=7ade5c549b08e814,7ade5c549b08e814",
+		},
+		Addresses: []string{"unikernel0=169.254.169.1/24", "unikernel1=169.254.200.1/24"},
+	})
+	for _, network := range []string{"169.254.169.", "169.254.200."} {
+		g.do(agent.Task{Do: "reach", To: network + "1"})
+		for _, size := range []int{0, 56, 1472, 4000} {
+			g.do(agent.Task{Do: "ping", To: network + "1", Size: size, Count: 5})
+			g.do(agent.Task{Do: "ping", To: network + "2", Size: size, Count: 5, Inside: true})
+		}
+		g.do(agent.Task{Do: "stream", To: network + "2", Bytes: 16 << 20, Inside: true})
+	}
+	for _, name := range []string{"net0", "net1"} {
+		s := g.state(name)
+		if s.Mode != "eth_dev" || s.Writer.ElementSize != 1516 || s.Reader.Peer != "active" || s.Stats.RxErrors != 0 {
+			t.Errorf("state of %s: %+v, writer %+v, reader %+v", name, s, s.Writer, s.Reader)
+		}
+	}
+	g.powerOff()
+}
