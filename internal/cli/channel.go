@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -15,10 +16,13 @@ func (a *app) channelCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "channel",
 		Short: "Make, list and look into channels",
-		Long: `The shared memory itself. NAME is a file in the channel directory or an
-/absolute/path, for show and dump also with @OFFSET+LENGTH for a window of it.
-Looking never disturbs a channel: it is mapped read-only.`,
+		Long: `The shared memory itself. NAME is a file in the channel directory, an
+/absolute/path, or pci:BUS:DEV.FN for the memory of an ivshmem device of a
+virtual machine (pci:DOMAIN:BUS:DEV.FN where there are several domains). Show
+and dump also take it with @OFFSET+LENGTH for a window of it, create with pci:
+only. Looking never disturbs a channel: it is mapped read-only.`,
 		Example: `  muennet channel create a --size 1M
+  muennet channel create pci:00:04.0@0+1M
   muennet channel show a`,
 		RunE: needCommand,
 	}
@@ -31,13 +35,31 @@ func (a *app) channelCreate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "create NAME [--size SIZE] [--mode MODE]",
 		Short: "Make a channel's file, full of zeros",
+		Long: `Makes the file of a channel, full of zeros.
+
+The memory of pci:BUS:DEV.FN is there already: the device is checked and
+enabled, and its memory, or the window of it that @OFFSET+LENGTH names, becomes
+an inactive channel of zeros. Where a writer is active nothing is changed. The
+size is that of the memory, so --size is not needed; a mode there is none.
+
+The channels of a muenfs are given by the system's policy and not created.`,
 		Example: `  muennet channel create a
-  muennet channel create 'net0|out' --size 4M --mode 0660`,
+  muennet channel create 'net0|out' --size 4M --mode 0660
+  muennet channel create pci:00:04.0@1M+1M`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			n, err := region.ParseSize(size)
 			if err != nil {
 				return usagef("--size: %w", err)
+			}
+			if region.IsPCI(args[0]) {
+				if c.Flags().Changed("mode") {
+					return usagef("--mode: %s is the memory of a device, which has no mode", args[0])
+				}
+				if !c.Flags().Changed("size") {
+					n = 0
+				}
+				return region.Prepare(args[0], n)
 			}
 			m, err := strconv.ParseUint(mode, 8, 32)
 			if err != nil || m > 0o777 {
@@ -55,17 +77,21 @@ func (a *app) channelList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the channels with size, mode and writer",
+		Long: `Lists the channels of the channel directory, and the ivshmem devices of a
+virtual machine: of these the address, and the size of the memory they share.
+The writer is a process of this machine, of a device one that holds any window.`,
 		Example: `  muennet channel list
   muennet channel list --channels /dev/shm/other`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			infos, err := region.List(a.directory())
-			if err != nil {
+			devices := region.Devices()
+			if err != nil && (len(devices) == 0 || !errors.Is(err, fs.ErrNotExist)) {
 				return err
 			}
 			t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(t, "NAME\tSIZE\tMODE\tWRITER")
-			for _, i := range infos {
+			for _, i := range append(infos, devices...) {
 				writer := "-"
 				if i.Writer != 0 {
 					writer = fmt.Sprintf("pid %d", i.Writer)

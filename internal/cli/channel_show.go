@@ -18,7 +18,8 @@ func (a *app) channelShow() *cobra.Command {
 		Long: `Prints the header decoded, whether a writer holds the channel, and whether the
 header is one that a reader could follow in a region of this size.`,
 		Example: `  muennet channel show a
-  muennet channel show /dev/shm/muennet/a@64K+64K`,
+  muennet channel show /dev/shm/muennet/a@64K+64K
+  muennet channel show pci:00:04.0`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			r, err := region.Open(a.directory(), args[0], region.Inspect)
@@ -34,6 +35,7 @@ header is one that a reader could follow in a region of this size.`,
 			out.line("channel", printable(r.Name()))
 			out.line("path", printable(r.Path()))
 			out.line("region", fmt.Sprintf("%d bytes", r.Size()))
+			out.line("memory", memory(r.Kind().String(), r.Mapping()))
 			out.line("writer", writerOf(r))
 			state := "active"
 			if h.Epoch == 0 {

@@ -98,6 +98,7 @@ func TestChannelShow(t *testing.T) {
 	want := fmt.Sprintf(`channel:    a
 path:       %s/a
 region:     1064 bytes
+memory:     file
 writer:     pid %d
 state:      active
 transport:  0x487312b6b79a9b6d (SHMStream 2)

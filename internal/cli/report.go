@@ -31,6 +31,14 @@ func (r *report) text(s string) {
 	}
 }
 
+// memory says what a channel is made of, and how it is mapped where that is a question.
+func memory(kind, mapping string) string {
+	if mapping == "" {
+		return kind
+	}
+	return kind + ": " + mapping
+}
+
 func orNone(s string) string {
 	if s == "" {
 		return "(none)"

@@ -8,9 +8,10 @@ import (
 )
 
 func TestPrintStatus(t *testing.T) {
-	end := api.Channel{Region: "/dev/shm/muennet/a", RegionSize: 1048576, Enabled: true, Protocol: "0x12", Epoch: "0xabc",
+	end := api.Channel{Region: "/dev/shm/muennet/a", RegionSize: 1048576, Memory: "file", Enabled: true, Protocol: "0x12", Epoch: "0xabc",
 		ElementSize: 1508, Elements: 695, Doorbell: "futex"}
 	broken := end
+	broken.Memory, broken.Mapping = "pci", "uncached, reads 80 MB/s"
 	broken.Enabled, broken.Error = false, "region shrank"
 	broken.Doorbell, broken.DoorbellError = "polling", "the channel has no interrupt of its own"
 	var b strings.Builder
@@ -63,6 +64,7 @@ offload:                 tso uso gro
 offload.merged:          17
 pmtu:                    mtus
 writer.region:           /dev/shm/muennet/a (1048576 bytes)
+writer.memory:           file
 writer.protocol:         0x12
 writer.epoch:            0xabc
 writer.elements:         695
@@ -71,6 +73,7 @@ writer.written:          5
 writer.rings:            3
 writer.ring_errors:      1
 reader.region:           /dev/shm/muennet/a (1048576 bytes)
+reader.memory:           pci: uncached, reads 80 MB/s
 reader.error:            region shrank
 reader.protocol:         0x12
 reader.epoch:            0xabc

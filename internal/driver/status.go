@@ -72,6 +72,7 @@ type ChildStatus struct {
 type Channel struct {
 	Region      string `json:"region"`          // path of the region
 	RegionSize  int    `json:"region_size"`     // bytes
+	Memory      string `json:"memory"`          // file, muenfs or pci
 	Enabled     bool   `json:"enabled"`         // the interface is up and the region usable
 	Error       string `json:"error,omitempty"` // why the region is not usable
 	Protocol    string `json:"protocol"`        // hexadecimal with 0x
@@ -83,6 +84,9 @@ type Channel struct {
 	// the writer's last ring met.
 	Doorbell      string `json:"doorbell"`
 	DoorbellError string `json:"doorbell_error,omitempty"`
+	// Mapping is how a pci device's memory is accessed, and how fast it was read
+	// when the interface was loaded: "cached, reads 5200 MB/s".
+	Mapping string `json:"mapping,omitempty"`
 }
 
 // WriterStatus is the state of the out-channel.
@@ -160,6 +164,7 @@ func (p *parent) status() Status {
 
 func (c *Channel) describe(r *region.Region, protocol uint64, up bool, err error) {
 	c.Region, c.RegionSize, c.Protocol = r.Path(), r.Size(), hex(protocol)
+	c.Memory, c.Mapping = r.Kind().String(), r.Mapping()
 	c.Enabled = up && err == nil
 	c.Error = text(err)
 }

@@ -135,6 +135,9 @@ func TestParseErrors(t *testing.T) {
 		{"name=x,y out=a,a writer_protocol=1,1", `parameter out, entry 2 "a" (interface y): entry 1 writes it already: want one writer for a channel`},
 		{"name=x,y out=/d/a,/d/./a writer_protocol=1,1", `parameter out, entry 2 "/d/./a" (interface y): entry 1 writes it already: want one writer for a channel`},
 		{"name=x,y,z out=a@0+4K,b,a@4088+64 writer_protocol=1,1,1", `parameter out, entry 3 "a@4088+64" (interface z): entry 1 writes it already: want one writer for a channel`},
+		{"name=x,y out=pci:00:04.0,pci:0000:00:04.0@1M+1M writer_protocol=1,1", `parameter out, entry 2 "pci:0000:00:04.0@1M+1M" (interface y): entry 1 writes it already: want one writer for a channel`},
+		{"name=x,y out=pci:00:0A.0@0+1M,pci:00:0a.0@1048568+1M writer_protocol=1,1", `parameter out, entry 2 "pci:00:0a.0@1048568+1M" (interface y): entry 1 writes it already: want one writer for a channel`},
+		{"name=x out=pci:4.0 writer_protocol=1", `parameter out, entry 1 "pci:4.0" (interface x): device "4.0": want pci:BUS:DEV.FN or pci:DOMAIN:BUS:DEV.FN, hexadecimal, such as pci:00:04.0`},
 		{"name=x,y out=a,a@0+64 writer_protocol=1,1", `parameter out, entry 2 "a@0+64" (interface y): entry 1 writes it already: want one writer for a channel`},
 
 		{"name=net0 in=a", `parameter reader_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of in=a, hexadecimal and not 0`},

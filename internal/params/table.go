@@ -46,8 +46,8 @@ const (
 // table holds every parameter, in the order modinfo shows.
 var table = []definition{
 	{Parameter{"name", list, "Interface names; one %d in a name is numbered by the kernel, an empty entry is skipped"}, setName, nil},
-	{Parameter{"in", list, "Channels to read: NAME or /PATH, optionally @OFFSET+LENGTH; empty for none"}, setIn, nil},
-	{Parameter{"out", list, "Channels to write: NAME or /PATH, optionally @OFFSET+LENGTH; empty for none"}, setOut, nil},
+	{Parameter{"in", list, "Channels to read: NAME, /PATH or pci:BUS:DEV.FN, optionally @OFFSET+LENGTH; empty for none"}, setIn, nil},
+	{Parameter{"out", list, "Channels to write: NAME, /PATH or pci:BUS:DEV.FN, optionally @OFFSET+LENGTH; empty for none"}, setOut, nil},
 	{Parameter{"reader_protocol", list, "Protocol ids of the in channels, hexadecimal, not 0"}, setReaderProtocol, nil},
 	{Parameter{"writer_protocol", list, "Protocol ids of the out channels, hexadecimal, not 0"}, setWriterProtocol, nil},
 	{Parameter{"mtu", list, "MTUs in bytes, decimal (default 1500)"}, setMTU, nil},
