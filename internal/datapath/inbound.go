@@ -27,7 +27,9 @@ type InboundConfig struct {
 	Memory         doorbell.Memory
 	Poll, BusyPoll time.Duration
 	Locked         func() bool
-	Log            *slog.Logger
+	// Pulse is told of what comes; nil: nobody wants to know.
+	Pulse *Pulse
+	Log   *slog.Logger
 	// OnPeer is called when the peer becomes active (and compatible) or stops
 	// being so. It must not call back.
 	OnPeer func(active bool)
@@ -72,6 +74,7 @@ type Inbound struct {
 	done   chan struct{}
 
 	guarded func()
+	now     func() time.Duration // the clock, which tests replace
 }
 
 // holding is a packet that has been copied out of the channel and confirmed. Its
@@ -108,7 +111,7 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 		return nil, err
 	}
 	wc, epoch := doorbell.Words(cfg.Region)
-	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), held: make([]holding, 0, burstSize)}
+	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), held: make([]holding, 0, burstSize), now: clock}
 	in.change = sync.NewCond(&in.mu)
 	in.listener, err = doorbell.NewListener(doorbell.Config{WC: wc, Epoch: epoch, Memory: cfg.Memory, Poll: cfg.Poll, Locked: cfg.Locked})
 	if err != nil {
@@ -156,6 +159,9 @@ func (in *Inbound) burst() (moved int, active, ok bool) {
 	in.moved = 0
 	fault := region.Guard(in.guarded)
 	in.deliver()
+	if in.moved > 0 && in.cfg.Pulse != nil {
+		in.cfg.Pulse.heard.Store(int64(in.now()))
+	}
 	if fault != nil {
 		in.want = pause
 		in.setPeer(PeerInactive)
@@ -185,6 +191,7 @@ func (in *Inbound) gather() {
 			in.moved++
 		case shmstream.EpochChanged:
 			in.listener.NewEpoch()
+			in.cfg.Pulse.follow(in.r.Epoch())
 			in.follow(PeerActive)
 			in.moved++
 			return // what is held lies in the arena as it is
@@ -299,6 +306,7 @@ func (in *Inbound) setPeer(p Peer) {
 	if before == p {
 		return
 	}
+	in.cfg.Pulse.state(p == PeerActive)
 	if p == PeerIncompatible {
 		in.quiet.warn(in.cfg.Log, "peer is incompatible", "reason", in.r.Reason())
 	}
@@ -331,6 +339,7 @@ func (in *Inbound) Resume() error {
 	fault := region.Guard(func() {
 		in.r.Reset()
 		in.r.SkipPending()
+		in.cfg.Pulse.follow(in.r.Epoch())
 		in.makeRoom()
 	})
 	if fault != nil {

@@ -125,6 +125,9 @@ func (o *Outbound) burst() int {
 		if err != nil || size < o.cfg.Skip {
 			break
 		}
+		if n == 0 && o.cfg.Sender != nil {
+			o.cfg.Sender.revive()
+		}
 		var mark uint32
 		if queue != 0 && marks != nil {
 			mark = marks.of(queue)
@@ -205,6 +208,8 @@ func (o *Outbound) Pause() {
 		return
 	}
 	o.want = pause
+	o.hurry(1)
+	defer o.hurry(-1)
 	// Should it fail, the next packet ends the wait instead.
 	_ = o.cfg.Device.Interrupt()
 	for o.want == pause && !o.parked {
@@ -219,10 +224,20 @@ func (o *Outbound) Resume() { o.order(run) }
 // Close ends Run and waits for it. The device is the caller's to close.
 func (o *Outbound) Close() {
 	o.order(quit)
+	o.hurry(1)
+	defer o.hurry(-1)
 	_ = o.cfg.Device.Interrupt()
 	<-o.done
 	if o.cfg.Marks != nil {
 		o.cfg.Marks.close()
+	}
+}
+
+// hurry ends, or with -1 allows again, waiting for readers that have to look for
+// themselves: with a long poll it can take minutes.
+func (o *Outbound) hurry(by int32) {
+	if o.cfg.Sender != nil {
+		o.cfg.Sender.hurry.Add(by)
 	}
 }
 

@@ -20,7 +20,14 @@ type SenderConfig struct {
 	Protocol uint64
 	// Memory says how its readers are woken; nil: by futex.
 	Memory doorbell.Memory
-	Log    *slog.Logger
+	// Poll is how often readers look that are not woken; 0: do not wait for them.
+	Poll time.Duration
+	// Renew is how long the peer must be silent to be taken for stuck, so that a
+	// new epoch is begun for it; 0: never. It needs a Pulse.
+	Renew time.Duration
+	// Pulse is shared with the Inbound of the same peer.
+	Pulse *Pulse
+	Log   *slog.Logger
 	// OnFault is called when the region cannot be written any more; the
 	// writer is stopped by then. It must not block or call back.
 	OnFault func(error)
@@ -37,9 +44,19 @@ type Sender struct {
 	w     *shmstream.Writer
 	quiet quiet
 	// What is known of the readers' progress: see pace.
-	unrung int  // elements written since the last ring
-	ahead  int  // elements written since a reader was known to have all others
-	wakes  bool // a ring has woken a reader in this epoch
+	unrung int    // elements written since the last ring
+	ahead  int    // elements written since a reader was known to have all others
+	wakes  bool   // a ring has woken a reader in this epoch
+	window window // for readers that are not woken
+	waits  uint64 // for them
+	hurry  atomic.Int32
+	// For peers that are stuck: see renewal.
+	renewal  renewal
+	renewals uint64
+	stuck    quiet
+	// The clock, which tests replace.
+	now   func() time.Duration
+	sleep func(time.Duration)
 	// The send under way, for the guarded ones.
 	packet   []byte
 	segs     *offload.Segments
@@ -67,6 +84,8 @@ type SenderStatus struct {
 	Doorbell          string
 	DoorbellErr       error
 	Rings, RingErrors uint64
+	Waits             uint64 // for readers that are not woken
+	Renewals          uint64 // epochs begun for a peer that seemed to be stuck
 }
 
 // NewSender returns a Sender whose writer is inactive. Close closes it.
@@ -75,7 +94,10 @@ func NewSender(cfg SenderConfig) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sender{cfg: cfg, w: w, bell: doorbell.NewRinger(cfg.Region, cfg.Memory)}
+	s := &Sender{cfg: cfg, w: w, bell: doorbell.NewRinger(cfg.Region, cfg.Memory), window: window{poll: cfg.Poll}, now: clock, sleep: sleep}
+	if cfg.Pulse != nil {
+		s.renewal.after = cfg.Renew
+	}
 	_, s.epoch = doorbell.Words(cfg.Region)
 	s.one, s.all = s.write, s.writeSegments
 	return s, nil
@@ -92,9 +114,16 @@ func (s *Sender) Start(size int) error {
 	if fault != nil {
 		return fault
 	}
-	s.unrung, s.ahead, s.wakes = 0, 0, false
+	s.begin()
 	s.bell.RingAll()
 	return err
+}
+
+// begin forgets what was known of the readers: an epoch has begun.
+func (s *Sender) begin() {
+	s.unrung, s.ahead, s.wakes = 0, 0, false
+	s.window.begin(s.w.Elements())
+	s.renewal.begin(s.now())
 }
 
 // mend begins a new epoch if somebody has overwritten the header: whoever shrank
@@ -111,6 +140,7 @@ func (s *Sender) mend() {
 	})
 	// A fault is found again by the next packet.
 	if damaged && fault == nil {
+		s.begin()
 		s.quiet.warn(s.cfg.Log, "header of the out-channel was overwritten: the writer has started again")
 		s.bell.RingAll()
 	}
@@ -150,6 +180,9 @@ func (s *Sender) sendSegments(segs *offload.Segments, packet []byte, mark uint32
 
 func (s *Sender) guard(write func(), segs *offload.Segments, packet []byte, mark uint32, count *TxCounters) {
 	s.mu.Lock()
+	if s.window.until != 0 && !s.wakes {
+		s.letRead()
+	}
 	if !s.w.Active() {
 		count.drop(Inactive)
 		s.mu.Unlock()
@@ -192,7 +225,11 @@ func (s *Sender) writeSegments() {
 		return
 	}
 	most := max(1, min(mostReserved, s.w.Elements()/8))
-	for left := min(s.segs.Left(), max(1, s.w.Elements()/4)); left > 0; {
+	left := min(s.segs.Left(), max(1, s.w.Elements()/4))
+	if !s.wakes {
+		left = s.window.room(left)
+	}
+	for left > 0 {
 		k := min(left, most)
 		s.w.Reserve(k)
 		for i := range k {
@@ -268,8 +305,8 @@ const (
 // reader can begin while the burst goes on. And it lets a reader that lags by
 // half of the ring catch up, for what overtakes it is lost. A channel says
 // nothing of its readers; but one that sleeps has read everything, and ringing
-// tells whether one slept. Readers that never sleep so are not waited for, and
-// where the bell is not that cheap and cannot tell there is one ring per burst.
+// tells whether one slept. Readers that never sleep so have their window; where
+// the bell is not that cheap and cannot tell there is one ring per burst.
 func (s *Sender) pace() {
 	s.mu.Lock()
 	ring, lag := s.unrung >= ringEvery && s.bell.Tells(), s.wakes && s.ahead > s.w.Elements()/2
@@ -293,6 +330,9 @@ func (s *Sender) wrote(n int) {
 	s.count.Packets += uint64(n)
 	s.unrung += n
 	s.ahead += n
+	if !s.wakes {
+		s.window.wrote(n, s.now)
+	}
 }
 
 // Status returns the state of now.
@@ -303,6 +343,7 @@ func (s *Sender) Status() SenderStatus {
 		Active: s.w.Active(), Size: s.w.Size(), Elements: s.w.Elements(),
 		Written:  s.w.Written(),
 		Doorbell: s.bell.String(), DoorbellErr: s.bell.Err(), Rings: s.bell.Rings(), RingErrors: s.bell.Errors(),
+		Waits: s.waits, Renewals: s.renewals,
 	}
 	if st.Active {
 		st.Epoch = s.w.Epoch() // which keeps that of the last session

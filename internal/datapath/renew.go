@@ -1,0 +1,154 @@
+package datapath
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/shmstream"
+)
+
+// Pulse is what an Inbound tells a Sender of the peer they have in common. One
+// of each may use it, at any time. The zero Pulse is ready.
+type Pulse struct {
+	heard  atomic.Int64  // when an element came last, by clock; 0 = never
+	starts atomic.Uint64 // how often a writer has started
+	active atomic.Bool   // there is a writer
+
+	epoch shmstream.Epoch // the Inbound's: the last one that it followed
+}
+
+// follow tells of an epoch. One that is the last one plus 1 is a renewal: the
+// peer's writer goes on, and its reader with it. Were it taken for a start, two
+// that renew could set each other off for ever.
+func (p *Pulse) follow(e shmstream.Epoch) {
+	if p == nil || e == 0 || e == p.epoch {
+		return
+	}
+	if p.epoch == 0 || e != p.epoch+1 {
+		p.starts.Add(1)
+	}
+	p.epoch = e
+}
+
+// state tells whether there is a writer.
+func (p *Pulse) state(active bool) {
+	if p != nil {
+		p.active.Store(active)
+	}
+}
+
+// renewal decides when a new epoch has to free a peer whose reader is stuck: one
+// that does not recover from being overrun until the epoch changes. A channel
+// says nothing of its readers, so two things count as signs of it.
+//
+// The peer is silent. It was not heard for some time, has not answered what was
+// sent in the second half of that time, and more than a ring was written
+// since shortly before it was last heard; it may have sent its last answers
+// when it had been overrun already:
+//
+//	 a ring or more
+//	|--------------|
+//	older     newer   heard ........................ sent ........... sending
+//	                        ..half of after or more..   ..the same..
+//
+// Or the peer has started again, and more than half of a ring has been written
+// in the epoch: some begin at its first element, however old, and are stuck from
+// the beginning when that is gone.
+//
+// It is asked when something is about to be sent. No epoch is renewed twice within
+// after.
+type renewal struct {
+	after time.Duration // 0 = never
+
+	older, newer mark          // of what was written; half of after lies between them, or more
+	base         uint64        // elements that were written well before the peer was last heard
+	heard        time.Duration // when that was, or the epoch began
+	asked        time.Duration // when something was sent that it has not answered; 0 = not yet
+	starts       uint64        // of the Pulse, as far as it was looked at
+	started      bool          // the peer has started, which has not led to anything yet
+	renewed      time.Duration // when an epoch was renewed last; 0 = never
+}
+
+// mark is how many elements of the epoch had been written at a time.
+type mark struct {
+	at      time.Duration
+	written uint64
+}
+
+// Why an epoch is renewed.
+const (
+	peerSilent  = "the peer is silent"
+	peerStarted = "the peer has started again"
+)
+
+// begin forgets the last epoch.
+func (r *renewal) begin(now time.Duration) {
+	r.older, r.newer = mark{at: now}, mark{at: now}
+	r.base, r.heard, r.asked = 0, now, 0
+}
+
+// due tells why the epoch is to be renewed; "" when it is not. written counts
+// its elements so far, ring those that the ring holds.
+func (r *renewal) due(now time.Duration, written, ring uint64, p *Pulse) string {
+	// First the marks as they were when it was last looked: a peer that is heard
+	// may be one that was heard long ago.
+	if heard := time.Duration(p.heard.Load()); heard > r.heard {
+		r.base, r.heard, r.asked = r.older.written, heard, 0
+	}
+	if now-r.newer.at >= r.after/2 {
+		r.older, r.newer = r.newer, mark{now, written}
+	}
+	if starts := p.starts.Load(); starts != r.starts {
+		r.starts, r.started = starts, true
+	}
+	r.started = r.started && written > ring/2 // else it can read everything
+	silence := now - r.heard
+	if silence >= r.after/2 && r.asked == 0 {
+		r.asked = now
+	}
+	switch {
+	case r.renewed != 0 && now-r.renewed < r.after:
+		return ""
+	case r.started:
+		return peerStarted
+	case p.active.Load() && silence >= r.after && now-r.asked >= r.after/2 && written-r.base > ring:
+		return peerSilent
+	}
+	return ""
+}
+
+// revive is called before something is sent. It begins a new epoch for a
+// peer that seems to be stuck. Readers that sleep until they are woken are ours, which
+// recover: for them silence means nothing.
+func (s *Sender) revive() {
+	if s.renewal.after == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.w.Active() {
+		return
+	}
+	now := s.now()
+	why := s.renewal.due(now, s.w.Written(), uint64(s.w.Elements()), s.cfg.Pulse)
+	if why == "" || (why == peerSilent && s.wakes) {
+		return
+	}
+	s.renewal.renewed, s.renewal.started = now, false
+	s.renewals++
+	old := s.w.Written()
+	cfg := shmstream.WriterConfig{Protocol: s.cfg.Protocol, Size: s.w.Size(), Epoch: s.w.Epoch() + 1}
+	fault := region.Guard(func() {
+		if s.w.Start(cfg) != nil { // somebody has written this very epoch there
+			cfg.Epoch = 0
+			_ = s.w.Start(cfg) // as it was possible before
+		}
+	})
+	if fault != nil {
+		return // the packet finds it again
+	}
+	s.begin()
+	s.stuck.warn(s.cfg.Log, "a new epoch has begun on the out-channel, in case its reader is stuck", "reason", why, "written", old, "renewals", s.renewals)
+	s.bell.RingAll()
+}
