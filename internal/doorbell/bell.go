@@ -58,9 +58,6 @@ type nap struct {
 }
 
 func (n *nap) sleep(_, _ uint32, d time.Duration) cause {
-	if n.taken() {
-		return interrupted
-	}
 	rel := unix.NsecToTimespec(int64(d))
 	_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&n.word)), futexWait|futexPrivate, 0,
 		uintptr(unsafe.Pointer(&rel)), 0, 0)

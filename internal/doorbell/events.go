@@ -58,6 +58,7 @@ type events struct {
 
 	fds     [2]unix.PollFd
 	timeout unix.Timespec
+	raised  [8]byte // read from the eventfd
 
 	mu    sync.Mutex
 	alarm int // eventfd that ends the poll for interrupt; -1 once closed
@@ -95,7 +96,7 @@ func ppoll(fds []unix.PollFd, timeout *unix.Timespec) (int, error) {
 
 func (e *events) name() string { return eventsName }
 
-// interrupt sets the word first: whoever finds the eventfd finds the word, too.
+// interrupt ends a poll by the eventfd, and a nap by its word.
 func (e *events) interrupt() {
 	e.nap.interrupt()
 	e.mu.Lock()
@@ -158,19 +159,15 @@ func (e *events) wait(seenWC, seenEpoch uint32, d time.Duration) cause {
 		e.deaf(why)
 		return changed
 	}
-	stop := false
 	if alarm != 0 {
-		var raised [8]byte
-		_, _ = unix.Read(int(e.fds[onAlarm].Fd), raised[:])
-		stop = e.taken()
+		_, _ = unix.Read(int(e.fds[onAlarm].Fd), e.raised[:])
+		e.taken()
 	}
 	switch {
 	case channel != 0:
 		return e.reported(seenWC, seenEpoch)
-	case stop:
-		return interrupted
 	case alarm != 0:
-		return changed // of an interrupt that had its effect in an earlier sleep
+		return interrupted
 	}
 	return timedOut
 }

@@ -227,15 +227,26 @@ func TestNewEpochKeepsItsRing(t *testing.T) {
 }
 
 func TestWaitDoesNotAllocate(t *testing.T) {
-	l, wc, _ := listen(t, Config{Poll: time.Millisecond})
-	n := testing.AllocsPerRun(100, func() {
-		l.Look()
-		Ring(wc)
-		l.Found()
-		l.Wait(true)
-	})
-	if n != 0 {
-		t.Errorf("%v allocations", n)
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for _, m := range []Memory{memory{futex: true}, memory{}, memory{events: "/muenevents/a", descriptor: fd}} {
+		l, wc, _ := listen(t, Config{Poll: time.Millisecond, Memory: m})
+		n := testing.AllocsPerRun(100, func() {
+			l.Look()
+			Ring(wc)
+			l.Found()
+			l.Wait(true)
+			l.Look()
+			atomic.AddUint32(wc, 1)
+			l.Interrupt()
+			l.Wait(true)
+		})
+		if n != 0 {
+			t.Errorf("%v: %v allocations", m, n)
+		}
 	}
 }
 

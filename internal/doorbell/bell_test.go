@@ -1,0 +1,157 @@
+package doorbell
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Memory that is known to have no bell: there are time-outs, interrupts, and the
+// process's poller.
+func TestMemoryWithoutBell(t *testing.T) {
+	l, wc, _ := listen(t, Config{Poll: time.Millisecond, Memory: memory{}, Locked: func() bool {
+		t.Error("asked for a lock of those who ring futexes")
+		return true
+	}})
+	if d, most := l.next(true); d != firstPoll || most != time.Millisecond || l.Rings() {
+		t.Errorf("sleeps %v, %v at most, rings %t", d, most, l.Rings())
+	}
+	if l.String() != "polling" || l.Err() != errNoFutex {
+		t.Errorf("%s: %v", l, l.Err())
+	}
+	l.Look()
+	l.Wait(true)
+	if l.last != timedOut {
+		t.Errorf("cause %v, want timedOut", l.last)
+	}
+	mustInterrupt(t, l)
+	settle(l, true)
+	l.Look()
+	done := wait(l)
+	comes(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
+	Ring(l.cfg.WC) // which nobody listens to
+	atomic.AddUint32(wc, 1)
+	<-done
+	if l.last != timedOut || l.Wakeups() != 0 {
+		t.Errorf("cause %v, %d wake-ups", l.last, l.Wakeups())
+	}
+}
+
+// The same where it is found out by the kernel's refusal: once, and for good.
+func TestFutexesThatDoNotWork(t *testing.T) {
+	each(t, func(t *testing.T, prepare func(*Listener)) {
+		wc, epoch := Words(pageFrames(t))
+		l, err := NewListener(Config{WC: wc, Epoch: epoch, Poll: time.Millisecond, Locked: func() bool { return true }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepare(l)
+		if l.next(true); !l.Rings() || l.Err() != nil {
+			t.Errorf("before: rings %t, %v", l.Rings(), l.Err())
+		}
+		l.Look()
+		l.Wait(true)
+		if l.last != changed || l.Err() != errNoFutex {
+			t.Errorf("cause %v: %v", l.last, l.Err())
+		}
+		// The lock is held and says nothing any more.
+		l.Found()
+		if d, most := l.next(true); d != firstPoll || most != time.Millisecond || l.Rings() || l.String() != "polling" {
+			t.Errorf("sleeps %v, %v at most, rings %t by %s", d, most, l.Rings(), l)
+		}
+		for range 3 {
+			if c := l.bell.sleep(0, 0, time.Microsecond); c != timedOut {
+				t.Errorf("cause %v, want timedOut", c)
+			}
+		}
+		if !l.bell.prompt() {
+			t.Error("a sleep on the private word cannot be interrupted in time")
+		}
+		mustInterrupt(t, l)
+	})
+}
+
+// A region that shrinks fails like that, too. Whoever looks finds out, and the
+// bell is heard again when the region is back.
+func TestFutexOfARegionThatIsGone(t *testing.T) {
+	each(t, func(t *testing.T, prepare func(*Listener)) {
+		region, resize := shrinking(t)
+		wc, epoch := Words(region)
+		l, err := NewListener(Config{WC: wc, Epoch: epoch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepare(l)
+		l.heard = true
+		l.Look()
+		resize(0)
+		l.Wait(true)
+		if l.last != changed || l.Err() != nil {
+			t.Errorf("gone: cause %v: %v", l.last, l.Err())
+		}
+		resize(4096)
+		l.Look()
+		ringUntil(t, wait(l), func() { Ring(wc) })
+		if l.bell.prompt() && l.last != rung { // else there is no telling
+			t.Errorf("back: cause %v, want rung", l.last)
+		}
+	})
+}
+
+// What a Listener looks at within a sleep may be gone as well.
+func TestWordsThatAreGone(t *testing.T) {
+	region, resize := shrinking(t)
+	wc, epoch := Words(region)
+	w := words{wc, epoch}
+	if w.differ(0, 0) || !w.differ(1, 0) || !w.differ(0, 1) || !w.there() {
+		t.Error("words of an intact region")
+	}
+	resize(0)
+	if !w.differ(0, 0) || w.there() {
+		t.Error("words of a region that is gone are read")
+	}
+}
+
+// A signal must not be taken for a time-out that found nothing.
+func TestNapEndsBySignal(t *testing.T) {
+	var n nap
+	tid := make(chan int)
+	done := make(chan cause)
+	go func() {
+		tid <- unix.Gettid()
+		done <- n.sleep(0, 0, time.Minute)
+	}()
+	thread := <-tid
+	for {
+		select {
+		case c := <-done:
+			if c != changed {
+				t.Errorf("cause %v, want changed", c)
+			}
+			return
+		case <-time.After(time.Millisecond):
+			// What Go interrupts its own threads with.
+			if err := unix.Tgkill(unix.Getpid(), thread, unix.SIGURG); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// An error nobody expects is waited out, neither believed nor spun on.
+func TestFutexUnknownError(t *testing.T) {
+	l, _, _ := listen(t, Config{})
+	f := l.bell.(*futex)
+	// A word that is not aligned is EINVAL.
+	f.words.wc = (*uint32)(unsafe.Add(unsafe.Pointer(f.words.wc), 1))
+	if c := f.sleep(0, 0, time.Microsecond); c != timedOut || !f.hears() {
+		t.Errorf("cause %v, hears %t", c, f.hears())
+	}
+	f.interrupt()
+	if c := f.sleep(0, 0, time.Minute); c != interrupted {
+		t.Errorf("cause %v, want interrupted", c)
+	}
+}
