@@ -4,11 +4,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
 )
 
@@ -114,5 +116,91 @@ func TestSenderWithoutBell(t *testing.T) {
 		if st.Rings != 0 || st.RingErrors != 0 || st.Doorbell != "polling" || !strings.HasSuffix(st.DoorbellErr.Error(), c.want) {
 			t.Errorf("%d rings, %d errors by %s: %v, want %s", st.Rings, st.RingErrors, st.Doorbell, st.DoorbellErr, c.want)
 		}
+	}
+}
+
+// noFutex is a region in a file, given out as one in memory without futexes.
+type noFutex struct{ *region.Region }
+
+func (noFutex) Futex() bool { return false }
+
+// openTwice opens a channel for its writer, with the lock, and for its reader.
+func openTwice(t testing.TB) (writer, reader *region.Region) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := region.Create(dir, "a", 1<<16, region.DefaultMode); err != nil {
+		t.Fatal(err)
+	}
+	open := func(access region.Access) *region.Region {
+		r, err := region.Open(dir, "a", access)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		return r
+	}
+	writer, reader = open(region.ReadWrite), open(region.ReadOnly)
+	if err := writer.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	return writer, reader
+}
+
+// Traffic without any bell, from device to device, in bursts and after pauses
+// long enough for the process's poller to take over.
+func TestTrafficWithoutFutexes(t *testing.T) {
+	testnet.CheckLeaks(t)
+	writer, reader := openTwice(t)
+	from, to := newFakeDevice(), newFakeDevice()
+	s := senderOn(t, writer.Bytes(), noFutex{writer})
+	runOutbound(t, from, s).Resume()
+	in := runInbound(t, reader.Bytes(), to, func(c *InboundConfig) { c.Memory, c.Locked = noFutex{reader}, reader.WriterLocked })
+	until(t, "peer", func() bool { return in.Status().Peer == PeerActive })
+	sent := 0
+	for _, packets := range []int{1, 20, 1, 1} {
+		for range packets {
+			sent++
+			from.send(ip(100+sent, byte(sent)))
+		}
+		until(t, "packets", func() bool { return len(to.received()) == sent })
+		time.Sleep(10 * time.Millisecond)
+	}
+	for i, p := range to.received() {
+		if len(p) != 101+i {
+			t.Errorf("packet %d has %d bytes, want %d", i, len(p), 101+i)
+		}
+	}
+	s.Stop()
+	until(t, "end of the peer", func() bool { return in.Status().Peer == PeerInactive })
+	st := in.Status()
+	if st.Doorbell != "polling" || st.DoorbellErr == nil || st.Wakeups != 0 || st.Timeouts == 0 {
+		t.Errorf("%d wake-ups, %d time-outs by %s: %v", st.Wakeups, st.Timeouts, st.Doorbell, st.DoorbellErr)
+	}
+	if st := s.Status(); st.Rings != 0 || st.RingErrors != 0 || st.Doorbell != "polling" {
+		t.Errorf("%d rings, %d errors by %s", st.Rings, st.RingErrors, st.Doorbell)
+	}
+}
+
+// The channel of a peer that raises no events, as a muenfs shows it: POLLERR.
+func TestTrafficWithoutVector(t *testing.T) {
+	testnet.CheckLeaks(t)
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(pipe[0]) // from now on the other end is POLLERR
+	t.Cleanup(func() { unix.Close(pipe[1]) })
+	region, to := mmapRegion(t, 1<<16), newFakeDevice()
+	s := senderOn(t, region, memory{events: filepath.Join(t.TempDir(), "a")})
+	in := runInbound(t, region, to, func(c *InboundConfig) { c.Memory = memory{events: "/muenevents/a", descriptor: pipe[1]} })
+	until(t, "peer", func() bool { return in.Status().Peer == PeerActive })
+	for n := 1; n <= 100; n++ {
+		s.send(ip(100, byte(n)), 0, new(TxCounters))
+		s.flush()
+		until(t, "packet", func() bool { return len(to.received()) == n })
+	}
+	st := in.Status()
+	if st.Doorbell != "polling" || st.DoorbellErr == nil || st.DoorbellErr.Error() != "the channel has no interrupt of its own" || st.Wakeups != 0 {
+		t.Errorf("%d wake-ups by %s: %v", st.Wakeups, st.Doorbell, st.DoorbellErr)
 	}
 }
