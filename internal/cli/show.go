@@ -104,6 +104,7 @@ func printStatus(w io.Writer, s api.Interface) error {
 	ours.line("up", yesNo(s.Up))
 	ours.line("carrier", s.Carrier)
 	ours.some("mac", s.MAC)
+	ours.line("renew", renewal(s.Renew))
 	ours.line("adopted", yesNo(s.Adopted))
 	ours.line("offload", s.Offload)
 	ours.line("offload.merged", s.Merged)
@@ -113,6 +114,8 @@ func printStatus(w io.Writer, s api.Interface) error {
 		ours.line("writer.written", wr.Written)
 		ours.line("writer.rings", wr.Rings)
 		ours.line("writer.ring_errors", wr.RingErrors)
+		ours.line("writer.waits", wr.Waits)
+		ours.line("writer.renewals", wr.Renewals)
 	}
 	if rd := s.Reader; rd != nil {
 		ours.channel("reader", rd.Channel)
@@ -133,6 +136,14 @@ func printStatus(w io.Writer, s api.Interface) error {
 		ours.child(c)
 	}
 	return ours.err
+}
+
+// renewal says in words after how many seconds a peer that is stuck gets a new epoch.
+func renewal(seconds int) string {
+	if seconds == 0 {
+		return "never"
+	}
+	return fmt.Sprintf("after %d s", seconds)
 }
 
 // end prints the two lines the module has for one end of a channel.

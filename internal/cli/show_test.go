@@ -16,8 +16,8 @@ func TestPrintStatus(t *testing.T) {
 	broken.Doorbell, broken.DoorbellError = "polling", "the channel has no interrupt of its own"
 	var b strings.Builder
 	err := printStatus(&b, api.Interface{
-		Name: "net0", Index: 4, NetNS: 4026531840, Mode: "net_hdr", In: "a", Out: "b", MTU: 1500, Up: true, Carrier: "admin", Poll: 2,
-		Writer: &api.Writer{Channel: end, Written: 5, Rings: 3, RingErrors: 1},
+		Name: "net0", Index: 4, NetNS: 4026531840, Mode: "net_hdr", In: "a", Out: "b", MTU: 1500, Up: true, Carrier: "admin", Poll: 2, Renew: 2,
+		Writer: &api.Writer{Channel: end, Written: 5, Rings: 3, RingErrors: 1, Waits: 21, Renewals: 22},
 		Reader: &api.Reader{Channel: broken, Peer: "incompatible", Reason: "protocol is 0xc, expected 0x12", Epochs: 2, Overruns: 1,
 			Lost: 300, ProtocolErrors: 6, Wakeups: 7, Timeouts: 8},
 		Stats: api.Stats{RxPackets: 1, TxPackets: 2, RxBytes: 3, TxBytes: 4, RxErrors: 5, RxDropped: 6, TxDropped: 7, RxOverErrors: 8, RxFrameErrors: 9},
@@ -59,6 +59,7 @@ ifindex:                 4
 netns:                   4026531840
 up:                      yes
 carrier:                 admin
+renew:                   after 2 s
 adopted:                 no
 offload:                 tso uso gro
 offload.merged:          17
@@ -72,6 +73,8 @@ writer.doorbell:         futex
 writer.written:          5
 writer.rings:            3
 writer.ring_errors:      1
+writer.waits:            21
+writer.renewals:         22
 reader.region:           /dev/shm/muennet/a (1048576 bytes)
 reader.memory:           pci: uncached, reads 80 MB/s
 reader.error:            region shrank
@@ -135,7 +138,7 @@ func TestPrintOneWay(t *testing.T) {
 	if err := printStatus(&b, api.Interface{Name: "net0", Mode: "raw", In: "a", Reader: &api.Reader{}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"in/out: a/(none)\n", "flags: (none)\n", "writer is disabled\n", "reader.peer:"} {
+	for _, want := range []string{"in/out: a/(none)\n", "flags: (none)\n", "writer is disabled\n", "reader.peer:", "renew:                   never\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

@@ -9,13 +9,22 @@ import (
 )
 
 // Pulse is what an Inbound tells a Sender of the peer they have in common. One
-// of each may use it, at any time. The zero Pulse is ready.
+// of each may use it, at any time.
 type Pulse struct {
 	heard  atomic.Int64  // when an element came last, by clock; 0 = never
 	starts atomic.Uint64 // how often a writer has started
 	active atomic.Bool   // there is a writer
 
 	epoch shmstream.Epoch // the Inbound's: the last one that it followed
+}
+
+// NewPulse returns a Pulse for a Sender that renews after so long; nil, which
+// nobody needs to tell anything, where that is never.
+func NewPulse(renew time.Duration) *Pulse {
+	if renew == 0 {
+		return nil
+	}
+	return new(Pulse)
 }
 
 // follow tells of an epoch. One that is the last one plus 1 is a renewal: the

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"fmt"
 	"net"
 	"time"
 
@@ -38,6 +39,13 @@ const DefaultPoll = time.Millisecond
 // but an MTU of 1500 is offered to them.
 const SoloProtocol uint64 = 0x7ade5c549b08e814
 
+// DefaultRenew is the Renew of Ethernet interfaces whose WriterProtocol is
+// SoloProtocol: the readers of those peers never recover from an overrun.
+const DefaultRenew = 2 * time.Second
+
+// RenewOff is the Renew that keeps an epoch whatever the peer does.
+const RenewOff time.Duration = -1
+
 // Interface is what one interface is to be. The zero value of a field is its
 // documented default; Name and at least one of In and Out are needed.
 type Interface struct {
@@ -65,6 +73,11 @@ type Interface struct {
 	Carrier Carrier
 	// NoOffload switches segmentation offload off.
 	NoOffload bool
+	// Renew is how long the peer may be silent, while more than a ring is written
+	// to it, before a new epoch is begun on Out, in case its reader is stuck: whole
+	// seconds, or RenewOff. It needs In and Out. 0 means DefaultRenew for
+	// SoloProtocol, and otherwise RenewOff.
+	Renew time.Duration
 	// Force allows what is refused for known fragile peers.
 	Force bool
 }
@@ -82,4 +95,26 @@ type Config struct {
 	// BusyPoll is how long to keep looking after the last packet before
 	// sleeping; 0 means not at all.
 	BusyPoll time.Duration
+}
+
+// complete puts the defaults in that stay, and refuses what cannot be.
+func (i *Interface) complete() error {
+	if i.MTU == 0 {
+		i.MTU = DefaultMTU
+	}
+	if i.Renew > 0 && (i.In == "" || i.Out == "") {
+		return fmt.Errorf("renew after %v: want an in and an out channel, to see that the peer is stuck", i.Renew)
+	}
+	return nil
+}
+
+// renewal is what Renew stands for: 0 = off.
+func (i Interface) renewal() time.Duration {
+	switch {
+	case i.Renew != 0:
+		return max(0, i.Renew)
+	case i.In != "" && i.Out != "" && i.Format == element.EthDev && i.WriterProtocol == SoloProtocol:
+		return DefaultRenew
+	}
+	return 0
 }

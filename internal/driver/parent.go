@@ -52,8 +52,8 @@ const faultRetry = time.Second
 // create makes one interface, down or, where it was adopted, as it was, in the
 // calling thread's namespace. It needs begin and watch to become alive.
 func (d *Driver) create(i Interface, cfg Config) (_ *parent, err error) {
-	if i.MTU == 0 {
-		i.MTU = DefaultMTU
+	if err := i.complete(); err != nil {
+		return nil, err
 	}
 	p := &parent{
 		followed: followed{d: d, alias: aliasOf(i), log: d.opt.Log.With("interface", i.Name), closed: make(chan struct{})},
@@ -118,10 +118,12 @@ func (p *parent) openRegions(dir string) (err error) {
 
 // openForwarders builds what carries the packets, paused.
 func (p *parent) openForwarders(cfg Config) (err error) {
+	pulse := datapath.NewPulse(p.cfg.renewal())
 	if p.out != nil {
 		p.sender, err = datapath.NewSender(datapath.SenderConfig{
 			Region: p.out.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol, Memory: p.out,
-			Log: p.log, OnFault: func(err error) { go p.fault(p.out, &p.outErr, err) },
+			Poll: cfg.Poll, Renew: p.cfg.renewal(), Pulse: pulse, Log: p.log,
+			OnFault: func(err error) { go p.fault(p.out, &p.outErr, err) },
 		})
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.Out, err)
@@ -134,7 +136,7 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
-			MergeUDP: p.offload.udp, Memory: p.in, Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Log: p.log,
+			MergeUDP: p.offload.udp, Memory: p.in, Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Pulse: pulse, Log: p.log,
 			OnPeer: p.peerChanged, OnFault: func(err error) { go p.fault(p.in, &p.inErr, err) },
 		})
 		if err != nil {

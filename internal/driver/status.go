@@ -22,6 +22,7 @@ type Status struct {
 	Carrier string `json:"carrier"`       // admin or peer: what it follows
 	MAC     string `json:"mac,omitempty"` // eth_dev
 	Poll    int    `json:"poll"`          // milliseconds
+	Renew   int    `json:"renew"`         // seconds; 0 = never
 	Adopted bool   `json:"adopted"`       // taken over from a daemon that ended without a clean stop
 	// Offload is the state of segmentation offload: off, or what of tso (the
 	// kernel leaves cutting TCP to us), uso (UDP) and gro (it takes packets that
@@ -95,6 +96,8 @@ type WriterStatus struct {
 	Written    uint64 `json:"written"`     // elements since the epoch began
 	Rings      uint64 `json:"rings"`       // doorbells rung: events sent
 	RingErrors uint64 `json:"ring_errors"` // doorbells that could not be rung
+	Waits      uint64 `json:"waits"`       // pauses for readers that have to look for themselves
+	Renewals   uint64 `json:"renewals"`    // epochs begun because the peer's reader seemed to be stuck
 }
 
 // ReaderStatus is the state of the in-channel.
@@ -134,7 +137,7 @@ func (p *parent) status() Status {
 		Name: p.state.Name, Index: p.state.Index, NetNS: p.netns,
 		Mode: p.cfg.Format.String(), In: p.cfg.In, Out: p.cfg.Out,
 		MTU: p.mtu, Up: p.up, Carrier: p.cfg.Carrier.String(),
-		Poll: int(p.poll.Milliseconds()), Adopted: p.adopted, Drops: map[string]uint64{},
+		Poll: int(p.poll.Milliseconds()), Renew: int(p.cfg.renewal().Seconds()), Adopted: p.adopted, Drops: map[string]uint64{},
 	}
 	if p.cfg.Format == element.EthDev {
 		s.MAC = p.state.HardwareAddr.String()
@@ -181,6 +184,7 @@ func (s *Status) writer(w datapath.SenderStatus) {
 	s.Writer = &WriterStatus{
 		Channel: Channel{Epoch: hex(uint64(w.Epoch)), ElementSize: w.Size, Elements: w.Elements, Doorbell: w.Doorbell, DoorbellError: text(w.DoorbellErr)},
 		Written: w.Written, Rings: w.Rings, RingErrors: w.RingErrors,
+		Waits: w.Waits, Renewals: w.Renewals,
 	}
 }
 

@@ -70,6 +70,9 @@ func (e *entry) check() error {
 	if e.Carrier == driver.CarrierPeer && e.In == "" {
 		return e.wrong("carrier", fmt.Errorf("want admin, for there is no in channel to see the peer by"))
 	}
+	if e.Renew > 0 && (e.In == "" || e.Out == "") {
+		return e.wrong("renew", fmt.Errorf("want 0, for it takes both an in and an out channel to see that the peer is stuck"))
+	}
 	return e.checkSolo()
 }
 

@@ -18,7 +18,7 @@ func FuzzParse(f *testing.F) {
 	for _, line := range lines {
 		f.Add(strings.ReplaceAll(line, " ", "\n"))
 	}
-	f.Add("name=a,,b%d\nin=x@8+64,,y\nreader_protocol=1,,2\npoll=5\nbusy_poll=7\ncarrier=peer\noffload=off,,on\nforce=1")
+	f.Add("name=a,,b%d\nin=x@8+64,,y\nreader_protocol=1,,2\npoll=5\nbusy_poll=7\ncarrier=peer\noffload=off,,on\nforce=1\nrenew=0,,3")
 	f.Add("name=a,a\nout=x,x@0+64\nwriter-protocol=0x1,0\nmtu=0\nflags=net_hdr+eth_dev")
 	f.Fuzz(func(t *testing.T, text string) {
 		config, err := Parse(strings.Split(text, "\n"))
@@ -77,6 +77,9 @@ func checkConfig(t *testing.T, c driver.Config) {
 			if i.Format == element.EthDev && i.MTU != 1500 && !i.Force && (i.ReaderProtocol == driver.SoloProtocol || i.WriterProtocol == driver.SoloProtocol) {
 				t.Fatalf("mtu of %+v", i)
 			}
+		}
+		if i.Renew != driver.RenewOff && (i.Renew < 0 || i.Renew > time.Hour || i.Renew > 0 && (i.In == "" || i.Out == "")) {
+			t.Fatalf("renew of %+v", i)
 		}
 		if i.PMTU != "" && i.Format != element.NetHdr || i.Carrier == driver.CarrierPeer && i.In == "" {
 			t.Fatalf("interface %+v", i)

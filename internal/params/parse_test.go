@@ -32,13 +32,13 @@ func TestParse(t *testing.T) {
 		},
 		{ // everything
 			"name=a,b%d in=i|in,/dev/shm/x@8+1M out=o,p reader_protocol=0xffffffffffffffff,0XA writer_protocol=7ade5c549b08e814,1" +
-				" mtu=1500,65535 flags=eth_dev,net_hdr pmtu=,q poll=20 mac=02:00:00:00:00:01 carrier=peer,admin offload=off,on busy_poll=50 force=1,0",
+				" mtu=1500,65535 flags=eth_dev,net_hdr pmtu=,q poll=20 mac=02:00:00:00:00:01 carrier=peer,admin offload=off,on busy_poll=50 renew=0,3600 force=1,0",
 			driver.Config{
 				Poll: 20 * time.Millisecond, BusyPoll: 50 * time.Microsecond,
 				Interfaces: []driver.Interface{
 					{Name: "a", Format: element.EthDev, In: "i|in", Out: "o", ReaderProtocol: 1<<64 - 1, WriterProtocol: driver.SoloProtocol, MTU: 1500,
-						HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Carrier: driver.CarrierPeer, NoOffload: true, Force: true},
-					{Name: "b%d", Format: element.NetHdr, In: "/dev/shm/x@8+1M", Out: "p", ReaderProtocol: 10, WriterProtocol: 1, MTU: 65535, PMTU: "q"},
+						HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Carrier: driver.CarrierPeer, NoOffload: true, Renew: driver.RenewOff, Force: true},
+					{Name: "b%d", Format: element.NetHdr, In: "/dev/shm/x@8+1M", Out: "p", ReaderProtocol: 10, WriterProtocol: 1, MTU: 65535, PMTU: "q", Renew: time.Hour},
 				},
 			},
 		},
@@ -70,6 +70,13 @@ func TestParse(t *testing.T) {
 				{Name: "y", Out: "b", WriterProtocol: driver.SoloProtocol, Format: element.NetHdr, MTU: 9000},
 			}},
 		},
+		{ // one direction is no reason to refuse what renew= switches off
+			"name=x,y in=a,b reader_protocol=1,1 renew=0",
+			driver.Config{Interfaces: []driver.Interface{
+				{Name: "x", In: "a", ReaderProtocol: 1, Renew: driver.RenewOff},
+				{Name: "y", In: "b", ReaderProtocol: 1},
+			}},
+		},
 		{ // the edges of each range
 			"name=123456789012345,b,c,d,e,f in=a,b,c,d,e,f reader_protocol=1,1,1,1,1,1 flags=,,net_hdr,net_hdr,eth_dev,eth_dev mtu=1,65535,68,65535,68,65521 poll=60000 busy_poll=0",
 			driver.Config{Poll: time.Minute, Interfaces: []driver.Interface{
@@ -92,7 +99,7 @@ func TestParse(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	const ok = "name=net0 in=a out=b reader_protocol=1 writer_protocol=1 "
 	const two = "name=net0,net1 in=a,c out=b,d reader_protocol=1,2 writer_protocol=1,2 "
-	const known = "want one of name, in, out, reader_protocol, writer_protocol, mtu, flags, pmtu, poll, mac, carrier, offload, busy_poll, force"
+	const known = "want one of name, in, out, reader_protocol, writer_protocol, mtu, flags, pmtu, poll, mac, carrier, offload, busy_poll, renew, force"
 	const hexadecimal = "want a hexadecimal number of at most 64 bits, with or without 0x"
 	const solo = "protocol 7ade5c549b08e814 is a Solo5/MirageOS peer, which checks no lengths: want 1500, or force=1"
 	for _, c := range []struct{ line, want string }{
@@ -192,6 +199,11 @@ func TestParseErrors(t *testing.T) {
 		{ok + "carrier=on", `parameter carrier, entry 1 "on" (interface net0): want admin or peer`},
 		{"name=x out=a writer_protocol=1 carrier=peer", `parameter carrier, entry 1 "peer" (interface x): want admin, for there is no in channel to see the peer by`},
 		{ok + "offload=1", `parameter offload, entry 1 "1" (interface net0): want on or off`},
+		{ok + "renew=3601", `parameter renew, entry 1 "3601" (interface net0): want a decimal number from 0 to 3600`},
+		{ok + "renew=-1", `parameter renew, entry 1 "-1" (interface net0): want a decimal number from 0 to 3600`},
+		{ok + "renew=2s", `parameter renew, entry 1 "2s" (interface net0): want a decimal number from 0 to 3600`},
+		{"name=x out=a writer_protocol=1 renew=1", `parameter renew, entry 1 "1" (interface x): want 0, for it takes both an in and an out channel to see that the peer is stuck`},
+		{"name=x,y in=a,b out=c reader_protocol=1,1 writer_protocol=1 renew=1,1", `parameter renew, entry 2 "1" (interface y): want 0, for it takes both an in and an out channel to see that the peer is stuck`},
 		{ok + "force=yes", `parameter force, entry 1 "yes" (interface net0): want 0 or 1`},
 	} {
 		got, err := Parse(strings.Fields(c.line))
@@ -213,7 +225,7 @@ func TestParseErrors(t *testing.T) {
 func TestEveryParameterAnyOrder(t *testing.T) {
 	values := map[string]string{
 		"name": "a", "in": "x", "out": "y", "reader_protocol": "1", "writer_protocol": "2", "mtu": "1400", "flags": "net_hdr", "pmtu": "p",
-		"poll": "2", "mac": "", "carrier": "peer", "offload": "off", "busy_poll": "3", "force": "1",
+		"poll": "2", "mac": "", "carrier": "peer", "offload": "off", "busy_poll": "3", "renew": "4", "force": "1",
 	}
 	var args []string
 	for _, p := range Parameters() {
@@ -225,7 +237,7 @@ func TestEveryParameterAnyOrder(t *testing.T) {
 	}
 	want := driver.Config{Poll: 2 * time.Millisecond, BusyPoll: 3 * time.Microsecond, Interfaces: []driver.Interface{{
 		Name: "a", Format: element.NetHdr, In: "x", Out: "y", ReaderProtocol: 1, WriterProtocol: 2, MTU: 1400, PMTU: "p",
-		Carrier: driver.CarrierPeer, NoOffload: true, Force: true,
+		Carrier: driver.CarrierPeer, NoOffload: true, Renew: 4 * time.Second, Force: true,
 	}}}
 	for range args {
 		args = append(args[1:], args[0])
@@ -239,7 +251,7 @@ func TestEveryParameterAnyOrder(t *testing.T) {
 func arguments(c driver.Config) []string {
 	lists := map[string][]string{}
 	for _, i := range c.Interfaces {
-		mtu, flags, offload, force := "", "", "on", "0"
+		mtu, flags, offload, renew, force := "", "", "on", "", "0"
 		if i.MTU != 0 {
 			mtu = fmt.Sprint(i.MTU)
 		}
@@ -249,13 +261,16 @@ func arguments(c driver.Config) []string {
 		if i.NoOffload {
 			offload = "off"
 		}
+		if i.Renew != 0 {
+			renew = fmt.Sprint(int(max(0, i.Renew).Seconds()))
+		}
 		if i.Force {
 			force = "1"
 		}
 		for key, value := range map[string]string{
 			"name": i.Name, "in": i.In, "out": i.Out, "mtu": mtu, "flags": flags, "pmtu": i.PMTU, "mac": i.HardwareAddr.String(),
 			"reader_protocol": fmt.Sprintf("%x", i.ReaderProtocol), "writer_protocol": fmt.Sprintf("%#x", i.WriterProtocol),
-			"carrier": i.Carrier.String(), "offload": offload, "force": force,
+			"carrier": i.Carrier.String(), "offload": offload, "renew": renew, "force": force,
 		} {
 			lists[key] = append(lists[key], value)
 		}

@@ -27,6 +27,7 @@ type Parameter struct {
 const (
 	maxPoll     = 60_000    // ms: one minute
 	maxBusyPoll = 1_000_000 // µs: one second
+	maxRenew    = 3600      // s: one hour
 )
 
 // definition is a row of the table. Exactly one of the two setters is there:
@@ -58,6 +59,7 @@ var table = []definition{
 	{Parameter{"carrier", list, "What the carrier follows: admin (up and down) or peer (its writer is active) (default admin)"}, setCarrier, nil},
 	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, setOffload, nil},
 	{Parameter{"busy_poll", number, "Time in us to keep looking after the last packet before sleeping (default 0)"}, nil, setBusyPoll},
+	{Parameter{"renew", list, "Seconds of silence of a peer, while more than a ring is sent, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, setRenew, nil},
 	{Parameter{"force", list, "1 allows what is refused for known fragile peers (default 0)"}, setForce, nil},
 }
 
@@ -206,6 +208,15 @@ func setOffload(i *driver.Interface, s string) error {
 	}
 	i.NoOffload = s == "off"
 	return nil
+}
+
+// setRenew tells a 0 that was given from none.
+func setRenew(i *driver.Interface, s string) error {
+	n, err := parseNumber(s, 0, maxRenew)
+	if i.Renew = time.Duration(n) * time.Second; n == 0 {
+		i.Renew = driver.RenewOff
+	}
+	return err
 }
 
 func setForce(i *driver.Interface, s string) error {
