@@ -150,6 +150,3 @@ func TestSize(t *testing.T) {
 		figures.add("size of %s: %.1f MiB", pkg, float64(info.Size())/(1<<20))
 	}
 }
-
-// memorySize is that of the memory that guests share, in bytes: a power of 2.
-const memorySize = 8 << 20

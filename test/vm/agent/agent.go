@@ -28,7 +28,7 @@ type Task struct {
 	Inside     bool          `json:",omitempty"` // in the namespace that task peer has made
 	To         string        `json:",omitempty"` // address of an echo service, without port
 	Interface  string        `json:",omitempty"`
-	Count      int           `json:",omitempty"` // of packets
+	Count      int           `json:",omitempty"` // of packets; a process, a signal
 	Size       int           `json:",omitempty"` // of each, bytes
 	Bytes      int64         `json:",omitempty"` // of a stream
 	Mark       uint32        `json:",omitempty"` // Netfilter mark of what is sent

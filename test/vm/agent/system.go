@@ -36,16 +36,18 @@ func interfaces(Task) (r Result, err error) {
 	return r, nil
 }
 
-// cpu measures over Time how long the threads of the first process ran.
+// cpu measures over Time how long the threads of a process ran: of the one with
+// the number Count, or of the first one.
 func cpu(t Task) (r Result, err error) {
-	before, err := ran(1)
+	pid := orDefault(t.Count, 1)
+	before, err := ran(pid)
 	if err != nil {
 		return r, err
 	}
 	start := time.Now()
 	time.Sleep(orDefault(t.Time, time.Second))
 	r.Took = time.Since(start)
-	after, err := ran(1)
+	after, err := ran(pid)
 	if err != nil {
 		return r, err
 	}

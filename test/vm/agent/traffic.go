@@ -148,8 +148,7 @@ func flood(t Task) (r Result, err error) {
 // receiver is the socket of listen.
 var receiver atomic.Pointer[net.UDPConn]
 
-// listen begins to receive datagrams, for marks to look at. A second one begins
-// anew.
+// listen begins to receive datagrams, for marks to look at.
 func listen(Task) (r Result, err error) {
 	if old := receiver.Swap(nil); old != nil {
 		old.Close()
@@ -200,12 +199,14 @@ func send(t Task) (r Result, err error) {
 	return r, nil
 }
 
-// marks returns the Netfilter marks of the next Count datagrams.
+// marks returns the Netfilter marks of the next Count datagrams since listen, and
+// ends listening.
 func marks(t Task) (r Result, err error) {
-	conn := receiver.Load()
+	conn := receiver.Swap(nil)
 	if conn == nil {
 		return r, errors.New("nothing listens")
 	}
+	defer conn.Close()
 	data, oob := make([]byte, 1<<16), make([]byte, 256)
 	for range orDefault(t.Count, 1) {
 		if err := conn.SetReadDeadline(time.Now().Add(orDefault(t.Time, patience))); err != nil {
