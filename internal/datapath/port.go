@@ -15,6 +15,10 @@ import (
 // IncomingMarks puts a mark on the packet that is about to be written to a
 // device: skbmark.Incoming, or a test.
 type IncomingMarks interface {
+	// Attach is called once, before all others. When it returns, every packet
+	// that was written before has been received. With an error there are no
+	// marks on received packets; whoever implements it says so.
+	Attach() error
 	// Arm gives packets that are received from now on this mark; 0 leaves them
 	// as they are.
 	Arm(mark uint32)
@@ -49,6 +53,11 @@ type Port struct {
 	quiet quiet
 	parts [][]byte // of the packet under way
 	vnet  [offload.HeaderSize]byte
+
+	// attached: Marks are in use. They are from the first mark on that is not 0:
+	// to attach them takes the kernel some 10 ms, under its lock for all
+	// interfaces, and most never carry a mark.
+	attached bool
 
 	// async: a packet came out of Write before it had been received (somebody
 	// has set RPS on the device). Others may be on their way since then, and any
@@ -168,14 +177,36 @@ func (p *Port) hand(frame []byte, parts [][]byte) (err error) {
 	return err
 }
 
-// write hands a packet to the kernel. One without a mark is armed for as well:
-// only so it is noticed if it is still on its way when the next one is written,
+// Prepare takes beforehand the time that the first packet with a mark would.
+func (p *Port) Prepare() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.attach()
+}
+
+// attach makes use of the marks, if they can be had. The caller holds the lock.
+func (p *Port) attach() {
+	if p.attached || p.cfg.Marks == nil {
+		return
+	}
+	if p.cfg.Marks.Attach() != nil {
+		p.cfg.Marks = nil
+		return
+	}
+	p.attached = true
+}
+
+// write hands a packet to the kernel. One without a mark is armed for as well
+// once marks are in use: only so it is noticed if it is still on its way when the next one is written,
 // whose mark it would take.
 func (p *Port) write(frame []byte, parts [][]byte, mark uint32) error {
-	marks := p.cfg.Marks
-	if marks == nil || p.async {
+	if mark != 0 {
+		p.attach()
+	}
+	if !p.attached || p.async {
 		return p.writeUnmarked(frame, parts, mark)
 	}
+	marks := p.cfg.Marks
 	marks.Arm(mark)
 	err := p.hand(frame, parts)
 	seen := marks.Seen()
@@ -195,10 +226,10 @@ func (p *Port) writeUnmarked(frame []byte, parts [][]byte, mark uint32) error {
 	if mark != 0 {
 		p.count.Unmarked++
 	}
-	marks := p.cfg.Marks
-	if marks == nil {
+	if !p.attached {
 		return p.hand(frame, parts)
 	}
+	marks := p.cfg.Marks
 	late := marks.Seen() // of what was armed behind the previous packet
 	marks.Arm(0)
 	err := p.hand(frame, parts)

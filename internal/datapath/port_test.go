@@ -17,11 +17,19 @@ type fakeIncoming struct {
 	fakeDevice
 	armed, seen bool
 	mark        uint32
+	attached    int   // times
+	refused     error // by Attach
 
 	backlog bool // as with RPS
 	writes  int
 	waiting [][]byte // in it
 	marks   []uint32 // of what was received, in order
+}
+
+func (f *fakeIncoming) Attach() error {
+	f.receive(len(f.waiting)) // it waits for them
+	f.attached++
+	return f.refused
 }
 
 func (f *fakeIncoming) Arm(mark uint32) { f.armed, f.seen, f.mark = true, false, mark }
@@ -84,6 +92,46 @@ func TestPortWithoutMarks(t *testing.T) {
 	}
 	if s := port.Status(); s.Counters.Packets != 3 || s.Counters.Unmarked != 2 || s.Async {
 		t.Errorf("%+v; want 3 packets, 2 of them unmarked", s)
+	}
+}
+
+// Marks are attached for the first packet that has one, behind all before it.
+func TestPortAttachesOnDemand(t *testing.T) {
+	port, f := newMarkedPort()
+	f.backlog = true
+	port.deliver(ip(20, 0), 0)
+	port.answer(ip(20, 0))
+	if f.attached != 0 || port.Status().Async {
+		t.Fatalf("attached %d times without a mark, %+v", f.attached, port.Status())
+	}
+	f.backlog = false
+	for _, mark := range []uint32{7, 0, 8} {
+		port.deliver(ip(20, 0), mark)
+	}
+	port.Prepare()
+	if want := []uint32{0, 0, 7, 0, 8}; !slices.Equal(f.marks, want) || f.attached != 1 {
+		t.Errorf("marks %v, attached %d times; want %v, once", f.marks, f.attached, want)
+	}
+}
+
+func TestPortPrepare(t *testing.T) {
+	port, f := newMarkedPort()
+	port.Prepare()
+	port.deliver(ip(20, 0), 7)
+	if f.attached != 1 || !slices.Equal(f.marks, []uint32{7}) {
+		t.Errorf("attached %d times, marks %v", f.attached, f.marks)
+	}
+}
+
+// Marks that cannot be attached are asked for once.
+func TestPortAttachFails(t *testing.T) {
+	port, f := newMarkedPort()
+	f.refused = errRefused
+	for _, mark := range []uint32{7, 0, 8} {
+		port.deliver(ip(20, 0), mark)
+	}
+	if s := port.Status(); f.attached != 1 || !slices.Equal(f.marks, []uint32{0, 0, 0}) || s.Counters.Unmarked != 2 || s.Counters.Packets != 3 || s.Async {
+		t.Errorf("attached %d times, marks %v, %+v", f.attached, f.marks, s)
 	}
 }
 
@@ -196,6 +244,7 @@ type discard struct{ fakeDevice }
 func (*discard) Write(p []byte) (int, error) { return len(p), nil }
 
 func (*discard) Writev(parts [][]byte) (int, error) { return 1, nil }
+func (*discard) Attach() error                      { return nil }
 func (*discard) Arm(uint32)                         {}
 func (*discard) Seen() bool                         { return true }
 func (*discard) Disarm()                            {}

@@ -110,6 +110,7 @@ func (d *Driver) giveMark(c *child, mark uint32) error {
 	i, _ := slices.BinarySearch(c.marks, mark)
 	c.marks = slices.Insert(c.marks, i, mark)
 	c.parent.family.Unlock()
+	c.port.Prepare()
 	c.route(mark, c.port)
 	return nil
 }

@@ -40,6 +40,7 @@ type Driver struct {
 	state    stateFile
 	watches  watches
 	markless sync.Once // the warning that marks are not carried
+	probe    sync.Once // the first interface finds out what of it can be had
 
 	change sync.Mutex // held by Load, Unload and Close: one at a time
 	left   []record   // by an earlier process, as the state file told; not changed after New

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/muennet/muennet/internal/datapath"
 	"github.com/muennet/muennet/internal/skbmark"
@@ -18,7 +19,7 @@ type marking struct {
 	queues *datapath.Marks
 	outErr error
 
-	in    *skbmark.Incoming
+	in    *incoming
 	inErr error
 }
 
@@ -27,6 +28,56 @@ type marking struct {
 type outgoing struct{ *skbmark.Outgoing }
 
 func (outgoing) Grace() error { return skbmark.Grace() }
+
+// incoming is an Incoming that is attached when the first mark comes.
+type incoming struct {
+	*skbmark.Incoming
+	f *followed
+
+	mu  sync.Mutex // guards err, and the attachment against moves
+	err error      // why it is not attached; errNoMark: nothing needs it yet
+}
+
+var errNoMark = errors.New("no mark has come yet")
+
+// Attach attaches the program where the device is now.
+func (i *incoming) Attach() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.err = i.f.attachHere(i.Incoming); i.err == nil {
+		i.err = skbmark.Received()
+	}
+	if i.err != nil {
+		i.f.markless(nil, i.err)
+	}
+	return i.err
+}
+
+// follow keeps it attached after a move: what a clsact qdisc holds stays behind,
+// a tcx program does not.
+func (i *incoming) follow() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.err != nil {
+		return
+	}
+	if err := i.f.attachHere(i.Incoming); err != nil {
+		i.f.log.Warn("marks are not set on received packets", "err", err)
+	}
+}
+
+// state is the direction's in words.
+func (i *incoming) state() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case i.err == nil:
+		return "active (" + i.How() + ")"
+	case errors.Is(i.err, errNoMark):
+		return "active (on demand)"
+	}
+	return i.err.Error()
+}
 
 // openMarks attaches the programs to a device. What cannot be had is left out,
 // with one warning for the whole process: the interfaces work without.
@@ -45,21 +96,24 @@ func (f *followed) openMarks() {
 			f.log.Warn("marked packets are dropped", "err", err)
 		}
 	}
-	if err := errors.Join(m.outErr, m.inErr); err != nil {
-		f.d.markless.Do(func() { // one line, however many interfaces
-			f.d.opt.Log.Warn("Netfilter marks are not carried between packets and channels", "outgoing", reason(m.outErr), "incoming", reason(m.inErr))
-		})
-	}
+	f.markless(m.outErr, m.inErr)
 }
 
-// moved follows the device into another namespace: what a clsact qdisc holds
-// stays behind, a tcx program does not.
-func (f *followed) moved() {
-	if f.marking.in == nil {
+// markless warns that a direction carries no marks, once for the whole process,
+// however many interfaces it has.
+func (f *followed) markless(outErr, inErr error) {
+	if outErr == nil && inErr == nil {
 		return
 	}
-	if err := f.attachHere(f.marking.in); err != nil {
-		f.log.Warn("marks are not set on received packets", "err", err)
+	f.d.markless.Do(func() {
+		f.d.opt.Log.Warn("Netfilter marks are not carried between packets and channels", "outgoing", reason(outErr), "incoming", reason(inErr))
+	})
+}
+
+// moved follows the device into another namespace.
+func (f *followed) moved() {
+	if f.marking.in != nil {
+		f.marking.in.follow()
 	}
 }
 
@@ -78,14 +132,10 @@ func (f *followed) openOutgoing(m *marking) (err error) {
 	return err
 }
 
-// openIncoming attaches the program where the device is now.
-func (f *followed) openIncoming(m *marking) (err error) {
-	if m.in, err = skbmark.NewIncoming(); err != nil {
-		return err
-	}
-	if err = f.attachHere(m.in); err != nil {
-		m.in.Close()
-		m.in = nil
+func (f *followed) openIncoming(m *marking) error {
+	in, err := skbmark.NewIncoming()
+	if err == nil {
+		m.in = &incoming{Incoming: in, f: f, err: errNoMark}
 	}
 	return err
 }
@@ -132,7 +182,7 @@ func (m *marking) status(dev *tuntap.Device, port datapath.PortStatus) *Marking 
 	case port.Async:
 		s.Incoming = "suspended: the interface receives asynchronously, as with RPS (rps_cpus)"
 	case m.in != nil:
-		s.Incoming = "active (" + m.in.How() + ")"
+		s.Incoming = m.in.state()
 	}
 	return s
 }

@@ -1,7 +1,12 @@
 package skbmark
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -56,4 +61,64 @@ func waitMapUpdate() error {
 	}
 	defer table.Close()
 	return table.Put(uint32(0), entry)
+}
+
+// Received returns when every packet that was written to a device before the
+// call has been received, also those that the kernel has put aside for another
+// processor (RPS). It takes some milliseconds, and longer while such packets
+// from anywhere keep coming; after a second it returns an error.
+//
+// They wait in the backlogs of the processors, whose lengths Linux tells since
+// 5.10 (softnet_seq_show in net/core/net-procfs.c). Each backlog must be seen
+// empty once. Where that is not told it just waits for a second.
+func Received() error {
+	const most = time.Second
+	deadline := time.Now().Add(most)
+	empty := make(map[int]bool)
+	for {
+		backlogs, err := backlogs()
+		if err != nil {
+			time.Sleep(most)
+			return nil
+		}
+		all := true
+		for cpu, n := range backlogs {
+			empty[cpu] = empty[cpu] || n == 0
+			all = all && empty[cpu]
+		}
+		if all {
+			// What has left a backlog is processed in an RCU read-side section.
+			return Grace()
+		}
+		if time.Now().After(deadline) {
+			return errors.New("wait for packets on their way from a device: the backlog of a processor is never empty")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// softnetStat is where Linux tells the lengths of the backlogs.
+var softnetStat = "/proc/net/softnet_stat"
+
+// backlogs returns the number of packets that wait to be received, by line of
+// the file, which stands for a processor.
+func backlogs() ([]int, error) {
+	const column = 11
+	stat, err := os.ReadFile(softnetStat)
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	for line := range strings.Lines(string(stat)) {
+		fields := strings.Fields(line)
+		if len(fields) <= column {
+			return nil, fmt.Errorf("%s: no lengths of backlogs", softnetStat)
+		}
+		n, err := strconv.ParseUint(fields[column], 16, 32)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", softnetStat, err)
+		}
+		all = append(all, int(n))
+	}
+	return all, nil
 }

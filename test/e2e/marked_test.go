@@ -32,9 +32,19 @@ type lone struct {
 // newLone starts a quiet host with net0, up and without addresses.
 func newLone(t *testing.T, params ...string) *lone {
 	t.Helper()
-	dir := makeChannels(t, "ab", "ba")
-	l := &lone{host: newHost(t, dir), name: "net0", in: newPeer(t, dir, "ba"), out: newOutChannel(t, dir, "ab")}
-	l.params = append([]string{"name=net0", "in=ba", "out=ab", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12"}, params...)
+	return startLone(t, append([]string{"name=net0", "in=ba", "out=ab", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12"}, params...))
+}
+
+// newSecond is newLone with net0 as the second interface of the process.
+func newSecond(t *testing.T) *lone {
+	t.Helper()
+	return startLone(t, []string{"name=first,net0", "in=,ba", "out=first,ab", "flags=net_hdr,net_hdr", "reader_protocol=,12", "writer_protocol=12,12"})
+}
+
+func startLone(t *testing.T, params []string) *lone {
+	t.Helper()
+	dir := makeChannels(t, "ab", "ba", "first")
+	l := &lone{host: newHost(t, dir), name: "net0", in: newPeer(t, dir, "ba"), out: newOutChannel(t, dir, "ab"), params: params}
 	l.Quiet()
 	l.host.start(l.params...)
 	l.ip("link set net0 up")

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/testnet"
 )
@@ -68,7 +69,26 @@ func TestMarksReachTheChannel(t *testing.T) {
 // What is received has its mark where Netfilter, sockets and routing look.
 func TestMarksReachTheHost(t *testing.T) {
 	begin(t)
-	l := newLone(t)
+	testMarksReachTheHost(t, newLone(t))
+}
+
+// The same where the program for marks is attached when one comes.
+func TestMarksReachTheHostOnDemand(t *testing.T) {
+	begin(t)
+	l := newSecond(t)
+	l.in.send(element.NetHdr, udp("10.0.0.2", "10.0.0.1", nil), 0)
+	l.awaitShow("net0", "a packet without a mark", func(s api.Interface) bool { return s.Stats.RxPackets == 1 })
+	if s := l.show("net0"); s.Marks.Incoming != "active (on demand)" {
+		t.Errorf("incoming marks are %s before there is one", s.Marks.Incoming)
+	}
+	testMarksReachTheHost(t, l)
+	if s := l.show("net0"); s.Marks.Incoming != l.show("first").Marks.Incoming {
+		t.Errorf("incoming marks are %s after some", s.Marks.Incoming)
+	}
+}
+
+func testMarksReachTheHost(t *testing.T, l *lone) {
+	t.Helper()
 	for _, key := range []string{"all", "default", "net0"} {
 		l.Sysctl("net.ipv6.conf."+key+".disable_ipv6", "0")
 	}
