@@ -22,11 +22,7 @@ func TestMemoryWithoutBell(t *testing.T) {
 	if l.String() != "polling" || l.Err() != errNoFutex {
 		t.Errorf("%s: %v", l, l.Err())
 	}
-	l.Look()
-	l.Wait(true)
-	if l.last != timedOut {
-		t.Errorf("cause %v, want timedOut", l.last)
-	}
+	timesOut(t, l)
 	mustInterrupt(t, l)
 	settle(l, true)
 	l.Look()
@@ -62,11 +58,7 @@ func TestFutexesThatDoNotWork(t *testing.T) {
 		if d, most := l.next(true); d != firstPoll || most != time.Millisecond || l.Rings() || l.String() != "polling" {
 			t.Errorf("sleeps %v, %v at most, rings %t by %s", d, most, l.Rings(), l)
 		}
-		for range 3 {
-			if c := l.bell.sleep(0, 0, time.Microsecond); c != timedOut {
-				t.Errorf("cause %v, want timedOut", c)
-			}
-		}
+		timesOut(t, l)
 		if !l.bell.prompt() {
 			t.Error("a sleep on the private word cannot be interrupted in time")
 		}
@@ -145,10 +137,11 @@ func TestNapEndsBySignal(t *testing.T) {
 func TestFutexUnknownError(t *testing.T) {
 	l, _, _ := listen(t, Config{})
 	f := l.bell.(*futex)
-	// A word that is not aligned is EINVAL.
+	// futex(2) wants words aligned: EINVAL.
 	f.words.wc = (*uint32)(unsafe.Add(unsafe.Pointer(f.words.wc), 1))
-	if c := f.sleep(0, 0, time.Microsecond); c != timedOut || !f.hears() {
-		t.Errorf("cause %v, hears %t", c, f.hears())
+	timesOut(t, l)
+	if !f.hears() {
+		t.Error(f.fault())
 	}
 	f.interrupt()
 	if c := f.sleep(0, 0, time.Minute); c != interrupted {

@@ -1,8 +1,6 @@
 package doorbell
 
 import (
-	"errors"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,6 +82,22 @@ func armed(t *testing.T, l *Listener) {
 	t.Fatal("sleeps end for no reason")
 }
 
+// timesOut checks that nothing but the time ends a sleep. A signal may.
+func timesOut(t *testing.T, l *Listener) {
+	t.Helper()
+	for range 10 {
+		l.Look()
+		switch c := l.bell.sleep(l.seenWC, l.seenEpoch, time.Millisecond); c {
+		case timedOut:
+			return
+		case changed:
+		default:
+			t.Fatalf("cause %v, want timedOut", c)
+		}
+	}
+	t.Fatal("sleeps end for no reason")
+}
+
 func TestEventWakes(t *testing.T) {
 	testnet.CheckLeaks(t)
 	for _, epochs := range []bool{false, true} {
@@ -118,10 +132,7 @@ func TestEventIsKeptUntilItIsTold(t *testing.T) {
 	if c := l.bell.sleep(l.seenWC, l.seenEpoch, time.Minute); c != rung {
 		t.Errorf("cause %v, want rung", c)
 	}
-	l.Look()
-	if c := l.bell.sleep(l.seenWC, l.seenEpoch, time.Millisecond); c != timedOut {
-		t.Errorf("the next sleep: cause %v, want timedOut", c)
-	}
+	timesOut(t, l)
 }
 
 // The first poll requests the interrupt: one from before is lost, and what it
@@ -179,69 +190,6 @@ func comesSoon(t *testing.T, what string, f func() bool) {
 	comes(t, what, f)
 }
 
-// A file that cannot be waited for is polled once or twice and then left alone;
-// the channel is looked at in growing steps, and interrupts work as ever.
-func TestEventsOfABrokenFile(t *testing.T) {
-	pipe := func(t *testing.T, keep int) int {
-		var p [2]int
-		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-			t.Fatal(err)
-		}
-		unix.Close(p[1-keep])
-		t.Cleanup(func() { unix.Close(p[keep]) })
-		return p[keep]
-	}
-	for _, c := range []struct {
-		what       string
-		descriptor func(t *testing.T) int
-		want       string
-		most       int64 // polls
-	}{
-		// As a muenfs answers for a channel without a vector.
-		{"POLLERR", func(t *testing.T) int { return pipe(t, 1) }, "the channel has no interrupt of its own", 1},
-		{"POLLHUP", func(t *testing.T) int { return pipe(t, 0) }, "poll the channel's file: hung up", 1},
-		{"POLLNVAL", func(*testing.T) int { return 1 << 20 }, "poll the channel's file: bad file descriptor", 1},
-		{"no poll of its own", func(t *testing.T) int {
-			fd, err := unix.MemfdCreate("channel", unix.MFD_CLOEXEC)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { unix.Close(fd) })
-			return fd
-		}, "it is always ready", 2 * mostEmpty},
-	} {
-		t.Run(c.what, func(t *testing.T) {
-			testnet.CheckLeaks(t)
-			l, _, _ := listen(t, Config{Poll: time.Millisecond, Memory: memory{events: "/muenevents/a", descriptor: c.descriptor(t)}})
-			calls := int64(0)
-			l.bell.(*events).poll = func(fds []unix.PollFd, timeout *unix.Timespec) (int, error) {
-				calls++
-				return ppoll(fds, timeout)
-			}
-			for range mostEmpty + 2 {
-				l.Look()
-				l.bell.sleep(l.seenWC, l.seenEpoch, time.Microsecond)
-			}
-			if calls > c.most {
-				t.Errorf("%d polls, want %d at most", calls, c.most)
-			}
-			l.heard = true // of before
-			if err := l.Err(); err == nil || !strings.Contains(err.Error(), c.want) || l.Rings() || l.String() != "polling" {
-				t.Errorf("%s, rings %t: %v, want %s", l, l.Rings(), err, c.want)
-			}
-			if d, most := l.next(true); d != firstPoll || most != time.Millisecond {
-				t.Errorf("sleeps %v, %v at most", d, most)
-			}
-			l.Look()
-			l.Wait(true)
-			if l.last != timedOut {
-				t.Errorf("cause %v, want timedOut", l.last)
-			}
-			mustInterrupt(t, l)
-		})
-	}
-}
-
 // mustInterrupt checks that a sleep that nothing else ends can be interrupted.
 func mustInterrupt(t *testing.T, l *Listener) {
 	t.Helper()
@@ -282,55 +230,6 @@ func TestEventsInterrupt(t *testing.T) {
 	l.Close()
 	l.Interrupt() // somebody may be late
 	l.Close()
-}
-
-func TestEventsPollErrors(t *testing.T) {
-	l, i, _, _ := onEvents(t, Config{})
-	armed(t, l)
-	i.fail = []error{unix.EINTR, nil, unix.ENOMEM}
-	for n, want := range []cause{changed, timedOut, changed, timedOut} {
-		if c := l.bell.sleep(l.seenWC, l.seenEpoch, time.Microsecond); c != want {
-			t.Errorf("sleep %d: cause %v, want %v", n, c, want)
-		}
-	}
-	if err := l.Err(); !errors.Is(err, unix.ENOMEM) || l.Rings() {
-		t.Errorf("reason: %v", err)
-	}
-	mustInterrupt(t, l)
-}
-
-// Events with nothing behind them are no reason to stop listening, as long as
-// they end, or sometimes have something behind them.
-func TestEventsForNothing(t *testing.T) {
-	for _, c := range []struct {
-		what      string
-		keep      func(n int) int
-		write     func(n int) bool
-		wantHears bool
-	}{
-		{"one by one", func(int) int { return 0 }, func(int) bool { return false }, true},
-		{"two by two", func(int) int { return 1 }, func(int) bool { return false }, false},
-		{"two by two, and one", func(n int) int { return min(1, n%(mostEmpty-1)) }, func(int) bool { return false }, true},
-		{"two by two, and data", func(int) int { return 1 }, func(n int) bool { return n%(mostEmpty-1) == 0 }, true},
-	} {
-		l, i, wc, _ := onEvents(t, Config{})
-		armed(t, l)
-		for n := range 3 * mostEmpty {
-			l.Look()
-			if c.write(n) {
-				atomic.AddUint32(wc, 1)
-			}
-			i.keep = c.keep(n)
-			i.raise()
-			if last := l.bell.sleep(l.seenWC, l.seenEpoch, time.Microsecond); c.wantHears && last != rung {
-				t.Fatalf("%s: event %d: cause %v, want rung", c.what, n, last)
-			}
-			i.clear()
-		}
-		if l.bell.hears() != c.wantHears {
-			t.Errorf("%s: hears %t: %v", c.what, l.bell.hears(), l.Err())
-		}
-	}
 }
 
 // A peer of a muenfs is polled until it is heard, and again when it was not.
@@ -392,21 +291,23 @@ func TestPollerAndEvents(t *testing.T) {
 	comes(t, "the poller's end", func() bool { n, running := quiet.watching(); return n == 0 && !running })
 }
 
-func TestEventsWithoutDescriptors(t *testing.T) {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
+// The price of asking the file without waiting: what each sleep would cost more
+// if it asked before it looked at the words again.
+func BenchmarkEventsAsk(b *testing.B) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		b.Fatal(err)
 	}
-	none := limit
-	none.Cur = 0
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
-		t.Fatal(err)
+	defer unix.Close(fd)
+	var wc, epoch uint32
+	e, err := newEvents(words{&wc, &epoch}, fd)
+	if err != nil {
+		b.Fatal(err)
 	}
-	_, err := NewListener(Config{Memory: memory{events: "/muenevents/a"}})
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	if !errors.Is(err, unix.EMFILE) || err.Error() != "make eventfd: too many open files" {
-		t.Errorf("%v", err)
+	defer e.close()
+	for b.Loop() {
+		if c := e.wait(0, 0, 0); c == rung || !e.hears() { // a signal may end it
+			b.Fatal(c, e.fault())
+		}
 	}
 }
