@@ -2,15 +2,24 @@
 // its writer has something new.
 //
 // A channel carries no wake-up of its own: its bytes are fixed and its peers
-// exist. In plain memory the bell is therefore a futex on words that are in the
-// channel anyway. The writer wakes whoever waits on the low half of WC once per
-// burst, and on the low halves of WC and Epoch when it starts or stops; nothing
-// in the memory says whether anybody rings or listens, so peers that know
-// nothing of it stay compatible and are polled instead.
+// exist. What there is depends on the memory it lies in:
+//
+//	memory       the reader sleeps in       the writer rings by
+//	plain file   futex on WC and Epoch      waking whoever waits there
+//	muenfs       poll(2) for the channel's  a byte to the channel's event
+//	             interrupt                  file, once per burst
+//	PCI device   a sleep                    nothing
+//
+// In plain memory the bell is a futex on words that are in the channel anyway.
+// The writer wakes whoever waits on the low half of WC once per burst, and on the
+// low halves of WC and Epoch when it starts or stops. On memory that is mapped by
+// page frame number the kernel cannot find a futex; events.go has what is done
+// on a muenfs instead. Nothing in the memory says whether anybody rings or
+// listens, so peers that know nothing of it stay compatible and are polled.
 //
 // Which of the two a writer is, a Listener learns:
 //
-//	            heard a ring, or the writer's lock is held
+//	         heard a ring, or (futex) the writer's lock is held
 //	┌─────────┐ ─────────────────────────────────────────▶ ┌─────────┐
 //	│ polling │                                            │ ringing │
 //	└─────────┘ ◀───────────────────────────────────────── └─────────┘
@@ -26,6 +35,11 @@
 // may call. The peer can change the words at any time; all it can cause is a
 // wake-up too many or, for its own packets, one too few until the next look.
 //
-// Other bells (the event files of a muenfs, the interrupts of an ivshmem
-// device) have their place in this package beside futex.go.
+// A bell that turns out not to work is given up, and the reason kept for `show`.
+//
+// A [Ringer] belongs to a writer and may be used by any goroutine. Ringing never
+// blocks.
+//
+// To listen, make a Listener with the channel's [Words] and its [Memory]; then in
+// a loop Look, look for work, and Found or, if there was none, Wait.
 package doorbell
