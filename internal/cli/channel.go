@@ -86,7 +86,8 @@ The writer is a process of this machine, of a device one that holds any window.`
 		RunE: func(*cobra.Command, []string) error {
 			infos, err := region.List(a.directory())
 			devices := region.Devices()
-			if err != nil && (len(devices) == 0 || !errors.Is(err, fs.ErrNotExist)) {
+			// Where there are devices nobody needs the default directory.
+			if err != nil && (a.channels != "" || len(devices) == 0 || !errors.Is(err, fs.ErrNotExist)) {
 				return err
 			}
 			t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -93,6 +94,7 @@ func TestDeviceErrors(t *testing.T) {
 	unassigned := testnet.Ivshmem(t, dir, "0000:00:07.0", 4096)
 	within := testnet.Ivshmem(t, dir, "0000:00:08.0", 4096)
 	short := testnet.Ivshmem(t, dir, "0000:00:09.0", 4096)
+	odd := testnet.Ivshmem(t, dir, "0000:00:0b.0", 4096)
 	gone := testnet.Ivshmem(t, dir, "0000:00:0a.0", 4096)
 	write := func(memory, name, text string) {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(memory), name), []byte(text), 0o644); err != nil {
@@ -105,17 +107,19 @@ func TestDeviceErrors(t *testing.T) {
 	write(unassigned, "resource", bar+"0x0 0xfff 0x14220c\n")
 	write(within, "resource", bar+"0xfe000400 0xfe0007ff 0x14220c\n")
 	write(short, "resource", bar)
+	write(odd, "resource", bar+"0xfe000000 none\n")
 	if err := os.Remove(gone); err != nil {
 		t.Fatal(err)
 	}
 	before := descriptors(t)
 	for _, c := range []struct{ spec, want string }{
-		{"pci:00:03.0", "open channel pci:00:03.0: there is no PCI device 0000:00:03.0; ivshmem devices are 0000:00:04.0, 0000:00:05.0, 0000:00:07.0, 0000:00:08.0, 0000:00:09.0, 0000:00:0a.0: stat %DIR/0000:00:03.0: no such file or directory"},
+		{"pci:00:03.0", "open channel pci:00:03.0: there is no PCI device 0000:00:03.0; ivshmem devices are 0000:00:04.0, 0000:00:05.0, 0000:00:07.0, 0000:00:08.0, 0000:00:09.0, 0000:00:0a.0, 0000:00:0b.0: stat %DIR/0000:00:03.0: no such file or directory"},
 		{"pci:00:05.0", "open channel pci:00:05.0: device 0000:00:05.0 has no BAR 2, so it shares no memory: file does not exist"},
 		{"pci:00:06.0", "open channel pci:00:06.0: device 0000:00:06.0 is 8086:100e, which is no ivshmem device: want 1af4:1110"},
 		{"pci:00:07.0", "open channel pci:00:07.0: BAR 2 of device 0000:00:07.0 has no address: neither firmware nor kernel gave it one"},
 		{"pci:00:08.0", fmt.Sprintf("open channel pci:00:08.0: BAR 2 of device 0000:00:08.0 begins at 0xfe000400: mmap maps whole pages of %d bytes only", os.Getpagesize())},
 		{"pci:00:09.0", "open channel pci:00:09.0: read resource of device 0000:00:09.0: 2 lines, want one for BAR 2"},
+		{"pci:00:0b.0", `open channel pci:00:0b.0: read resource of device 0000:00:0b.0: line "0xfe000000 none": input does not match format`},
 		{"pci:00:0a.0", "open channel pci:00:0a.0: device 0000:00:0a.0 has no BAR 2, so it shares no memory: no such file or directory"},
 		{"pci:00:04.0@64K+64", "open channel pci:00:04.0@64K+64: the window ends at byte 65600, the device's memory at 65536"},
 		{"pci:00:04.0@0+128K", "open channel pci:00:04.0@0+128K: the window ends at byte 131072, the device's memory at 65536"},
@@ -136,7 +140,7 @@ func TestDeviceErrors(t *testing.T) {
 			t.Errorf("%v is not fs.ErrNotExist", err)
 		}
 	}
-	for _, name := range []string{"resource", "device", "vendor"} {
+	for _, name := range []string{"enable", "resource", "device", "vendor"} {
 		path := filepath.Join(dir, "0000:00:04.0", name)
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
@@ -166,6 +170,10 @@ func TestDeviceStepsFail(t *testing.T) {
 	dir, memory := ivshmem(t, 4096)
 	asKernel(t)
 	answers := kernel
+	// The device's memory, all zeros, reads slowly: both mappings are tried.
+	defer func(order bool, read func([]byte) time.Duration) { deviceOrder, readTime = order, read }(deviceOrder, readTime)
+	deviceOrder = true
+	readTime = func(mem []byte) time.Duration { return time.Second - time.Duration(mem[0])*999*time.Millisecond }
 	before := descriptors(t)
 	for _, c := range []struct {
 		fail func()

@@ -55,11 +55,12 @@
 //
 // # Trust
 //
-// The peer may change any byte at any moment. It may also shrink the file, or
-// the host remove the device; then the pages are gone and an access to them
-// raises SIGBUS. Code that touches the bytes runs under [Guard], which turns the
-// fault into [ErrFault]. A peer that can open the file can also hold the writer's
-// lock and keep a writer out.
+// The peer may change any byte at any moment. It may also shrink the file;
+// then the pages are gone and an access to them raises SIGBUS. Code that touches
+// the bytes runs under [Guard], which turns the fault into [ErrFault]. A peer
+// that can open the file can also hold the writer's lock and keep a writer out.
+// Memory of a device that is removed may fault as well, or read as bytes of all
+// ones, which no reader of a channel takes for a header.
 //
 // # Start
 //

@@ -14,7 +14,7 @@ import (
 var ErrFault = errors.New("region shrank")
 
 // Guard runs f. When f touches memory of a region that has gone because the
-// file under it shrank or its device was removed, f ends there and Guard returns
+// file under it shrank, or its device was removed, f ends there and Guard returns
 // an error that wraps [ErrFault] and names the file. Every other panic passes
 // through, in particular a fault at an address that belongs to no open region.
 //

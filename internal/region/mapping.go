@@ -3,7 +3,6 @@ package region
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"runtime"
 	"time"
@@ -44,78 +43,74 @@ import (
 var deviceOrder = runtime.GOARCH == "amd64"
 
 // mapDevice maps length bytes of BAR 2 from offset on, which begins a page, in
-// the way that suits the access, and says which one it is.
+// the way that suits the access. The text is that of [Region.Mapping].
+//
+// The two mappings never exist at once: Linux gives all mappings of a page the
+// memory type of the first one, so the second would silently be like it
+// (arch/x86/mm/pat/memtype.c). This also holds between processes: who maps a
+// window that another process of this machine has mapped gets that memory type.
+// It happens only if both ends of a channel are on one machine, where a file is
+// the better channel.
 func (r *Region) mapDevice(offset int64, length int) (mapping []byte, how string, err error) {
 	d := device(r.spec.PCI)
 	if err := d.enable(); err != nil {
 		return nil, "", err
 	}
-	// Locks are taken on r.fd, that is on resource2, whichever is mapped.
-	var uncached, combining []byte
-	defer func() {
-		for _, m := range [][]byte{uncached, combining} {
-			if m != nil && (err != nil || addressOf(m) != addressOf(mapping)) {
-				unmapPages(m)
-			}
-		}
-	}()
 	if deviceOrder {
-		if uncached, err = mapPages(r.fd, r.spec.Path, offset, length, r.access); err != nil {
-			return nil, "", mapHint(err)
+		// Locks are taken on r.fd, that is on resource2, whichever is mapped.
+		m, s, err := r.mapMeasured(r.fd, offset, length)
+		if err != nil {
+			return nil, "", err
 		}
+		if s.cached {
+			return m, "cached, " + s.String(), nil
+		}
+		if r.access != ReadWrite || !d.combines() {
+			return m, "uncached, " + s.String(), nil
+		}
+		if err := unmapPages(m); err != nil {
+			return nil, "", fmt.Errorf("unmap %s: %w", r.spec.Path, err)
+		}
+	} else if !d.combines() {
+		return nil, "", fmt.Errorf("BAR 2 of device %s is not prefetchable: it would be mapped as Device memory, which takes no unaligned access", d)
 	}
-	combining, err = r.mapCombining(d, offset, length)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && uncached == nil:
-		return nil, "", fmt.Errorf("BAR 2 of device %s is not prefetchable: %s would be mapped as Device memory, which takes no unaligned access: %w", d, memoryFile, err)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, "", err
-	}
-	return choose(uncached, combining, r.access)
-}
-
-// mapCombining maps resource2_wc; [fs.ErrNotExist] where there is none.
-func (r *Region) mapCombining(d device, offset int64, length int) ([]byte, error) {
 	path := d.file(combiningFile)
 	fd, err := openPath(path, r.access)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, "", fmt.Errorf("open %s: %w", path, err)
 	}
 	defer unix.Close(fd) // the mapping stays
-	m, err := mapPages(fd, r.spec.Path, offset, length, r.access)
-	return m, mapHint(err)
-}
-
-// mapHint explains the refusal that a distribution's defaults can cause.
-func mapHint(err error) error {
-	if errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("%w (a kernel in lockdown, as with secure boot, lets nobody map PCI memory)", err)
-	}
-	return err
-}
-
-// choose takes one of the mappings of the same memory; either may be nil, not
-// both. The text is that of [Region.Mapping].
-func choose(uncached, combining []byte, access Access) (mapping []byte, how string, err error) {
-	if uncached != nil {
-		s, err := measure(uncached)
-		switch {
-		case err != nil:
-			return nil, "", err
-		case s.cached:
-			return uncached, "cached, " + s.String(), nil
-		case combining == nil || access != ReadWrite:
-			return uncached, "uncached, " + s.String(), nil
-		}
-	}
-	s, err := measure(combining)
+	m, s, err := r.mapMeasured(fd, offset, length)
 	switch {
 	case err != nil:
 		return nil, "", err
-	case s.cached && uncached == nil:
-		return combining, "cached, " + s.String(), nil
+	case s.cached && !deviceOrder:
+		return m, "cached, " + s.String(), nil
 	}
-	return combining, "write-combining, " + s.String(), nil
+	return m, "write-combining, " + s.String(), nil
+}
+
+// combines tells whether BAR 2 can be mapped write-combining.
+func (d device) combines() bool {
+	_, err := os.Stat(d.file(combiningFile))
+	return err == nil
+}
+
+// mapMeasured maps a file of BAR 2 and measures how fast it is read.
+func (r *Region) mapMeasured(fd int, offset int64, length int) ([]byte, speed, error) {
+	m, err := mapPages(fd, r.spec.Path, offset, length, r.access)
+	if errors.Is(err, unix.EPERM) {
+		err = fmt.Errorf("%w (a kernel in lockdown, as with secure boot, lets nobody map PCI memory)", err)
+	}
+	if err != nil {
+		return nil, speed{}, err
+	}
+	s, err := measure(m)
+	if err != nil {
+		unmapPages(m)
+		return nil, speed{}, err
+	}
+	return m, s, nil
 }
 
 const (

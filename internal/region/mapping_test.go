@@ -96,9 +96,29 @@ func TestMappingNotPrefetchable(t *testing.T) {
 	deviceOrder = false
 	before := descriptors(t)
 	_, err := Open("", "pci:00:04.0", ReadOnly)
-	wantError(t, err, dir, "open channel pci:00:04.0: BAR 2 of device 0000:00:04.0 is not prefetchable: resource2 would be mapped as Device memory, which takes no unaligned access: open "+memory+"_wc: no such file or directory")
+	wantError(t, err, dir, "open channel pci:00:04.0: BAR 2 of device 0000:00:04.0 is not prefetchable: it would be mapped as Device memory, which takes no unaligned access")
 	if after := descriptors(t); after != before {
 		t.Errorf("%d open files afterwards, %d before", after, before)
+	}
+}
+
+// The device goes while it is measured: nothing stays mapped.
+func TestMeasureFault(t *testing.T) {
+	_, memory := ivshmem(t, 4096)
+	defer func(read func([]byte) time.Duration) { readTime = read }(readTime)
+	readTime = func(mem []byte) time.Duration {
+		if err := os.Truncate(memory, 0); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(mem[0])
+	}
+	files, mappings := descriptors(t), spans()
+	_, err := Open("", "pci:00:04.0", ReadWrite)
+	if !errors.Is(err, ErrFault) {
+		t.Errorf("%v is not ErrFault", err)
+	}
+	if descriptors(t) != files || spans() != mappings {
+		t.Errorf("%d files and %d mappings are left", descriptors(t)-files, spans()-mappings)
 	}
 }
 
