@@ -19,9 +19,10 @@
 // peers may be is in docs/protocol.md. The muennet command is this package
 // behind a control socket.
 //
-// A program on a single processor should set GOMAXPROCS to 4: a goroutine that
-// waits for a channel does so in a system call, and with a single place to run
-// the others may have to wait for it.
+// A program on fewer than four processors, one above all, should set GOMAXPROCS
+// to 4: a goroutine that waits for a channel does so in a system call, in which
+// it keeps its place to run, and the others may have to wait for it. The command
+// does the same. examples/init is a complete program.
 //
 // Peers are not trusted: whatever they write into their channel is counted, and
 // cannot harm the program or another interface.

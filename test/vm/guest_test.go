@@ -28,12 +28,12 @@ const patience = 90 * time.Second
 
 // guestConfig says what a guest is.
 type guestConfig struct {
-	name     string        // in messages and of its log
-	memory   string        // file that is the guest's ivshmem device; "" for none
-	memoryAt string        // its place on bus 0, as QEMU has it; "" means 04.0
-	words    []string      // of the kernel command line, for init
-	channels []channelFile // for the guest's file system
-	megabyte int           // of memory; 0 means 256
+	name     string   // in messages and of its log
+	memory   string   // file that is the guest's ivshmem device; "" for none
+	memoryAt string   // its place on bus 0, as QEMU has it; "" means 04.0
+	words    []string // of the kernel command line, for init
+	files    []file   // for the guest's file system
+	megabyte int      // of memory; 0 means 256
 }
 
 // guest is a virtual machine that runs until the test ends, or end is called.
@@ -117,7 +117,7 @@ func (g *guest) arguments() []string {
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", fmt.Sprintf("%dM", g.cfg.megabyte),
 		"-serial", "file:" + g.console, "-serial", "stdio",
-		"-kernel", kernel(), "-initrd", image(g.t, g.cfg.channels), "-append", strings.Join(line, " "),
+		"-kernel", kernel(), "-initrd", image(g.t, g.cfg.files), "-append", strings.Join(line, " "),
 	}
 	if g.cfg.memory != "" {
 		if g.cfg.memoryAt == "" {
@@ -221,19 +221,28 @@ func (g *guest) await(what string, c <-chan struct{}) {
 	}
 }
 
+// log returns what the guest has printed so far.
+func (g *guest) log() string {
+	g.t.Helper()
+	text, err := os.ReadFile(g.console)
+	if errors.Is(err, os.ErrNotExist) {
+		return "" // QEMU has not got that far
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // printed waits until the console has a match of the pattern, and returns what
 // its first group has matched in the last one.
 func (g *guest) printed(pattern string) string {
 	g.t.Helper()
 	want := regexp.MustCompile(pattern)
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		text, err := os.ReadFile(g.console)
-		if err != nil {
-			g.t.Fatal(err)
-		}
-		if found := want.FindAllSubmatch(text, -1); found != nil {
+		if found := want.FindAllStringSubmatch(g.log(), -1); found != nil {
 			last := found[len(found)-1]
-			return string(last[len(last)-1])
+			return last[len(last)-1]
 		}
 		if time.Now().After(deadline) {
 			g.t.Fatalf("%s: waited %v in vain for the console to print %s", g.cfg.name, patience, pattern)
@@ -244,20 +253,18 @@ func (g *guest) printed(pattern string) string {
 // state asks for the state of an interface of the guest's first process.
 func (g *guest) state(name string) (s muennet.Status) {
 	g.t.Helper()
-	before, err := os.ReadFile(g.console)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	seen := bytes.Count(before, []byte("state: {"))
-	g.do(agent.Task{Do: "signal", Count: int(unix.SIGUSR1)})
+	const mark = "state: {"
+	seen := strings.Count(g.log(), mark)
+	var asked time.Time
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		text, err := os.ReadFile(g.console)
-		if err != nil {
-			g.t.Fatal(err)
+		// More than once: the kernel may print something in the middle of a line.
+		if time.Since(asked) > 5*time.Second {
+			g.do(agent.Task{Do: "signal", Count: int(unix.SIGUSR1)})
+			asked = time.Now()
 		}
-		for _, part := range strings.Split(string(text), "state: ")[1+seen:] {
+		for _, part := range strings.Split(g.log(), mark)[1+seen:] {
 			line, _, whole := strings.Cut(part, "\n")
-			if whole && json.Unmarshal([]byte(line), &s) == nil && s.Name == name {
+			if whole && json.Unmarshal([]byte("{"+line), &s) == nil && s.Name == name {
 				return s
 			}
 		}
@@ -294,22 +301,16 @@ func (g *guest) cleanup() {
 	if !g.t.Failed() {
 		return
 	}
-	text, err := os.ReadFile(g.console)
-	if err != nil {
-		g.t.Log(err)
-		return
+	path, err := filepath.Abs(filepath.Join(dir, "logs", strings.ReplaceAll(g.t.Name(), "/", "_")+"-"+g.cfg.name+".log"))
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
 	}
-	name := strings.ReplaceAll(g.t.Name(), "/", "_") + "-" + filepath.Base(g.console)
-	kept := filepath.Join(dir, "logs", name)
-	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err == nil {
-		err = os.WriteFile(kept, text, 0o644)
+	if err == nil {
+		err = os.WriteFile(path, []byte(g.log()), 0o644)
 	}
 	if err != nil {
-		g.t.Logf("console log is not kept: %v", err)
+		g.t.Logf("console log of %s is not kept: %v", g.cfg.name, err)
 		return
 	}
-	if path, err := filepath.Abs(kept); err == nil {
-		kept = path
-	}
-	g.t.Logf("console log of %s: %s", g.cfg.name, kept)
+	g.t.Logf("console log of %s: %s", g.cfg.name, path)
 }

@@ -104,6 +104,9 @@ func TestHostAndGuest(t *testing.T) {
 	// What the guest makes of TCP without us, for comparison.
 	loopback := g.do(agent.Task{Do: "stream", To: "127.0.0.1", Bytes: much})
 	figures.add("the same within the guest, its loopback: %.0f Mbit/s each way", megabits(much, loopback.Took))
+	for _, s := range []muennet.Status{g.state("net0"), h.state("net0")} {
+		figures.add("its memory: in %q, out %q", s.Reader.Memory+" "+s.Reader.Mapping, s.Writer.Memory+" "+s.Writer.Mapping)
+	}
 	g.powerOff()
 	eventually(t, "the guest's writers are inactive", func() bool {
 		return h.state("net0").Reader.Peer == "inactive" && h.state("eth0").Reader.Peer == "inactive"
@@ -126,10 +129,17 @@ func TestIdleGuest(t *testing.T) {
 	h.do(agent.Task{Do: "reach", To: right.addr(right.v4, ethLink)})
 	// What the kernels do of themselves when an interface comes up is not idle.
 	time.Sleep(2 * time.Second)
-	idle := g.do(agent.Task{Do: "cpu", Time: 5 * time.Second})
-	figures.add("emulated guest of one processor, two idle polled interfaces: %.2f %% of it, over %v", idle.Percent, idle.Took.Round(time.Millisecond))
-	idle = h.do(agent.Task{Do: "cpu", Count: os.Getpid(), Time: 5 * time.Second})
-	figures.add("the other end, on the host: %.2f %% of one of its processors", idle.Percent)
+	const over = 5 * time.Second
+	for _, e := range []struct {
+		who string
+		end
+		pid int
+	}{{"emulated guest of one processor", g, 1}, {"the other end, on the host", h, os.Getpid()}} {
+		idle := e.do(agent.Task{Do: "cpu", Count: e.pid, Time: over})
+		least := e.do(agent.Task{Do: "doze", Time: over})
+		figures.add("%s, two idle polled interfaces: %.2f %% of a processor, %d times per second; a thread that only sleeps for a millisecond at a time: %.2f %%, %d",
+			e.who, idle.Percent, idle.Count/5, least.Percent, least.Count/5)
+	}
 	for _, name := range []string{"net0", "eth0"} {
 		if s := g.state(name); s.Reader.Peer != "active" || s.Reader.Doorbell != "polling" {
 			t.Errorf("%s was not polled: %+v", name, s.Reader)

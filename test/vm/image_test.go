@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -33,6 +34,8 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(built)
+	// As the daemon does, and as package muennet advises.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 4))
 	code := m.Run()
 	figures.print()
 	return code
@@ -102,16 +105,16 @@ var archive = sync.OnceValues(func() ([]byte, error) {
 	return b.Bytes(), w.Close()
 })
 
-// channelFile is a file to add to what a guest boots from.
-type channelFile struct {
+// file is one to add to what a guest boots from.
+type file struct {
 	name string // relative to the root
 	mode uint32
-	size int
+	data []byte
 }
 
-// image writes what a guest boots from to a file: the same for all, and channel
-// files, which a kernel unpacks as if they were in one archive.
-func image(t *testing.T, channels []channelFile) (path string) {
+// image writes what a guest boots from to a file: the same for all, and files of
+// its own, which a kernel unpacks as if they were in one archive.
+func image(t *testing.T, own []file) (path string) {
 	t.Helper()
 	base, err := archive()
 	if err != nil {
@@ -119,8 +122,8 @@ func image(t *testing.T, channels []channelFile) (path string) {
 	}
 	var b bytes.Buffer
 	w := initrd.New(&b)
-	for _, c := range channels {
-		w.File(c.name, c.mode, make([]byte, c.size))
+	for _, f := range own {
+		w.File(f.name, f.mode, f.data)
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -130,6 +133,20 @@ func image(t *testing.T, channels []channelFile) (path string) {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// command is the file /bin/muennet of a guest.
+func command(t *testing.T) file {
+	t.Helper()
+	path, err := build("cmd/muennet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file{"bin/muennet", 0o755, data}
 }
 
 // TestSize bounds the static programs that are shipped, stripped.

@@ -36,6 +36,7 @@ type Task struct {
 	Parameters []string      `json:",omitempty"` // of muennet
 	Channels   string        `json:",omitempty"` // directory
 	Addresses  []string      `json:",omitempty"` // NAME=ADDRESS/BITS
+	Command    []string      `json:",omitempty"` // program and arguments
 }
 
 // Result is what came of a Task. Error is empty if it succeeded.
@@ -65,8 +66,11 @@ var tasks = map[string]func(Task) (Result, error){
 	"frames":     frames,
 	"interfaces": interfaces,
 	"cpu":        cpu,
+	"doze":       doze,
 	"signal":     signal,
 	"peer":       peer,
+	"command":    command,
+	"orphans":    orphans,
 }
 
 // Do does one task.

@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/internal/link"
@@ -36,8 +38,8 @@ func interfaces(Task) (r Result, err error) {
 	return r, nil
 }
 
-// cpu measures over Time how long the threads of a process ran: of the one with
-// the number Count, or of the first one.
+// cpu measures over Time how long the threads of a process ran, and how often
+// they began to: of the one with the number Count, or of the first one.
 func cpu(t Task) (r Result, err error) {
 	pid := orDefault(t.Count, 1)
 	before, err := ran(pid)
@@ -51,35 +53,75 @@ func cpu(t Task) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Percent = 100 * float64(after-before) / float64(r.Took)
+	r.Percent = 100 * float64(after.ran-before.ran) / float64(r.Took)
+	r.Count = int(after.times - before.times)
 	return r, nil
 }
 
-// ran returns how long the threads of a process have been running. In
-// /proc/PID/task/TID/schedstat that is the first number, in ns.
-func ran(pid int) (all time.Duration, err error) {
+// doze sleeps for Time, a millisecond at a time, and measures how long its thread
+// ran: what nothing that polls once per millisecond can fall below.
+func doze(t Task) (r Result, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	file := fmt.Sprintf("/proc/self/task/%d/schedstat", unix.Gettid())
+	before, err := ranOne(file)
+	if err != nil {
+		return r, err
+	}
+	start := time.Now()
+	millisecond := unix.Timespec{Nsec: 1e6}
+	for time.Since(start) < orDefault(t.Time, time.Second) {
+		// Not a word to Go's scheduler, which would do work of its own.
+		unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&millisecond)), 0, 0)
+	}
+	r.Took = time.Since(start)
+	after, err := ranOne(file)
+	r.Percent = 100 * float64(after.ran-before.ran) / float64(r.Took)
+	r.Count = int(after.times - before.times)
+	return r, err
+}
+
+// schedule is what the kernel has counted of a thread.
+type schedule struct {
+	ran   time.Duration
+	times int64 // that it was given a processor
+}
+
+// ran adds up the threads of a process.
+func ran(pid int) (all schedule, err error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {
-		return 0, err
+		return all, err
 	}
 	for _, file := range files {
-		var one int64
-		text, err := os.ReadFile(file)
+		one, err := ranOne(file)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // a thread that has ended meanwhile
 		}
 		if err != nil {
-			return 0, err
+			return all, err
 		}
-		if _, err := fmt.Sscan(string(text), &one); err != nil {
-			return 0, fmt.Errorf("%s: %w", file, err)
-		}
-		all += time.Duration(one)
+		all.ran += one.ran
+		all.times += one.times
 	}
 	if len(files) == 0 {
-		return 0, fmt.Errorf("process %d has no threads in /proc", pid)
+		return all, fmt.Errorf("process %d has no threads in /proc", pid)
 	}
 	return all, nil
+}
+
+// ranOne reads the schedstat file of a thread: how long it ran in ns, how long it
+// waited to, how often it did.
+func ranOne(file string) (s schedule, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return s, err
+	}
+	var waited int64
+	if _, err := fmt.Sscan(string(text), (*int64)(&s.ran), &waited, &s.times); err != nil {
+		return s, fmt.Errorf("read %s: %w", file, err)
+	}
+	return s, nil
 }
 
 // signal sends the signal with number Count to the first process.
