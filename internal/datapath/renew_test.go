@@ -120,10 +120,11 @@ func TestRenewCountsFromBeforeItWasHeard(t *testing.T) {
 	f.talk(30, 100*time.Millisecond)
 	f.p.Hold(true)
 	f.send(stuckRing + 1)
+	f.c.now += 50 * time.Millisecond
 	f.pulse.heard.Store(int64(f.c.now)) // an answer to what it had read before
 	f.p.Hold(false)
-	f.talk(30, 100*time.Millisecond)
-	f.want("three seconds later", false, 1)
+	f.talk(stuckRing/2, 300*time.Millisecond) // fewer than the ring holds
+	f.want("a moment later", false, 1)
 }
 
 // A few packets, each long after the last, are enough.

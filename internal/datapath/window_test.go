@@ -144,6 +144,23 @@ func TestSuperPacketsLoseNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			clock.asleep = func() { p.Step() }
+			// What was written up to each sleep, and when.
+			var written []mark
+			sleep := c.s.sleep
+			c.s.sleep = func(d time.Duration) {
+				now := mark{clock.now, c.s.w.Written()}
+				before := uint64(0)
+				for _, m := range written {
+					if m.at <= now.at-c.s.cfg.Poll {
+						before = m.written
+					}
+				}
+				if got, half := now.written-before, uint64(max(1, elements/2)); got > half {
+					t.Fatalf("%d elements within poll, more than %d", got, half)
+				}
+				written = append(written, now)
+				sleep(d)
+			}
 			f := flow{eth: true, port: 7}
 			const supers, each = 30, 45
 			for range supers {
