@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,8 +31,7 @@ const patience = 90 * time.Second
 // guestConfig says what a guest is.
 type guestConfig struct {
 	name     string   // in messages and of its log
-	memory   string   // file that is the guest's ivshmem device; "" for none
-	memoryAt string   // its place on bus 0, as QEMU has it; "" means 04.0
+	memory   string   // file that is the guest's ivshmem device, pciMemory; "" for none
 	words    []string // of the kernel command line, for init
 	files    []file   // for the guest's file system
 	megabyte int      // of memory; 0 means 256
@@ -41,6 +42,7 @@ type guest struct {
 	t       *testing.T
 	cfg     guestConfig
 	console string // file with what the guest has printed
+	monitor string // socket for commands to QEMU
 	qemu    *os.Process
 	ended   chan struct{} // closed when QEMU is gone
 	exit    error         // why; valid then
@@ -52,6 +54,9 @@ type guest struct {
 	pending map[int]chan agent.Result
 	ready   chan struct{} // closed when the guest takes tasks
 }
+
+// monitors numbers the sockets.
+var monitors atomic.Int32
 
 // boot starts a guest and waits until it takes tasks.
 func boot(t *testing.T, cfg guestConfig) *guest {
@@ -66,7 +71,9 @@ func start(t *testing.T, cfg guestConfig) *guest {
 	t.Helper()
 	qemu := need(t)
 	g := &guest{
-		t: t, cfg: cfg, console: filepath.Join(t.TempDir(), cfg.name+".log"), ended: make(chan struct{}),
+		t: t, cfg: cfg, console: filepath.Join(t.TempDir(), "console"), ended: make(chan struct{}),
+		// Its path has to be short, that of a test's directory may be long.
+		monitor: filepath.Join(built, fmt.Sprintf("monitor-%d", monitors.Add(1))),
 		pending: make(map[int]chan agent.Result), ready: make(chan struct{}),
 	}
 	c := exec.Command(qemu, g.arguments()...)
@@ -120,12 +127,10 @@ func (g *guest) arguments() []string {
 		"-kernel", kernel(), "-initrd", image(g.t, g.cfg.files), "-append", strings.Join(line, " "),
 	}
 	if g.cfg.memory != "" {
-		if g.cfg.memoryAt == "" {
-			g.cfg.memoryAt = "04.0"
-		}
 		args = append(args,
 			"-object", fmt.Sprintf("memory-backend-file,id=shared,mem-path=%s,size=%d,share=on", g.cfg.memory, memorySize),
-			"-device", "ivshmem-plain,memdev=shared,addr="+g.cfg.memoryAt)
+			"-device", "ivshmem-plain,id=link,memdev=shared,addr=04.0",
+			"-monitor", "unix:"+g.monitor+",server=on,wait=off")
 	}
 	return args
 }
@@ -285,6 +290,29 @@ func (g *guest) powerOff() {
 		}
 	case <-time.After(patience):
 		g.t.Fatalf("%s does not power off", g.cfg.name)
+	}
+}
+
+// unplug pulls the shared memory out of the running guest.
+func (g *guest) unplug() {
+	g.t.Helper()
+	conn, err := net.Dial("unix", g.monitor)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("device_del link\n")); err != nil {
+		g.t.Fatal(err)
+	}
+	// A prompt before the command, and one when it is done. The guest has yet to
+	// agree, so this is not the moment at which the device is gone.
+	var said []byte
+	for buf := make([]byte, 1024); bytes.Count(said, []byte("(qemu)")) < 2; {
+		n, err := conn.Read(buf)
+		if err != nil {
+			g.t.Fatalf("unplug: %v: %s", err, said)
+		}
+		said = append(said, buf[:n]...)
 	}
 }
 

@@ -1,7 +1,10 @@
 package vm
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -62,9 +65,9 @@ func TestGuestRestarts(t *testing.T) {
 	}
 }
 
-// TestGuestKilled kills one of two guests while it writes, more than once, for
-// it may be between two writes. What it leaves is its memory, as it was: a header
-// that says active, perhaps half an element.
+// TestGuestKilled kills one of two guests while it writes, and boots another one
+// in its place. What the first one leaves is its memory, as it was: a header that
+// says active, and perhaps half an element.
 func TestGuestKilled(t *testing.T) {
 	a, b, memory := pair(t)
 	const rounds = 3
@@ -74,6 +77,7 @@ func TestGuestKilled(t *testing.T) {
 		b.begin(agent.Task{Do: "flood", To: left.addr(left.v4, netLink), Time: time.Hour})
 		eventually(t, "the flood arrives", func() bool { return a.state("net0").Stats.RxPackets > before+100 })
 		b.kill()
+		halfWritten(t, memory, netLink, right)
 		// The other links are not touched by it, nor is anything else.
 		a.do(agent.Task{Do: "ping", To: left.addr(left.v4, netLink)})
 		b = boot(t, guestConfig{name: fmt.Sprintf("right-%d", round+1), memory: memory, words: right.words(3)})
@@ -85,5 +89,55 @@ func TestGuestKilled(t *testing.T) {
 		if s := a.state(name); s.Reader.Peer != "active" || s.Reader.Epochs != rounds+1 || s.Stats.RxFrameErrors != 0 {
 			t.Errorf("%s after %d guests that were killed: %+v, reader %+v", name, rounds, s.Stats, s.Reader)
 		}
+	}
+}
+
+// TestUnplugged pulls the memory out of a guest while packets go through it. There
+// is no fault: with QEMU, what the guest reads then are zeros, and what it writes is
+// lost. That ends the traffic of its interfaces, and nothing else.
+func TestUnplugged(t *testing.T) {
+	a, b, _ := pair(t)
+	a.do(agent.Task{Do: "reach", To: right.addr(right.v4, netLink)})
+	a.begin(agent.Task{Do: "flood", To: right.addr(right.v4, netLink), Time: time.Hour})
+	b.begin(agent.Task{Do: "flood", To: left.addr(left.v4, netLink), Time: time.Hour})
+	eventually(t, "the flood arrives", func() bool { return a.state("net0").Stats.RxPackets > 100 })
+	a.unplug()
+	for _, name := range []string{"net0", "eth0"} {
+		eventually(t, name+" has no peer any more", func() bool { return a.state(name).Reader.Peer != "active" })
+	}
+	a.do(agent.Task{Do: "datagrams", To: "127.0.0.1"})
+	b.do(agent.Task{Do: "ping", To: right.addr(right.v4, netLink)})
+	a.powerOff()
+}
+
+// halfWritten makes sure that the out-channel of a side that was killed has an
+// element of which only the beginning was written. The moment of the kill may
+// have been between two elements; then it is put off a little.
+func halfWritten(t *testing.T, memory string, link int, s side) {
+	t.Helper()
+	file, err := os.OpenFile(memory, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	const wsc, wc, data, elementSize = 48, 56, 64, 1508
+	begin := int64(2*link+s.out) << 20
+	var header [data]byte
+	if _, err := file.ReadAt(header[:], begin); err != nil {
+		t.Fatal(err)
+	}
+	started, complete := binary.NativeEndian.Uint64(header[wsc:]), binary.NativeEndian.Uint64(header[wc:])
+	if started != complete {
+		return
+	}
+	t.Log("killed between two writes")
+	elements := binary.NativeEndian.Uint64(header[32:])
+	binary.NativeEndian.PutUint64(header[wsc:], started+1)
+	if _, err := file.WriteAt(header[wsc:wc], begin+wsc); err != nil {
+		t.Fatal(err)
+	}
+	half := bytes.Repeat([]byte{0xff}, elementSize/2)
+	if _, err := file.WriteAt(half, begin+data+int64(started%elements)*elementSize); err != nil {
+		t.Fatal(err)
 	}
 }
