@@ -37,7 +37,6 @@ type Task struct {
 	Channels   string        `json:",omitempty"` // directory
 	Addresses  []string      `json:",omitempty"` // NAME=ADDRESS/BITS
 	Command    []string      `json:",omitempty"` // program and arguments
-	File, Text string        `json:",omitempty"` // a file and what to write into it
 }
 
 // Result is what came of a Task. Error is empty if it succeeded.
@@ -72,7 +71,6 @@ var tasks = map[string]func(Task) (Result, error){
 	"peer":       peer,
 	"command":    command,
 	"orphans":    orphans,
-	"write":      write,
 }
 
 // Do does one task.

@@ -124,16 +124,6 @@ func ranOne(file string) (s schedule, err error) {
 	return s, nil
 }
 
-// write writes Text into an existing File, such as one of sysfs.
-func write(t Task) (r Result, err error) {
-	file, err := os.OpenFile(t.File, os.O_WRONLY, 0)
-	if err != nil {
-		return r, err
-	}
-	_, err = file.WriteString(t.Text)
-	return r, errors.Join(err, file.Close())
-}
-
 // signal sends the signal with number Count to the first process.
 func signal(t Task) (r Result, err error) { return r, unix.Kill(1, unix.Signal(t.Count)) }
 
