@@ -40,7 +40,7 @@ type Driver struct {
 	state    stateFile
 	watches  watches
 	markless sync.Once // the warning that marks are not carried
-	probe    sync.Once // the first interface finds out what of it can be had
+	probe    sync.Once // the first interface finds out early what can be had of it
 
 	change sync.Mutex // held by Load, Unload and Close: one at a time
 	left   []record   // by an earlier process, as the state file told; not changed after New
@@ -120,6 +120,12 @@ func (d *Driver) createAll(cfg Config) (loaded []*parent, err error) {
 			mu.Unlock()
 		}
 	})
+	for _, p := range loaded {
+		if err == nil && p.marking.in != nil {
+			d.probe.Do(p.port.Prepare)
+			break
+		}
+	}
 	return loaded, err
 }
 

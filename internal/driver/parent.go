@@ -133,10 +133,6 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 		p.openMarks()
 	}
 	p.port = datapath.NewPort(datapath.PortConfig{Device: p.dev, Marks: p.marking.port(), Skip: p.skip(), Merge: p.offload.tcp, Log: p.log})
-	if p.marking.in != nil {
-		// At least one, so that it is known early what is missing.
-		p.d.probe.Do(p.port.Prepare)
-	}
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
