@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/doorbell"
 )
 
 // Device is what the forwarders need of a TUN/TAP device.
@@ -73,10 +75,18 @@ func refusal(err error) Reason {
 	return DeviceRefused
 }
 
+// share lets other goroutines run where there are few places for them. Where
+// there are enough, that would only wake another thread to go on with this one.
+func share() {
+	if doorbell.Crowded() {
+		runtime.Gosched()
+	}
+}
+
 // yield lets other goroutines run, and other threads of the machine: the peer,
 // and the programs at both ends, may be waiting for this very processor.
 func yield() {
-	runtime.Gosched()
+	share()
 	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 }
 

@@ -3,7 +3,6 @@ package datapath
 import (
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
 	"time"
 
@@ -136,7 +135,7 @@ func (in *Inbound) Run() {
 			if in.cfg.BusyPoll > 0 {
 				traffic = time.Now()
 			}
-			runtime.Gosched()
+			share()
 		case in.cfg.BusyPoll > 0 && time.Since(traffic) < in.cfg.BusyPoll:
 			yield()
 		default:

@@ -69,6 +69,10 @@ func (p *poller) run() {
 // mostDoze is the longest sleep behind the back of Go's scheduler.
 const mostDoze = 10 * time.Millisecond
 
+// Crowded reports whether the program has so few places for goroutines
+// (GOMAXPROCS) that one which waits in a system call is in the way of others.
+func Crowded() bool { return runtime.GOMAXPROCS(0) < 4 }
+
 // doze sleeps, a short time without telling Go's scheduler. That one would wake
 // its monitor, or another thread, for each sleep: at 1000 sleeps per second two
 // thirds of all work. The price is one of the GOMAXPROCS places: a program that
@@ -78,7 +82,7 @@ func doze(d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	if d > mostDoze || runtime.GOMAXPROCS(0) < 4 {
+	if d > mostDoze || Crowded() {
 		time.Sleep(d)
 		return
 	}
