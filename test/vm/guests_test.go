@@ -39,7 +39,7 @@ func TestTwoGuests(t *testing.T) {
 	for _, g := range []*guest{a, b} {
 		for _, name := range []string{"net0", "eth0", "raw0"} {
 			s := g.state(name)
-			if s.Reader.Peer != "active" || s.Reader.Epochs != 1 || s.Stats.RxErrors != 0 || s.Reader.ProtocolErrors != 0 {
+			if s.Reader.Peer != "active" || s.Reader.Epochs != 1 || s.Stats.RxFrameErrors != 0 || s.Reader.ProtocolErrors != 0 {
 				t.Errorf("%s of %s: %+v, reader %+v", name, g.cfg.name, s.Stats, s.Reader)
 			}
 		}

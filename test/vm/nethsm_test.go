@@ -69,7 +69,7 @@ func TestNetHSM(t *testing.T) {
 	}
 	for _, name := range []string{"net0", "net1"} {
 		s := g.state(name)
-		if s.Mode != "eth_dev" || s.Writer.ElementSize != 1516 || s.Reader.Peer != "active" || s.Stats.RxErrors != 0 {
+		if s.Mode != "eth_dev" || s.Writer.ElementSize != 1516 || s.Reader.Peer != "active" || s.Stats.RxFrameErrors != 0 {
 			t.Errorf("state of %s: %+v, writer %+v, reader %+v", name, s, s.Writer, s.Reader)
 		}
 	}
