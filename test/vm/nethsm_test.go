@@ -12,8 +12,8 @@ import (
 // TestNetHSM boots a guest like the Linux of a NetHSM: two unikernels, one
 // virtual processor, the channels there before the first process, everything
 // found by `auto`. There is no Muen to boot here: the channels are files of the
-// guest, with the names and modes that muenfs gives them, and at their other ends
-// is a second muennet in a network namespace of the guest.
+// guest, with the names and modes that muenfs gives them, and what is at their
+// other ends runs in the same guest.
 func TestNetHSM(t *testing.T) {
 	testnet.CheckLeaks(t)
 	const (
@@ -21,6 +21,7 @@ func TestNetHSM(t *testing.T) {
 		writable = 0o600
 		size     = 1 << 20
 	)
+	networks := map[string]string{"a": "169.254.169.", "b": "169.254.200."}
 	began := time.Now()
 	g := boot(t, guestConfig{
 		name:  "nethsm",
@@ -44,6 +45,7 @@ func TestNetHSM(t *testing.T) {
 		figures.add("from Open to running, in an emulated guest of one processor, %s: %v", name, took)
 	}
 	figures.add("from the start of QEMU to both running: %v", time.Since(began).Round(100*time.Millisecond))
+
 	list := strings.Join(g.do(agent.Task{Do: "interfaces"}).Text, "\n")
 	for _, want := range []string{"net0 up|broadcast|multicast|running 169.254.169.2/24", "net1 up|broadcast|multicast|running 169.254.200.2/24"} {
 		if !strings.Contains(list, want) {
@@ -51,21 +53,34 @@ func TestNetHSM(t *testing.T) {
 		}
 	}
 
+	// Unikernels, which look at their channels, believe what is in them and have no
+	// TCP here. They answer ARP, ICMP and UDP.
+	for name, network := range networks {
+		g.do(agent.Task{Do: "unikernel", Channels: "/channels", Interface: name, To: network + "1"})
+		g.do(agent.Task{Do: "reach", To: network + "1"})
+		for _, size := range []int{0, 56, 1472} {
+			g.do(agent.Task{Do: "ping", To: network + "1", Size: size, Count: 20})
+		}
+		g.do(agent.Task{Do: "datagrams", To: network + "1", Size: 1000, Count: 100})
+	}
+	g.do(agent.Task{Do: "endUnikernels"})
+
+	// And muennet itself, in a network namespace of its own, for TCP.
 	g.do(agent.Task{
 		Do: "peer", Channels: "/channels",
 		Parameters: []string{
 			"name=unikernel0,unikernel1", "in=a|in,b|in", "out=a|out,b|out", "flags=eth_dev,eth_dev",
 			"reader_protocol=7ade5c549b08e814,7ade5c549b08e814", "writer_protocol=7ade5c549b08e814,7ade5c549b08e814",
 		},
-		Addresses: []string{"unikernel0=169.254.169.1/24", "unikernel1=169.254.200.1/24"},
+		Addresses: []string{"unikernel0=" + networks["a"] + "3/24", "unikernel1=" + networks["b"] + "3/24"},
 	})
-	for _, network := range []string{"169.254.169.", "169.254.200."} {
-		g.do(agent.Task{Do: "reach", To: network + "1"})
+	for _, network := range networks {
+		g.do(agent.Task{Do: "reach", To: network + "3"})
 		for _, size := range []int{0, 56, 1472, 4000} {
-			g.do(agent.Task{Do: "ping", To: network + "1", Size: size, Count: 5})
+			g.do(agent.Task{Do: "ping", To: network + "3", Size: size, Count: 5})
 			g.do(agent.Task{Do: "ping", To: network + "2", Size: size, Count: 5, Inside: true})
 		}
-		g.do(agent.Task{Do: "stream", To: network + "2", Bytes: 16 << 20, Inside: true})
+		g.do(agent.Task{Do: "stream", To: network + "2", Bytes: streamed, Inside: true})
 	}
 	for _, name := range []string{"net0", "net1"} {
 		s := g.state(name)
