@@ -67,7 +67,7 @@ func (p *poller) run() {
 }
 
 // mostDoze is the longest sleep behind the back of Go's scheduler.
-const mostDoze = 10 * time.Millisecond
+const mostDoze = 5 * time.Millisecond
 
 // Crowded reports whether the program has so few places for goroutines
 // (GOMAXPROCS) that one which waits in a system call is in the way of others.
