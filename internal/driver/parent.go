@@ -84,6 +84,9 @@ func (p *parent) begin(cfg Config) error {
 	if p.inbound != nil {
 		go p.inbound.Run()
 	}
+	if pluggable(p.in) || pluggable(p.out) {
+		go p.plugged()
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,5 +49,42 @@ func TestInterfaceOverDevice(t *testing.T) {
 	j.In, j.Out = "", "pci:00:04.0@65528+4K"
 	if _, err := l.load(d, j); err == nil || !strings.Contains(err.Error(), filepath.Dir(memory)) || !strings.Contains(err.Error(), "another writer holds it") {
 		t.Errorf("two writers of one window: %v", err)
+	}
+}
+
+// A device that is removed faults nobody who touches its memory. It is noticed
+// all the same, and what comes back in its place is not taken for it.
+func TestInterfaceOverRemovedDevice(t *testing.T) {
+	l := newLab(t)
+	before := region.PCIDevices
+	region.PCIDevices = t.TempDir()
+	t.Cleanup(func() { region.PCIDevices = before })
+	const address = "0000:00:04.0"
+	testnet.Ivshmem(t, region.PCIDevices, address, 128<<10)
+	d := l.driver()
+	i := netHdr("net0")
+	i.In, i.Out = "pci:00:04.0@0+64K", "pci:00:04.0@64K+64K"
+	l.mustLoad(d, i)
+	l.up(d, "net0")
+	p := l.peer(i.In)
+	p.start()
+	until(t, "the peer is active", func() bool { return status(t, d).Reader.Peer == "active" })
+
+	for range 2 { // also when it is set up again
+		must(t, os.RemoveAll(filepath.Join(region.PCIDevices, address)))
+		until(t, "both directions stopped", func() bool {
+			s := status(t, d)
+			return strings.Contains(s.Reader.Error, "removed") && strings.Contains(s.Writer.Error, "removed") &&
+				s.Reader.Peer == "inactive" && s.Writer.Epoch == "0x0"
+		})
+		testnet.Ivshmem(t, region.PCIDevices, address, 128<<10) // another device
+		l.ns.MustRun("ip", "link", "set", "net0", "down")
+		l.ns.MustRun("ip", "link", "set", "net0", "up")
+	}
+	must(t, d.Unload("net0"))
+	l.mustLoad(d, i)
+	l.up(d, "net0")
+	if s := status(t, d); s.Reader.Error+s.Writer.Error != "" {
+		t.Errorf("loaded anew: %q, %q", s.Reader.Error, s.Writer.Error)
 	}
 }
