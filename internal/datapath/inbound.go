@@ -124,6 +124,7 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 // Run carries packets until Close.
 func (in *Inbound) Run() {
 	defer close(in.done)
+	var own turn
 	var traffic time.Time // when the last burst moved something, for BusyPoll
 	for {
 		moved, active, ok := in.burst()
@@ -135,7 +136,7 @@ func (in *Inbound) Run() {
 			if in.cfg.BusyPoll > 0 {
 				traffic = time.Now()
 			}
-			share()
+			own.end()
 		case in.cfg.BusyPoll > 0 && time.Since(traffic) < in.cfg.BusyPoll:
 			yield()
 		default:

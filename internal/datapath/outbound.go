@@ -62,7 +62,14 @@ func NewOutbound(cfg OutboundConfig) *Outbound {
 	o := &Outbound{cfg: cfg, buf: make([]byte, cfg.Skip+maxPacket), done: make(chan struct{})}
 	o.change = sync.NewCond(&o.mu)
 	// A burst that was not full has seen the device empty: it may be waited for.
-	o.ready = func() bool { return o.burst() == burstSize }
+	var own turn
+	o.ready = func() bool {
+		n := o.burst()
+		if n > 0 {
+			own.end()
+		}
+		return n == burstSize
+	}
 	return o
 }
 
