@@ -71,8 +71,12 @@ func TestSenderRaisesOneEventPerBurst(t *testing.T) {
 	if n := received(); n != 1 {
 		t.Errorf("%d events for the start of the writer, want 1", n)
 	}
+	if err := s.Start(9000); err != nil {
+		t.Fatal(err)
+	}
+	received()
 	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
-	for _, packets := range []int{burstSize, 1, ringEvery + 1} {
+	for _, packets := range []int{burstSize, 1, ringEvery/9000 + 2} {
 		for range packets {
 			dev.send(ip(1500, 1))
 		}
@@ -88,7 +92,7 @@ func TestSenderRaisesOneEventPerBurst(t *testing.T) {
 		t.Errorf("%d events for nothing", n)
 	}
 	st := s.Status()
-	if st.Rings != 4 || st.RingErrors != 0 || st.Doorbell != "muenfs events" || st.DoorbellErr != nil {
+	if st.Rings != 5 || st.RingErrors != 0 || st.Doorbell != "muenfs events" || st.DoorbellErr != nil {
 		t.Errorf("%d rings, %d errors by %s: %v", st.Rings, st.RingErrors, st.Doorbell, st.DoorbellErr)
 	}
 	s.Stop()

@@ -83,6 +83,10 @@ type holding struct {
 	mark  uint32
 }
 
+// gatherSize is how many elements a burst deals with at most: enough for three
+// super-packets of 1500-byte segments, for the last one of a burst is seldom whole.
+const gatherSize = 160
+
 // arenaSize is what a burst's packets may take together, unless one alone takes
 // more. It stays in the processor's second-level cache.
 const arenaSize = 256 << 10
@@ -110,7 +114,7 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 		return nil, err
 	}
 	wc, epoch := doorbell.Words(cfg.Region)
-	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), held: make([]holding, 0, burstSize), now: clock}
+	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), held: make([]holding, 0, gatherSize), now: clock}
 	in.change = sync.NewCond(&in.mu)
 	in.listener, err = doorbell.NewListener(doorbell.Config{WC: wc, Epoch: epoch, Memory: cfg.Memory, Poll: cfg.Poll, Locked: cfg.Locked})
 	if err != nil {
@@ -145,7 +149,7 @@ func (in *Inbound) Run() {
 	}
 }
 
-// burst deals with up to burstSize elements. It waits while the forwarder is
+// burst deals with up to gatherSize elements. It waits while the forwarder is
 // paused; ok is false when it is closed.
 func (in *Inbound) burst() (moved int, active, ok bool) {
 	in.mu.Lock()
@@ -180,7 +184,7 @@ func (in *Inbound) gather() {
 	if in.size != in.r.Size() {
 		in.makeRoom()
 	}
-	for in.moved < burstSize && len(in.held) < in.room() {
+	for in.moved < gatherSize && len(in.held) < in.room() {
 		in.listener.Look()
 		slot, result := in.r.Next()
 		switch result {
@@ -242,7 +246,7 @@ func (in *Inbound) room() int {
 func (in *Inbound) makeRoom() {
 	in.size = in.r.Size()
 	in.stride = (in.cfg.Port.cfg.Skip + in.r.Size() + 63) &^ 63
-	if need := min(max(arenaSize, in.stride), burstSize*in.stride); len(in.arena) < need {
+	if need := min(max(arenaSize, in.stride), gatherSize*in.stride); len(in.arena) < need {
 		in.arena = make([]byte, need)
 	}
 }

@@ -297,7 +297,7 @@ func (s *Sender) ring() (woken bool) {
 
 // How far the writer goes ahead, and how long it then waits.
 const (
-	ringEvery = 32                     // elements, within a burst
+	ringEvery = 128 << 10              // bytes of elements, within a burst: two super-packets
 	mostPace  = 500 * time.Microsecond // for readers that lag
 )
 
@@ -309,7 +309,7 @@ const (
 // the bell is not that cheap and cannot tell there is one ring per burst.
 func (s *Sender) pace() {
 	s.mu.Lock()
-	ring, lag := s.unrung >= ringEvery && s.bell.Tells(), s.wakes && s.ahead > s.w.Elements()/2
+	ring, lag := s.unrung*s.w.Size() >= ringEvery && s.bell.Tells(), s.wakes && s.ahead > s.w.Elements()/2
 	s.mu.Unlock()
 	if (!ring && !lag) || s.ring() || !lag {
 		return
