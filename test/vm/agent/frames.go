@@ -80,15 +80,32 @@ func frames(t Task) (r Result, err error) {
 		if err := unix.Sendto(fd, data, 0, to); err != nil {
 			return r, fmt.Errorf("send packet %d: %w", i, err)
 		}
-		n, _, err := unix.Recvfrom(fd, buf, 0)
+		n, err := receiveOther(fd, buf)
 		if err != nil {
 			return r, fmt.Errorf("packet %d of %d bytes does not come back: %w", i, t.Size, err)
 		}
 		trips = append(trips, time.Since(begun))
 		got, padding := buf[:min(n, t.Size)], buf[min(n, t.Size):n]
 		if !bytes.Equal(got, data) || len(bytes.Trim(padding, "\x00")) > 0 {
-			return r, fmt.Errorf("packet %d of %d bytes comes back as %d other ones", i, t.Size, n)
+			return r, fmt.Errorf("packet %d of %d bytes comes back as %d other ones, which begin with %x", i, t.Size, n, buf[:min(n, 48)])
 		}
 	}
 	return roundTrips(trips, time.Since(start)), nil
+}
+
+// receiveOther receives the next packet that is none of the kernels' own: they
+// look for routers on any interface.
+func receiveOther(fd int, buf []byte) (n int, err error) {
+	for {
+		n, _, err = unix.Recvfrom(fd, buf, 0)
+		if err != nil || !isDiscovery(buf[:n]) {
+			return n, err
+		}
+	}
+}
+
+// isDiscovery tells whether a packet is one of neighbour discovery, RFC 4861:
+// IPv6, ICMPv6, a hop limit of 255.
+func isDiscovery(p []byte) bool {
+	return len(p) >= 48 && p[0]>>4 == 6 && p[6] == unix.IPPROTO_ICMPV6 && p[7] == 255
 }
