@@ -163,8 +163,8 @@ func (in *Inbound) burst() (moved int, active, ok bool) {
 	in.moved = 0
 	fault := region.Guard(in.guarded)
 	in.deliver()
-	if in.moved > 0 && in.cfg.Pulse != nil {
-		in.cfg.Pulse.heard.Store(int64(in.now()))
+	if in.moved > 0 {
+		in.cfg.Pulse.hear(in.now)
 	}
 	if fault != nil {
 		in.want = pause

@@ -197,8 +197,8 @@ func (p *Port) attach() {
 }
 
 // write hands a packet to the kernel. One without a mark is armed for as well
-// once marks are in use: only so it is noticed if it is still on its way when the next one is written,
-// whose mark it would take.
+// once marks are in use: only so it is noticed if it is still on its way when the
+// next one is written, whose mark it would take.
 func (p *Port) write(frame []byte, parts [][]byte, mark uint32) error {
 	if mark != 0 {
 		p.attach()

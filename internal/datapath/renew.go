@@ -27,6 +27,13 @@ func NewPulse(renew time.Duration) *Pulse {
 	return new(Pulse)
 }
 
+// hear tells that elements came.
+func (p *Pulse) hear(now func() time.Duration) {
+	if p != nil {
+		p.heard.Store(int64(now()))
+	}
+}
+
 // follow tells of an epoch. One that is the last one plus 1 is a renewal: the
 // peer's writer goes on, and its reader with it. Were it taken for a start, two
 // that renew could set each other off for ever.

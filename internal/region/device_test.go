@@ -217,13 +217,7 @@ func TestDeviceStepsFail(t *testing.T) {
 	if after := descriptors(t); after != before {
 		t.Errorf("%d open files afterwards, %d before", after, before)
 	}
-	mapped.Lock()
-	defer mapped.Unlock()
-	for _, s := range mapped.spans {
-		if strings.HasPrefix(s.path, dir) {
-			t.Errorf("%s is still mapped", s.path)
-		}
-	}
+	nothingMapped(t, dir)
 }
 
 // A device that is removed takes its memory along; one that is plugged in at

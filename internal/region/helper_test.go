@@ -170,3 +170,15 @@ func wantError(t *testing.T, err error, dir, want string) {
 		t.Errorf("error\n  %v\nwant\n  %s", err, want)
 	}
 }
+
+// nothingMapped checks that no file of a directory is mapped.
+func nothingMapped(t *testing.T, dir string) {
+	t.Helper()
+	mapped.Lock()
+	defer mapped.Unlock()
+	for _, s := range mapped.spans {
+		if strings.HasPrefix(s.path, dir) {
+			t.Errorf("%s is still mapped", s.path)
+		}
+	}
+}

@@ -159,13 +159,7 @@ func TestOpenStepsFail(t *testing.T) {
 	if after := descriptors(t); after != before {
 		t.Errorf("%d open files afterwards, %d before", after, before)
 	}
-	mapped.Lock()
-	defer mapped.Unlock()
-	for _, s := range mapped.spans {
-		if strings.HasPrefix(s.path, dir) {
-			t.Errorf("%s is still mapped", s.path)
-		}
-	}
+	nothingMapped(t, dir)
 }
 
 // Nothing is mounted: the directory is missing, or empty, or full of other things.
