@@ -54,7 +54,7 @@ type Result struct {
 
 // tasks by name.
 var tasks = map[string]func(Task) (Result, error){
-	"ping":          ping,
+	"ping":          pings,
 	"reach":         reach,
 	"stream":        stream,
 	"datagrams":     datagrams,

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,10 +11,9 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/icmp"
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/ping"
 )
 
 // patience bounds each wait. It is reached only when something is broken: a
@@ -35,9 +33,9 @@ func marked(mark uint32) func(network, address string, c syscall.RawConn) error 
 	}
 }
 
-// ping sends Count echo requests of Size bytes of data, one after the other.
+// pings sends Count echo requests of Size bytes of data, one after the other.
 // Each must be answered.
-func ping(t Task) (r Result, err error) {
+func pings(t Task) (r Result, err error) {
 	e, err := newEcho(t)
 	if err != nil {
 		return r, err
@@ -82,13 +80,11 @@ func reach(t Task) (r Result, err error) {
 	}
 }
 
-// echo speaks one of the two ICMPs.
+// echo sends requests with random data to one address.
 type echo struct {
-	conn           *net.IPConn
-	protocol       int
-	request, reply icmp.Type
-	id             int
-	data, buf      []byte
+	conn   *net.IPConn
+	pinger *ping.Pinger
+	data   []byte
 }
 
 func newEcho(t Task) (*echo, error) {
@@ -96,60 +92,23 @@ func newEcho(t Task) (*echo, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &echo{protocol: 1, request: ipv4.ICMPTypeEcho, reply: ipv4.ICMPTypeEchoReply}
-	network := "ip4:icmp"
-	if addr.Is6() {
-		e = &echo{protocol: 58, request: ipv6.ICMPTypeEchoRequest, reply: ipv6.ICMPTypeEchoReply}
-		network = "ip6:ipv6-icmp"
-	}
 	dialer := net.Dialer{Control: marked(t.Mark)}
-	conn, err := dialer.Dial(network, t.To)
+	conn, err := dialer.Dial(ping.Network(addr), t.To)
 	if err != nil {
 		return nil, err
 	}
-	e.conn = conn.(*net.IPConn)
-	e.id = int(rand.Uint32() & 0xffff)
-	e.data, e.buf = make([]byte, t.Size), make([]byte, t.Size+64)
+	e := &echo{conn: conn.(*net.IPConn), data: make([]byte, t.Size)}
+	e.pinger = ping.New(e.conn, addr)
 	return e, nil
 }
 
 func (e *echo) roundTrip(seq int, limit time.Duration) (time.Duration, error) {
 	fillRandom(e.data)
-	m := icmp.Message{Type: e.request, Body: &icmp.Echo{ID: e.id, Seq: seq, Data: e.data}}
-	packet, err := m.Marshal(nil)
-	if err != nil {
-		return 0, err
+	took, err := e.pinger.RoundTrip(seq, e.data, limit)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, fmt.Errorf("no answer within %v", limit)
 	}
-	start := time.Now()
-	if err := e.conn.SetReadDeadline(start.Add(limit)); err != nil {
-		return 0, err
-	}
-	if _, err := e.conn.Write(packet); err != nil {
-		return 0, err
-	}
-	for {
-		// Unlike Read, ReadFromIP takes the IPv4 header off.
-		n, _, err := e.conn.ReadFromIP(e.buf)
-		took := time.Since(start)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return 0, fmt.Errorf("no answer within %v", limit)
-		}
-		if err != nil {
-			return 0, err
-		}
-		answer, err := icmp.ParseMessage(e.protocol, e.buf[:n])
-		if err != nil {
-			return 0, err
-		}
-		body, ok := answer.Body.(*icmp.Echo)
-		if !ok || answer.Type != e.reply || body.ID != e.id || body.Seq != seq {
-			continue // others' answers come here too
-		}
-		if !bytes.Equal(body.Data, e.data) {
-			return 0, errors.New("the answer has other data than the request")
-		}
-		return took, nil
-	}
+	return took, err
 }
 
 func fillRandom(p []byte) {
