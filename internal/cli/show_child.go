@@ -34,6 +34,8 @@ func (r *report) child(c api.Child) {
 	r.line(key+"mtu", c.MTU)
 	r.line(key+"up", yesNo(c.Up))
 	r.line(key+"adopted", yesNo(c.Adopted))
+	r.line(key+"offload", c.Offload)
+	r.line(key+"offload.merged", c.Merged)
 	r.marks(key, c.Marks)
 	r.line(key+"stats.rx_packets", c.Stats.RxPackets)
 	r.line(key+"stats.rx_bytes", c.Stats.RxBytes)

@@ -27,9 +27,9 @@ func TestPrintStatus(t *testing.T) {
 		Children: []api.Child{
 			{Name: "child0", Index: 5, NetNS: 4026531840, MTU: 1400, Up: true, Held: []uint32{7, 0xffffffff},
 				Marks:   &api.Marking{Outgoing: "eBPF is switched off", Incoming: "eBPF is switched off", Queues: 1},
-				Adopted: true, Stats: api.Stats{RxPackets: 11, RxBytes: 12, RxDropped: 13, TxPackets: 14, TxBytes: 15, TxDropped: 16},
+				Adopted: true, Offload: "tso", Merged: 18, Stats: api.Stats{RxPackets: 11, RxBytes: 12, RxDropped: 13, TxPackets: 14, TxBytes: 15, TxDropped: 16},
 				Drops: map[string]uint64{"tx_oversize": 16}},
-			{Name: "c1", Held: []uint32{}},
+			{Name: "c1", Held: []uint32{}, Offload: "off"},
 		},
 	})
 	if err != nil {
@@ -101,6 +101,8 @@ child.child0.netns:      4026531840
 child.child0.mtu:        1400
 child.child0.up:         yes
 child.child0.adopted:    yes
+child.child0.offload:    tso
+child.child0.offload.merged: 18
 child.child0.marks.outgoing: eBPF is switched off
 child.child0.marks.incoming: eBPF is switched off
 child.child0.marks.queues: 1
@@ -120,6 +122,8 @@ child.c1.netns:          0
 child.c1.mtu:            0
 child.c1.up:             no
 child.c1.adopted:        no
+child.c1.offload:        off
+child.c1.offload.merged: 0
 child.c1.stats.rx_packets: 0
 child.c1.stats.rx_bytes: 0
 child.c1.stats.rx_dropped: 0

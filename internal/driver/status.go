@@ -65,6 +65,8 @@ type ChildStatus struct {
 	Held    []uint32          `json:"held"` // the marks whose packets it receives, sorted
 	Marks   *Marking          `json:"marks"`
 	Adopted bool              `json:"adopted"`
+	Offload string            `json:"offload"` // as in Status
+	Merged  uint64            `json:"merged"`
 	Stats   Stats             `json:"stats"`
 	Drops   map[string]uint64 `json:"drops"`
 }
@@ -196,6 +198,7 @@ func (c *child) status() ChildStatus {
 	s := ChildStatus{
 		Name: c.state.Name, Index: c.state.Index, NetNS: c.netns, MTU: c.state.MTU, Up: c.up,
 		Held: c.held(), Marks: c.marking.status(c.dev, port), Adopted: c.adopted, Drops: map[string]uint64{},
+		Offload: c.offload.describe(port.Merging), Merged: port.Counters.Merged,
 	}
 	s.Stats.sent(c.outbound.Counters(), s.Drops)
 	s.Stats.unmarked(s.Marks, s.Drops)

@@ -136,6 +136,35 @@ func TestOffloadKeepsMarks(t *testing.T) {
 	p.b.merged(4 * 2000 * recordSize)
 }
 
+// A child has segmentation offload of its own, and tells so.
+func TestOffloadChildren(t *testing.T) {
+	for _, offload := range []string{"on", "off"} {
+		t.Run(offload, func(t *testing.T) {
+			begin(t)
+			p := newPair(t, "net_hdr", "offload="+offload)
+			p.up()
+			for h, addr := range map[*host]string{p.a: "10.5.0.1", p.b: "10.5.0.2"} {
+				h.child("child0", addr+"/24", 5)
+				h.nft("table inet t { chain out { type route hook output priority mangle; oifname child0 meta mark set 5; }\n}")
+			}
+			const records = 1000
+			s := streams{t: t}
+			s.both(p.a, p.b, "10.5.0.2", records)
+			s.group.Wait()
+			for _, h := range []*host{p.a, p.b} {
+				c := h.show("net0").Children[0]
+				switch {
+				case c.Stats.RxBytes < records*recordSize:
+					t.Errorf("the child received %d bytes of %d", c.Stats.RxBytes, records*recordSize)
+				case offload == "off" && (c.Offload != "off" || c.Merged > 0),
+					offload == "on" && (c.Offload != allOffload(t) || c.Merged < c.Stats.RxPackets/10):
+					t.Errorf("offload=%s: child says %q, %d of %d packets merged", offload, c.Offload, c.Merged, c.Stats.RxPackets)
+				}
+			}
+		})
+	}
+}
+
 // Options of UDP sockets, include/uapi/linux/udp.h.
 const (
 	udpSegment = 103
