@@ -46,9 +46,6 @@ type parent struct {
 // of include/uapi/linux/if_ether.h.
 const minMTU = 68
 
-// faultRetry is how often a region that went away is looked for again.
-const faultRetry = time.Second
-
 // create makes one interface, down or, where it was adopted, as it was, in the
 // calling thread's namespace. It needs begin and watch to become alive.
 func (d *Driver) create(i Interface, cfg Config) (_ *parent, err error) {
@@ -311,62 +308,6 @@ func (p *parent) record() record {
 		r.Children = append(r.Children, childRecord{place: c.place(), Marks: c.held()})
 	}
 	return r
-}
-
-// fault is faulted for who does not hold mu.
-func (p *parent) fault(r *region.Region, where *error, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.faulted(r, where, err)
-}
-
-// faulted notes that a region went away, and has it waited for unless somebody
-// does already. where is p.inErr or p.outErr.
-func (p *parent) faulted(r *region.Region, where *error, err error) {
-	waiting := errors.Is(*where, region.ErrFault)
-	*where = err
-	if !waiting {
-		p.log.Error("channel is stopped", "channel", r.Name(), "err", err)
-		go p.await(r, where)
-	}
-}
-
-// await waits until a region that went away is whole again and takes its
-// direction up anew.
-func (p *parent) await(r *region.Region, where *error) {
-	retry := time.NewTicker(faultRetry)
-	defer retry.Stop()
-	for {
-		select {
-		case <-p.closed:
-			return
-		case <-retry.C:
-		}
-		if p.recovered(r, where) {
-			return
-		}
-	}
-}
-
-// recovered takes a direction up anew if its region is whole again. It is also
-// true when somebody else has done so.
-func (p *parent) recovered(r *region.Region, where *error) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if *where == nil {
-		return true
-	}
-	if p.isClosed() || r.Intact() != nil {
-		return false
-	}
-	*where = nil
-	p.log.Info("channel is whole again", "channel", r.Name())
-	if r == p.out {
-		p.startOut()
-	} else {
-		p.startIn()
-	}
-	return true
 }
 
 // close ends the interface: the writer becomes inactive and the device goes,
