@@ -325,7 +325,7 @@ func FuzzHostilePeer(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte("\x00\x07\x07\x07\x00\x00\x71\x18\x61\x18\x00\x00"))         // WC, then WSC, to 2^64-1
 	f.Add([]byte("\x00\x30\x01\x40\x13\x00\x00\x06\x00\x00\x09\x09\x00\x00")) // Size, Elements
-	f.Add([]byte("\x00\x10\x02\x30\x03\x0f\x0f\x0f\x0f\x07\x0a"))         // epoch 2 of size 3, then none
+	f.Add([]byte("\x00\x10\x02\x30\x03\x0f\x0f\x0f\x0f\x07\x0a"))             // epoch 2 of size 3, then none
 	f.Fuzz(runHostile)
 }
 
