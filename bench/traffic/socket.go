@@ -57,7 +57,9 @@ func connect(kind int, addr netip.AddrPort) (fd int, err error) {
 	if fd, err = open(kind); err != nil {
 		return -1, err
 	}
-	if err := unix.Connect(fd, sockaddr(addr)); err != nil {
+	// Interrupted, the kernel goes on connecting: the next call waits for that.
+	err = uninterrupted(func() error { return unix.Connect(fd, sockaddr(addr)) })
+	if err != nil {
 		return -1, fmt.Errorf("connect: %w", err)
 	}
 	return fd, nil
@@ -65,11 +67,24 @@ func connect(kind int, addr netip.AddrPort) (fd int, err error) {
 
 // accept takes one connection.
 func accept(listener int) (fd int, err error) {
-	fd, _, err = unix.Accept4(listener, unix.SOCK_CLOEXEC)
+	err = uninterrupted(func() (err error) {
+		fd, _, err = unix.Accept4(listener, unix.SOCK_CLOEXEC)
+		return err
+	})
 	if err != nil {
 		return -1, fmt.Errorf("accept: %w", err)
 	}
 	return fd, nil
+}
+
+// uninterrupted repeats a call that signals interrupt: those of Go's scheduler
+// do, because a socket with a time-out is not restarted by the kernel.
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // setNoDelay makes the socket send each request at once.
@@ -80,11 +95,8 @@ func setNoDelay(fd int) error {
 // writeAll writes all of p, over as many calls as it takes.
 func writeAll(fd int, p []byte) error {
 	for len(p) > 0 {
-		n, err := unix.Write(fd, p)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
+		n := 0
+		if err := uninterrupted(func() (err error) { n, err = unix.Write(fd, p); return err }); err != nil {
 			return err
 		}
 		p = p[n:]
@@ -94,11 +106,8 @@ func writeAll(fd int, p []byte) error {
 
 // read is unix.Read without interruptions by signals.
 func read(fd int, p []byte) (n int, err error) {
-	for {
-		if n, err = unix.Read(fd, p); err != unix.EINTR {
-			return n, err
-		}
-	}
+	err = uninterrupted(func() (err error) { n, err = unix.Read(fd, p); return err })
+	return n, err
 }
 
 // readAll fills p; fewer bytes than that before the end are reported by n.

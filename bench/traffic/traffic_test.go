@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,57 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: no error", role)
 		} else if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %q, want %q", role, err, want)
+		}
+	}
+}
+
+// Signals during a connect that takes a while, as those of Go's scheduler.
+func TestInterruptedConnect(t *testing.T) {
+	addr := freePort(t, unix.SOCK_STREAM)
+	listener, err := bind(unix.SOCK_STREAM, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(listener)
+	if err := unix.Listen(listener, 0); err != nil {
+		t.Fatal(err)
+	}
+	// This one fills the backlog, so the next has to try again after a second.
+	first, err := connect(unix.SOCK_STREAM, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(first)
+	thread, connected := make(chan int), make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		thread <- unix.Gettid()
+		fd, err := connect(unix.SOCK_STREAM, addr)
+		unix.Close(fd)
+		connected <- err
+	}()
+	tid, signals := <-thread, time.NewTicker(time.Millisecond)
+	defer signals.Stop()
+	for n := 0; ; n++ {
+		select {
+		case err := <-connected:
+			if err != nil || n < 10 {
+				t.Errorf("%v after %d signals", err, n)
+			}
+			return
+		case <-signals.C:
+			if err := unix.Tgkill(unix.Getpid(), tid, unix.SIGURG); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n == 50 {
+			for range 2 { // the second is the one that waits
+				go func() {
+					if fd, err := accept(listener); err == nil {
+						unix.Close(fd)
+					}
+				}()
+			}
 		}
 	}
 }
