@@ -16,7 +16,7 @@ type muennet struct {
 	flags    string
 	mtu      int
 	offload  string
-	busyPoll int // us
+	busyPoll bool // as it is by default
 }
 
 func (m muennet) name() string {
@@ -24,15 +24,23 @@ func (m muennet) name() string {
 	if m.offload == "off" {
 		name += "-nooffload"
 	}
-	if m.busyPoll > 0 {
-		name += "-busy"
+	if !m.busyPoll {
+		name += "-nobusy"
 	}
 	return name
 }
 
 func (m muennet) note() string {
-	return fmt.Sprintf("muennet run on each side, mtu=%d offload=%s busy_poll=%d, channels of %d MiB",
-		m.mtu, m.offload, m.busyPoll, m.channel()>>20)
+	return fmt.Sprintf("muennet run on each side, %s, channels of %d MiB", strings.Join(m.speed(), " "), m.channel()>>20)
+}
+
+// speed is the parameters that matter for it.
+func (m muennet) speed() []string {
+	params := []string{"mtu=" + strconv.Itoa(m.mtu), "offload=" + m.offload}
+	if !m.busyPoll {
+		params = append(params, "busy_poll=0")
+	}
+	return params
 }
 
 // channel is the size of a channel in bytes: what the kernel module's users
@@ -55,10 +63,8 @@ func (m muennet) build(ctx context.Context, b *Bed) error {
 		host          *Host
 		name, in, out string
 	}{{b.A, "a", "b-to-a", "a-to-b"}, {b.B, "b", "a-to-b", "b-to-a"}} {
-		err := b.daemon(side.host, "muennet-"+side.name,
-			"name="+device, "in="+side.in, "out="+side.out, "flags="+m.flags,
-			"reader_protocol=2", "writer_protocol=2",
-			"mtu="+strconv.Itoa(m.mtu), "offload="+m.offload, "busy_poll="+strconv.Itoa(m.busyPoll))
+		params := []string{"name=" + device, "in=" + side.in, "out=" + side.out, "flags=" + m.flags, "reader_protocol=2", "writer_protocol=2"}
+		err := b.daemon(side.host, "muennet-"+side.name, append(params, m.speed()...)...)
 		if err != nil {
 			return err
 		}

@@ -49,12 +49,12 @@ func Systems() []System {
 		mtu   int
 	}{{"net_hdr", 1500}, {"eth_dev", 1500}, {"net_hdr", 9000}, {"eth_dev", 9000}, {"net_hdr", 65000}} {
 		for _, offload := range []string{"on", "off"} {
-			s := muennet{flags: m.flags, mtu: m.mtu, offload: offload}
+			s := muennet{flags: m.flags, mtu: m.mtu, offload: offload, busyPoll: true}
 			list = append(list, System{Name: s.name(), Kind: Ours, Note: s.note(), build: s.build})
 		}
 	}
-	busy := muennet{flags: "net_hdr", mtu: 1500, offload: "on", busyPoll: 50}
-	list = append(list, System{Name: busy.name(), Kind: Ours, Note: busy.note(), build: busy.build})
+	sleepy := muennet{flags: "net_hdr", mtu: 1500, offload: "on"}
+	list = append(list, System{Name: sleepy.name(), Kind: Ours, Note: sleepy.note(), build: sleepy.build})
 	return append(list,
 		System{Name: "vde", Kind: Peer, Note: "vde_switch with a vde_plug2tap on each side",
 			tools: []tool{{"vde_switch", "vde2"}, {"vde_plug2tap", "vde2"}}, build: vde},

@@ -26,6 +26,9 @@ type InboundConfig struct {
 	Memory         doorbell.Memory
 	Poll, BusyPoll time.Duration
 	Locked         func() bool
+	// Sender of the same interface, nil if there is none: there is no busy polling
+	// while it sends many packets at a time.
+	Sender *Sender
 	// Pulse is told of what comes; nil: nobody wants to know.
 	Pulse *Pulse
 	Log   *slog.Logger
@@ -129,7 +132,7 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 func (in *Inbound) Run() {
 	defer close(in.done)
 	var own turn
-	var traffic time.Time // when the last burst moved something, for BusyPoll
+	busy := busyPoll{most: in.cfg.BusyPoll, bulk: in.cfg.Sender.sendsBulk, now: clock, yield: yield}
 	for {
 		moved, active, ok := in.burst()
 		switch {
@@ -137,12 +140,9 @@ func (in *Inbound) Run() {
 			return
 		case moved > 0:
 			in.listener.Found()
-			if in.cfg.BusyPoll > 0 {
-				traffic = time.Now()
-			}
+			busy.found(moved)
 			own.end()
-		case in.cfg.BusyPoll > 0 && time.Since(traffic) < in.cfg.BusyPoll:
-			yield()
+		case busy.again():
 		default:
 			in.listener.Wait(active)
 		}

@@ -50,6 +50,8 @@ type Sender struct {
 	window window // for readers that are not woken
 	waits  uint64 // for them
 	hurry  atomic.Int32
+	burst  int         // elements written since the last burst ended
+	bulk   atomic.Bool // that burst was of many
 	// For peers that are stuck: see renewal.
 	renewal  renewal
 	renewals uint64
@@ -275,11 +277,17 @@ func (c *TxCounters) drop(r Reason) {
 func (s *Sender) flush() {
 	s.mu.Lock()
 	unrung := s.unrung
+	s.bulk.Store(s.burst > fewElements)
+	s.burst = 0
 	s.mu.Unlock()
 	if unrung > 0 {
 		s.ring()
 	}
 }
+
+// sendsBulk reports whether the last burst was of many elements. A nil Sender
+// sends nothing.
+func (s *Sender) sendsBulk() bool { return s != nil && s.bulk.Load() }
 
 // ring wakes the readers and reports whether one is known to have been asleep.
 func (s *Sender) ring() (woken bool) {
@@ -329,6 +337,7 @@ func (s *Sender) pace() {
 func (s *Sender) wrote(n int) {
 	s.count.Packets += uint64(n)
 	s.unrung += n
+	s.burst += n
 	s.ahead += n
 	if !s.wakes {
 		s.window.wrote(n, s.now)

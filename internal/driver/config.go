@@ -3,9 +3,11 @@ package driver
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"time"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/doorbell"
 )
 
 // Carrier says what an interface's carrier (the LOWER_UP flag, "is the cable
@@ -33,6 +35,13 @@ const DefaultMTU = 1500
 // DefaultPoll is the longest sleep between two looks at a channel whose writer
 // rings no doorbell.
 const DefaultPoll = time.Millisecond
+
+// DefaultBusyPoll is for how long at most an interface keeps looking for the next
+// packet, where there is more than one processor and GOMAXPROCS is 4 or more.
+const DefaultBusyPoll = 50 * time.Microsecond
+
+// BusyPollOff is the BusyPoll that has an interface sleep at once.
+const BusyPollOff = -1 * time.Microsecond
 
 // SoloProtocol is the protocol id of Solo5/MirageOS Ethernet channels. Those
 // peers copy element size and frame length unchecked, so for this id nothing
@@ -92,9 +101,22 @@ type Config struct {
 	// Poll is the longest sleep between looks at a channel whose writer rings
 	// no doorbell; 0 means DefaultPoll.
 	Poll time.Duration
-	// BusyPoll is how long to keep looking after the last packet before
-	// sleeping; 0 means not at all.
+	// BusyPoll is for how long at most to keep looking after a packet before
+	// sleeping, where packets come one at a time with no longer pauses; or
+	// BusyPollOff. 0 means DefaultBusyPoll, or nothing where a processor, or a place
+	// among the GOMAXPROCS ones, cannot be spared.
 	BusyPoll time.Duration
+}
+
+// busyPoll is what BusyPoll stands for: 0 = off.
+func (c Config) busyPoll() time.Duration {
+	switch {
+	case c.BusyPoll != 0:
+		return max(0, c.BusyPoll)
+	case runtime.NumCPU() > 1 && !doorbell.Crowded():
+		return DefaultBusyPoll
+	}
+	return 0
 }
 
 // complete puts the defaults in that stay, and refuses what cannot be.

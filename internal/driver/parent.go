@@ -136,7 +136,7 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
-			MergeUDP: p.offload.udp, Memory: p.in, Poll: cfg.Poll, BusyPoll: cfg.BusyPoll, Locked: p.in.WriterLocked, Pulse: pulse, Log: p.log,
+			MergeUDP: p.offload.udp, Memory: p.in, Poll: cfg.Poll, BusyPoll: cfg.busyPoll(), Locked: p.in.WriterLocked, Sender: p.sender, Pulse: pulse, Log: p.log,
 			OnPeer: p.peerChanged, OnFault: func(err error) { go p.fault(p.in, &p.inErr, err) },
 		})
 		if err != nil {

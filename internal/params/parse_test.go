@@ -79,7 +79,7 @@ func TestParse(t *testing.T) {
 		},
 		{ // the edges of each range
 			"name=123456789012345,b,c,d,e,f in=a,b,c,d,e,f reader_protocol=1,1,1,1,1,1 flags=,,net_hdr,net_hdr,eth_dev,eth_dev mtu=1,65535,68,65535,68,65521 poll=60000 busy_poll=0",
-			driver.Config{Poll: time.Minute, Interfaces: []driver.Interface{
+			driver.Config{Poll: time.Minute, BusyPoll: driver.BusyPollOff, Interfaces: []driver.Interface{
 				{Name: "123456789012345", In: "a", ReaderProtocol: 1, MTU: 1},
 				{Name: "b", In: "b", ReaderProtocol: 1, MTU: 65535},
 				{Name: "c", In: "c", ReaderProtocol: 1, Format: element.NetHdr, MTU: 68},
@@ -282,7 +282,10 @@ func arguments(c driver.Config) []string {
 	if c.Poll != 0 {
 		args = append(args, fmt.Sprintf("poll=%d", c.Poll.Milliseconds()))
 	}
-	return append(args, fmt.Sprintf("busy_poll=%d", c.BusyPoll.Microseconds()))
+	if c.BusyPoll != 0 {
+		args = append(args, fmt.Sprintf("busy_poll=%d", max(0, c.BusyPoll).Microseconds()))
+	}
+	return args
 }
 
 // lines are command lines that the kernel module is used with.

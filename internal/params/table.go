@@ -58,7 +58,7 @@ var table = []definition{
 	{Parameter{"mac", list, "Ethernet addresses, eth_dev only (default derived from machine and channels)"}, setMAC, nil},
 	{Parameter{"carrier", list, "What the carrier follows: admin (up and down) or peer (its writer is active) (default admin)"}, setCarrier, nil},
 	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, setOffload, nil},
-	{Parameter{"busy_poll", number, "Time in us to keep looking after the last packet before sleeping (default 0)"}, nil, setBusyPoll},
+	{Parameter{"busy_poll", number, "Longest time in us to keep looking for the next of single packets before sleeping (default 50, 0 on one processor)"}, nil, setBusyPoll},
 	{Parameter{"renew", list, "Seconds of silence of a peer, while more than a ring is sent, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, setRenew, nil},
 	{Parameter{"force", list, "1 allows what is refused for known fragile peers (default 0)"}, setForce, nil},
 }
@@ -142,7 +142,9 @@ func setPoll(c *driver.Config, s string) error {
 
 func setBusyPoll(c *driver.Config, s string) error {
 	n, err := parseNumber(s, 0, maxBusyPoll)
-	c.BusyPoll = time.Duration(n) * time.Microsecond
+	if c.BusyPoll = time.Duration(n) * time.Microsecond; n == 0 {
+		c.BusyPoll = driver.BusyPollOff
+	}
 	return err
 }
 

@@ -1,0 +1,136 @@
+package datapath
+
+import (
+	"testing"
+	"time"
+
+	"github.com/muennet/muennet/element"
+)
+
+// polling is a busyPoll of 50 µs whose clock and processor the test has.
+type polling struct {
+	busyPoll
+	time, gone time.Duration // gone: what a yield takes
+	sending    bool
+}
+
+func newPolling(most time.Duration) *polling {
+	p := &polling{time: time.Hour, gone: time.Microsecond}
+	p.busyPoll = busyPoll{
+		most: most, bulk: func() bool { return p.sending },
+		now: func() time.Duration { return p.time }, yield: func() { p.time += p.gone },
+	}
+	return p
+}
+
+// looks tells how often it looks again before it goes to sleep.
+func (p *polling) looks() (n int) {
+	for ; p.again(); n++ {
+	}
+	return n
+}
+
+// after has single elements come, with these pauses in between.
+func (p *polling) after(pauses ...time.Duration) *polling {
+	for _, pause := range pauses {
+		p.time += pause
+		p.found(1)
+	}
+	return p
+}
+
+const lookFor = 50 * time.Microsecond
+
+func TestBusyPoll(t *testing.T) {
+	for name, c := range map[string]struct {
+		p    *polling
+		want int
+	}{
+		"off":                       {newPolling(0).after(0, 0, 0), 0},
+		"nothing came yet":          {newPolling(lookFor), 0},
+		"the first after a pause":   {newPolling(lookFor).after(lookFor + 1), 0},
+		"soon after another":        {newPolling(lookFor).after(time.Second, lookFor), 51},
+		"a pause between":           {newPolling(lookFor).after(time.Second, lookFor, lookFor+1), 0},
+		"soon after one of a pause": {newPolling(lookFor).after(time.Second, lookFor, time.Second, 1), 51},
+	} {
+		if n := c.p.looks(); n != c.want {
+			t.Errorf("%s: %d looks of 1 µs, want %d", name, n, c.want)
+		}
+		if c.p.again() {
+			t.Errorf("%s: it looks again after it has slept", name)
+		}
+	}
+}
+
+func TestBusyPollLeavesBulkAlone(t *testing.T) {
+	p := newPolling(lookFor).after(time.Second, 1)
+	p.found(fewElements + 1)
+	if n := p.looks(); n > 0 {
+		t.Errorf("%d looks after many elements", n)
+	}
+	p.found(fewElements)
+	if n := p.looks(); n == 0 {
+		t.Error("no look after few elements")
+	}
+	p.sending = true
+	if n := p.after(1, 1).looks(); n > 0 {
+		t.Errorf("%d looks while many are sent", n)
+	}
+}
+
+// A program that computes on the same processor gives it back after its slice.
+func TestBusyPollSparesWhoComputes(t *testing.T) {
+	p := newPolling(lookFor).after(time.Second, 1)
+	p.gone = mostYield
+	if n := p.looks(); n != 1 {
+		t.Errorf("%d looks, want one, for the time is over", n)
+	}
+	p.after(mostYield, 1)
+	p.most, p.gone = time.Second, mostYield+1
+	if n := p.looks(); n != 1 {
+		t.Errorf("%d looks, want one", n)
+	}
+	p.most, p.gone = lookFor, time.Microsecond
+	if n := p.after(1, 1).looks(); n > 0 {
+		t.Errorf("%d looks right after that", n)
+	}
+	if n := p.after(restAfter, 1).looks(); n != 51 {
+		t.Errorf("%d looks a while after that, want 51", n)
+	}
+}
+
+// What a Sender says of its last burst.
+func TestSenderTellsBulk(t *testing.T) {
+	var none *Sender
+	if none.sendsBulk() {
+		t.Error("no Sender sends bulk")
+	}
+	s := startSender(t, mmapRegion(t, 1<<16), element.NetHdr, 1500)
+	for _, packets := range []int{1, fewElements + 1, fewElements, 10, 0} {
+		for range packets {
+			s.send(ip(100, 1), 0, new(TxCounters))
+		}
+		s.flush()
+		if s.sendsBulk() != (packets > fewElements) {
+			t.Errorf("after a burst of %d: bulk %v", packets, s.sendsBulk())
+		}
+	}
+}
+
+// What comes while an Inbound looks needs neither a ring nor a time-out.
+func TestInboundKeepsLooking(t *testing.T) {
+	region, dev := mmapRegion(t, 1<<16), newFakeDevice()
+	s := startSender(t, region, element.NetHdr, 1500)
+	in := runInbound(t, region, dev, func(c *InboundConfig) { c.BusyPoll = time.Minute })
+	until(t, "the peer", func() bool { return in.Status().Peer == PeerActive })
+	for i := range 1000 { // more than one, should the processor be taken away meanwhile
+		before := in.Status()
+		s.send(ip(100, 1), 0, new(TxCounters)) // without a ring
+		until(t, "the packet", func() bool { return len(dev.received()) > i })
+		if after := in.Status(); after.Timeouts == before.Timeouts && after.Wakeups == before.Wakeups {
+			return
+		}
+		time.Sleep(5 * time.Millisecond) // without busy polling it sleeps then
+	}
+	t.Error("each packet was waited for")
+}
