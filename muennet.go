@@ -52,6 +52,12 @@ const (
 	CarrierPeer  = driver.CarrierPeer
 )
 
+// What switches off where 0 stands for a default.
+const (
+	RenewOff    = driver.RenewOff    // Interface.Renew
+	BusyPollOff = driver.BusyPollOff // Load.BusyPoll
+)
+
 // What a request may have wrong; errors wrap these.
 var (
 	ErrUnknown  = driver.ErrUnknown  // no interface of that name is loaded here
