@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -63,5 +64,22 @@ func TestRenewNeedsBothChannels(t *testing.T) {
 	l.mustLoad(d, netHdrWith(time.Second))
 	if got := status(t, d).Renew; got != 1 {
 		t.Errorf("renew is shown as %d, want 1", got)
+	}
+}
+
+func TestBusyPoll(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	normal := DefaultBusyPoll
+	if runtime.NumCPU() == 1 {
+		normal = 0
+	}
+	for given, want := range map[time.Duration]time.Duration{0: normal, BusyPollOff: 0, 7 * time.Microsecond: 7 * time.Microsecond} {
+		if got := (Config{BusyPoll: given}).busyPoll(); got != want {
+			t.Errorf("%v stands for %v, want %v", given, got, want)
+		}
+	}
+	runtime.GOMAXPROCS(3)
+	if got := (Config{}).busyPoll(); got != 0 {
+		t.Errorf("%v by default where other goroutines need the place", got)
 	}
 }
