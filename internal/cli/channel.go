@@ -35,7 +35,8 @@ func (a *app) channelCreate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "create NAME [--size SIZE] [--mode MODE]",
 		Short: "Make a channel's file, full of zeros",
-		Long: `Makes the file of a channel, full of zeros.
+		Long: `Makes the file of a channel, full of zeros: NAME in the channel directory, which
+is made if need be, or an absolute path, in a directory that is there.
 
 The memory of pci:BUS:DEV.FN is there already: the device is checked and
 enabled, and its memory, or the window of it that @OFFSET+LENGTH names, becomes

@@ -37,7 +37,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func checkConfig(t *testing.T, c driver.Config) {
-	if len(c.Interfaces) == 0 || c.Channels != "" || c.Poll < 0 || c.Poll > time.Minute || c.BusyPoll < 0 || c.BusyPoll > time.Second {
+	if len(c.Interfaces) == 0 || c.Channels != "" || c.Poll < 0 || c.Poll > time.Minute || c.BusyPoll < 0 && c.BusyPoll != driver.BusyPollOff || c.BusyPoll > time.Second {
 		t.Fatalf("config %+v", c)
 	}
 	names, outs := map[string]bool{}, map[string]bool{}

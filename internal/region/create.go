@@ -16,7 +16,8 @@ const DefaultMode os.FileMode = 0o600
 
 // Create makes the channel file name of size bytes in dir, all zero, with
 // exactly this mode (permission bits; the umask does not matter), and dir with
-// mode 0755 if it is missing. The memory is taken now: a full file system is an
+// mode 0755 if it is missing. An absolute path stands for itself; its directory
+// must be there. The memory is taken now: a full file system is an
 // error here, not a fault later. An existing file is [fs.ErrExist]. On an error
 // no file is left behind.
 //
@@ -30,6 +31,10 @@ func Create(dir, name string, size int64, mode os.FileMode) error {
 }
 
 func create(dir, name string, size int64, mode os.FileMode) (err error) {
+	absolute := filepath.IsAbs(name)
+	if absolute {
+		dir, name = filepath.Split(name)
+	}
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -45,8 +50,10 @@ func create(dir, name string, size int64, mode os.FileMode) (err error) {
 	if isMuenfs(dir) {
 		return fmt.Errorf("%s is a muenfs: its channels are those that the system's policy gives to this subject", dir)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err // names the directory
+	if !absolute {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err // names the directory
+		}
 	}
 	path := filepath.Join(dir, name)
 	fd := -1

@@ -46,6 +46,25 @@ func TestCreate(t *testing.T) {
 	}
 }
 
+// An absolute path is a channel wherever the channel directory is.
+func TestCreateAbsolute(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	if err := Create("/nowhere", path, 4096, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != 4096 || info.Mode() != 0o640 {
+		t.Errorf("%v, %v", info, err)
+	}
+	wantError(t, Create(dir, path+"@0+64", 64, 0o600), dir, "create channel %DIR/a@0+64: the name holds '@': want no '@', no comma, no white space")
+	wantError(t, Create(dir, dir+"/", 64, 0o600), dir, "create channel %DIR/: the name is empty")
+	missing := filepath.Join(dir, "missing", "a")
+	wantError(t, Create(dir, missing, 64, 0o600), dir, "create channel %DIR/missing/a: in %DIR/missing/: no such file or directory")
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
 func TestCreateErrors(t *testing.T) {
 	dir := t.TempDir()
 	for _, c := range []struct {
