@@ -31,15 +31,15 @@ func Create(dir, name string, size int64, mode os.FileMode) error {
 }
 
 func create(dir, name string, size int64, mode os.FileMode) (err error) {
-	absolute := filepath.IsAbs(name)
+	given, absolute := name, filepath.IsAbs(name)
 	if absolute {
 		dir, name = filepath.Split(name)
 	}
 	if err := checkName(name); err != nil {
 		return err
 	}
-	if i := strings.IndexFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '@' || c == ',' }); i >= 0 {
-		return fmt.Errorf("the name holds %q: want no '@', no comma, no white space", name[i])
+	if i := strings.IndexFunc(given, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '@' || c == ',' }); i >= 0 {
+		return fmt.Errorf("the name holds %q: want no '@', no comma, no white space", given[i])
 	}
 	if size < MinSize {
 		return fmt.Errorf("size %d: want at least %d bytes", size, MinSize)

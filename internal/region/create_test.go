@@ -58,6 +58,7 @@ func TestCreateAbsolute(t *testing.T) {
 	}
 	wantError(t, Create(dir, path+"@0+64", 64, 0o600), dir, "create channel %DIR/a@0+64: the name holds '@': want no '@', no comma, no white space")
 	wantError(t, Create(dir, dir+"/", 64, 0o600), dir, "create channel %DIR/: the name is empty")
+	wantError(t, Create(dir, dir+"/x,y/a", 64, 0o600), dir, "create channel %DIR/x,y/a: the name holds ',': want no '@', no comma, no white space")
 	missing := filepath.Join(dir, "missing", "a")
 	wantError(t, Create(dir, missing, 64, 0o600), dir, "create channel %DIR/missing/a: in %DIR/missing/: no such file or directory")
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
