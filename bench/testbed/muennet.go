@@ -13,10 +13,10 @@ import (
 
 // muennet is one set of parameters.
 type muennet struct {
-	flags    string
-	mtu      int
-	offload  string
-	busyPoll bool // as it is by default
+	flags      string
+	mtu        int
+	offload    string
+	noBusyPoll bool
 }
 
 func (m muennet) name() string {
@@ -24,7 +24,7 @@ func (m muennet) name() string {
 	if m.offload == "off" {
 		name += "-nooffload"
 	}
-	if !m.busyPoll {
+	if m.noBusyPoll {
 		name += "-nobusy"
 	}
 	return name
@@ -37,7 +37,7 @@ func (m muennet) note() string {
 // speed is the parameters that matter for it.
 func (m muennet) speed() []string {
 	params := []string{"mtu=" + strconv.Itoa(m.mtu), "offload=" + m.offload}
-	if !m.busyPoll {
+	if m.noBusyPoll {
 		params = append(params, "busy_poll=0")
 	}
 	return params

@@ -49,11 +49,11 @@ func Systems() []System {
 		mtu   int
 	}{{"net_hdr", 1500}, {"eth_dev", 1500}, {"net_hdr", 9000}, {"eth_dev", 9000}, {"net_hdr", 65000}} {
 		for _, offload := range []string{"on", "off"} {
-			s := muennet{flags: m.flags, mtu: m.mtu, offload: offload, busyPoll: true}
+			s := muennet{flags: m.flags, mtu: m.mtu, offload: offload}
 			list = append(list, System{Name: s.name(), Kind: Ours, Note: s.note(), build: s.build})
 		}
 	}
-	sleepy := muennet{flags: "net_hdr", mtu: 1500, offload: "on"}
+	sleepy := muennet{flags: "net_hdr", mtu: 1500, offload: "on", noBusyPoll: true}
 	list = append(list, System{Name: sleepy.name(), Kind: Ours, Note: sleepy.note(), build: sleepy.build})
 	return append(list,
 		System{Name: "vde", Kind: Peer, Note: "vde_switch with a vde_plug2tap on each side",

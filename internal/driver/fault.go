@@ -7,7 +7,8 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// faultRetry is how often a region that went away is looked for again.
+// faultRetry is how often a region that went away is looked for again, and one
+// that can go away without a fault is looked at.
 const faultRetry = time.Second
 
 // fault is faulted for who does not hold mu.
@@ -31,15 +32,20 @@ func (p *parent) faulted(r *region.Region, where *error, err error) {
 // await waits until a region that went away is whole again and takes its
 // direction up anew.
 func (p *parent) await(r *region.Region, where *error) {
-	retry := time.NewTicker(faultRetry)
-	defer retry.Stop()
+	p.look(func() bool { return p.recovered(r, where) })
+}
+
+// look calls done at each faultRetry until it is true or the interface is closed.
+func (p *parent) look(done func() bool) {
+	tick := time.NewTicker(faultRetry)
+	defer tick.Stop()
 	for {
 		select {
 		case <-p.closed:
 			return
-		case <-retry.C:
+		case <-tick.C:
 		}
-		if p.recovered(r, where) {
+		if done() {
 			return
 		}
 	}

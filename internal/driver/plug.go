@@ -1,26 +1,16 @@
 package driver
 
-import (
-	"time"
-
-	"github.com/muennet/muennet/internal/region"
-)
+import "github.com/muennet/muennet/internal/region"
 
 // plugged looks once a second whether the devices are still there whose memory
 // the channels are. Removing one raises no fault: what is read then are zeros,
 // what is written is lost, or, once another device has the address, is written
 // there.
 func (p *parent) plugged() {
-	tick := time.NewTicker(faultRetry)
-	defer tick.Stop()
-	for {
-		select {
-		case <-p.closed:
-			return
-		case <-tick.C:
-			p.checkPlugs()
-		}
-	}
+	p.look(func() bool {
+		p.checkPlugs()
+		return false
+	})
 }
 
 // checkPlugs stops the directions whose device was removed.
