@@ -3,7 +3,8 @@
 # make install  into PREFIX (and DESTDIR); make uninstall
 # make test     every test; as root it installs the Debian packages they need
 # make vm-test  muennet in virtual machines; as root it installs QEMU, and unpacks a kernel into bin/vm
-# make check    lint (gofmt, vet, staticcheck), check-gen, race, fuzz, smoke (each benchmark once)
+# make check    lint (gofmt, vet, staticcheck), oldest, check-gen, race, fuzz, smoke (each benchmark once)
+# make oldest   builds with the oldest Go that go.mod allows
 # make gen      the files made from others; check-gen tells whether they are those committed
 # make fuzz     each fuzz target; FUZZTIME=10m for longer
 # make bench    muennet compared with veth and others (as root, half an hour); BENCHFLAGS=-quick
@@ -40,7 +41,11 @@ export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 REPORT  := bin/testreport -count=1 -timeout=20m
 
-.PHONY: build demo install uninstall test check lint gen check-gen race fuzz smoke bench micro packages tools vm-test clean
+# The comparison is a module of its own: programs that import muennet do not get
+# what draws its charts.
+BENCH   := $(GO) -C bench
+
+.PHONY: build demo install uninstall test check lint oldest gen check-gen race fuzz smoke bench micro packages tools vm-test clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muennet ./cmd/muennet
@@ -72,6 +77,7 @@ ARM64   := ./shmstream/ ./element/ ./internal/packet/ ./internal/offload/ ./inte
 
 test: packages tools
 	$(REPORT) $$($(GO) list ./... | grep -v '/test/vm$$')
+	cd bench && ../$(REPORT) ./...
 	@if command -v qemu-aarch64 >/dev/null; then set -x; \
 		GOARCH=arm64 CGO_ENABLED=0 $(REPORT) -exec qemu-aarch64 $(ARM64); \
 	else echo "not tested on arm64, for there is no qemu-aarch64: $(ARM64)"; fi
@@ -84,16 +90,26 @@ vm-test: tools
 	$(REPORT) -v ./test/vm/
 
 # With make -k all of them run, whatever fails.
-check: lint check-gen race fuzz smoke
+check: lint oldest check-gen race fuzz smoke
 
 race: packages tools
 	$(REPORT) -race $$($(GO) list ./... | grep -v -e /test/e2e -e '/test/vm$$')
+	cd bench && ../$(REPORT) -race ./...
 
 lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	GOARCH=amd64 $(GO) vet ./...
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	$(BENCH) vet ./...
+	$(BENCH) run $(STATICCHECK) ./...
+
+# The language version in go.mod keeps new syntax out, not new functions of the
+# standard library.
+oldest:
+	@version=go$$(sed -n 's/^go //p' go.mod); \
+	if ! GOTOOLCHAIN=$$version $(GO) version >/dev/null 2>&1; then echo "not built with $$version, which cannot be had here"; exit 0; fi; \
+	set -x; GOTOOLCHAIN=$$version $(GO) vet ./...
 
 gen:
 	$(GO) generate ./...
@@ -117,6 +133,7 @@ fuzz:
 # Each benchmark once, so that none rots.
 smoke:
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+	$(BENCH) test -run '^$$' -bench . -benchtime 1x ./...
 
 # What muennet is compared with, as far as it can be installed.
 BENCH_PACKAGES := ethtool vde2 socat wireguard-go wireguard-tools slirp4netns passt
@@ -124,7 +141,7 @@ BENCHFLAGS     ?= -out bench/results
 
 bench: build
 	-@$(MAKE) --no-print-directory packages PACKAGES="$(BENCH_PACKAGES)"
-	$(GO) build -o bin/bench ./bench
+	$(BENCH) build -o ../bin/bench .
 	./bin/bench $(BENCHFLAGS)
 	./bin/bench -scale $(BENCHFLAGS)
 

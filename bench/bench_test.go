@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 func built(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "muennet")
-	if out, err := exec.Command("go", "build", "-o", path, "../cmd/muennet").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "-C", "..", "build", "-buildvcs=false", "-o", path, "./cmd/muennet").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return path
