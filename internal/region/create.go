@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -17,9 +18,10 @@ const DefaultMode os.FileMode = 0o600
 // Create makes the channel file name of size bytes in dir, all zero, with
 // exactly this mode (permission bits; the umask does not matter), and dir with
 // mode 0755 if it is missing. An absolute path stands for itself; its directory
-// must be there. The memory is taken now: a full file system is an
-// error here, not a fault later. An existing file is [fs.ErrExist]. On an error
-// no file is left behind.
+// must be there. The directory must belong to root or to the user of this
+// process. The memory is taken now: a full file system is an error here, not a
+// fault later. An existing file, or a symbolic link of that name, is
+// [fs.ErrExist]. On an error no file is left behind.
 //
 // Besides the rules of [ParseSpec], name may hold no '@', no comma and no white
 // space or control characters: a parameter list could not name such a channel.
@@ -55,21 +57,24 @@ func create(dir, name string, size int64, mode os.FileMode) (err error) {
 			return err // names the directory
 		}
 	}
-	path := filepath.Join(dir, name)
-	fd := -1
-	err = retry(func() (err error) {
-		fd, err = unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, uint32(mode))
-		return err
-	})
+	d, err := openDirectory(dir, unix.O_PATH)
+	if err != nil {
+		return fmt.Errorf("in %s: %w", dir, err)
+	}
+	defer unix.Close(d)
+	if err := checkCreator(d, dir); err != nil {
+		return fmt.Errorf("in %s: %w", dir, err)
+	}
+	fd, err := openAt(d, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint32(mode))
 	if err != nil {
 		return fmt.Errorf("in %s: %w", dir, err)
 	}
 	defer func() {
 		if e := unix.Close(fd); err == nil && e != nil {
-			err = fmt.Errorf("close %s: %w", path, e)
+			err = fmt.Errorf("close %s: %w", name, e)
 		}
 		if err != nil {
-			unix.Unlink(path)
+			unix.Unlinkat(d, name, 0)
 		}
 	}()
 	if err := unix.Fchmod(fd, uint32(mode)); err != nil {
@@ -98,33 +103,51 @@ type Info struct {
 }
 
 // List returns the channels in dir, sorted by name: its regular files, however
-// small. It opens and locks none of them. A missing directory is
-// [fs.ErrNotExist].
+// small. It follows no symbolic links, and opens and locks no channel. A missing
+// directory is [fs.ErrNotExist].
 func List(dir string) ([]Info, error) {
-	entries, err := os.ReadDir(dir)
-	if filepath.Clean(dir) == muenfsDir && len(entries) == 0 && !isMuenfs(dir) {
-		return nil, fmt.Errorf("list channels: %w: %w", notMounted(), fs.ErrNotExist)
-	}
+	infos, err := list(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list channels: %w", err)
 	}
+	return infos, nil
+}
+
+func list(dir string) ([]Info, error) {
+	absent := filepath.Clean(dir) == muenfsDir && !isMuenfs(dir)
+	fd, err := openDirectory(dir, unix.O_RDONLY)
+	if absent && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", notMounted(), fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	d := os.NewFile(uintptr(fd), dir)
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	if absent && len(names) == 0 {
+		return nil, fmt.Errorf("%w: %w", notMounted(), fs.ErrNotExist)
+	}
+	slices.Sort(names)
 	var infos []Info
 	index := make(map[fileID][]int) // hard links share one file
 	inodes := make(map[uint64]bool)
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
+	for _, name := range names {
 		var st unix.Stat_t
-		if err := unix.Stat(path, &st); errors.Is(err, fs.ErrNotExist) {
-			continue // removed since, or a link to nowhere
+		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); errors.Is(err, fs.ErrNotExist) {
+			continue // removed since
 		} else if err != nil {
-			return nil, fmt.Errorf("list channels: stat %s: %w", path, err)
+			return nil, fmt.Errorf("stat %s: %w", filepath.Join(dir, name), err)
 		}
 		if checkKind(&st) != nil {
 			continue
 		}
 		index[idOf(&st)] = append(index[idOf(&st)], len(infos))
 		inodes[st.Ino] = true
-		infos = append(infos, Info{Name: e.Name(), Size: st.Size, Mode: os.FileMode(st.Mode & 0o777)})
+		infos = append(infos, Info{Name: name, Size: st.Size, Mode: os.FileMode(st.Mode & 0o777)})
 	}
 	scanLocks(func(ino uint64) bool { return inodes[ino] }, func(pid int, id fileID, l heldLock) {
 		if !l.write {

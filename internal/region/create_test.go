@@ -134,7 +134,7 @@ func TestList(t *testing.T) {
 	if err := errors.Join(
 		os.Mkdir(filepath.Join(dir, "directory"), 0o700),
 		os.Symlink("nowhere", filepath.Join(dir, "dangling")),
-		os.Symlink("b", filepath.Join(dir, "link")),
+		os.Symlink("b", filepath.Join(dir, "link")), // no way out of the directory
 		os.WriteFile(filepath.Join(dir, "small"), nil, 0o640),
 		unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600),
 	); err != nil {
@@ -150,7 +150,6 @@ func TestList(t *testing.T) {
 	want := []Info{
 		{"a", 8192, 0o300, 0},
 		{"b", 4096, 0o600, whole},
-		{"link", 4096, 0o600, whole},
 		{"small", 0, 0o640, 0},
 		{"w", 16384, 0o666, window},
 	}

@@ -180,11 +180,11 @@ func TestDeviceStepsFail(t *testing.T) {
 		want string
 	}{
 		{func() {
-			kernel.open = func(path string, flags int, mode uint32) (int, error) {
-				if path == memory+"_wc" {
+			kernel.openat = func(dir int, name string, flags int, mode uint32) (int, error) {
+				if pathAt(dir, name) == memory+"_wc" {
 					return -1, unix.EMFILE
 				}
-				return answers.open(path, flags, mode)
+				return answers.openat(dir, name, flags, mode)
 			}
 		}, "open channel pci:00:04.0: open " + memory + "_wc: too many open files"},
 		{func() {

@@ -3,8 +3,8 @@ package region
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,55 +12,63 @@ import (
 // kernel is what the kernel is asked about files that decides what memory they
 // are. The tests put other answers in.
 var kernel = struct {
-	open    func(path string, flags int, mode uint32) (fd int, err error)
+	openat  func(dir int, name string, flags int, mode uint32) (fd int, err error)
 	fstat   func(fd int, st *unix.Stat_t) error
 	fstatfs func(fd int, st *unix.Statfs_t) error
 	statfs  func(path string, st *unix.Statfs_t) error
 	mmap    func(fd int, offset int64, length, prot, flags int) ([]byte, error)
 
 	writeFile func(path string, content []byte, mode os.FileMode) error
-}{unix.Open, unix.Fstat, unix.Fstatfs, unix.Statfs, unix.Mmap, os.WriteFile}
+}{unix.Openat, unix.Fstat, unix.Fstatfs, unix.Statfs, unix.Mmap, os.WriteFile}
 
 // openFile opens the file of s. It stays away from os.File: that would put the
 // descriptor under Go's poller, and a poll of a muenfs file takes hold of the
-// channel's interrupt. O_NONBLOCK keeps a FIFO from hanging us here.
+// channel's interrupt.
 func openFile(s Spec, access Access) (int, error) {
 	fd, err := openPath(s.Path, access)
-	if err == nil {
-		return fd, nil
-	}
-	// Some kinds of file cannot even be opened: say what it is, not ENXIO.
-	var st unix.Stat_t
-	if unix.Stat(s.Path, &st) == nil {
-		if err := checkKind(&st); err != nil {
-			return -1, err
-		}
-	}
+	var errno unix.Errno
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case err == nil:
+		return fd, nil
+	case !errors.As(err, &errno):
+		return -1, err // it says what is wrong
+	case errno == unix.ENOENT:
 		return -1, missing(s, err)
-	case access != ReadWrite:
+	case !access.writes():
 		return -1, fmt.Errorf("for reading: %w", err)
-	case err == unix.EPERM && isMuenfs(s.Path):
+	case errno == unix.EPERM && isMuenfs(s.Path):
 		return -1, fmt.Errorf("for writing: %w: %w", errReadOnly, err)
 	}
 	return -1, fmt.Errorf("for writing: %w", err)
 }
 
-// openPath opens one file as access needs it.
-func openPath(path string, access Access) (fd int, err error) {
-	flags := unix.O_RDONLY
-	if access == ReadWrite {
-		flags = unix.O_RDWR
-	}
-	err = retry(func() (err error) {
-		fd, err = kernel.open(path, flags|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-		return err
-	})
+// openPath opens one file as access needs it: the last component of path is the
+// file itself, never a symbolic link. The error is a bare errno unless the
+// directory or the kind of file is refused.
+func openPath(path string, access Access) (int, error) {
+	parent, name := filepath.Split(path)
+	dir, err := openDirectory(parent, unix.O_PATH)
 	if err != nil {
 		return -1, err
 	}
-	return fd, nil
+	defer unix.Close(dir)
+	flags := unix.O_RDONLY
+	if access.writes() {
+		flags = unix.O_RDWR
+	}
+	// O_NONBLOCK keeps a FIFO from hanging us here.
+	fd, err := openAt(dir, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err == nil {
+		return fd, nil
+	}
+	// Some kinds of file cannot even be opened: say what it is, not ENXIO or ELOOP.
+	var st unix.Stat_t
+	if unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		if err := checkKind(&st); err != nil {
+			return -1, err
+		}
+	}
+	return -1, err
 }
 
 // checkKind refuses everything but regular files.
@@ -77,6 +85,8 @@ func checkKind(st *unix.Stat_t) error {
 		kind = "block device"
 	case unix.S_IFIFO:
 		kind = "FIFO"
+	case unix.S_IFLNK:
+		kind = "symbolic link"
 	case unix.S_IFSOCK:
 		kind = "socket"
 	default:

@@ -18,17 +18,25 @@ const (
 // sleep is replaced in a test of these tries.
 var sleep = time.Sleep
 
-// HeldError says that another writer holds a channel's lock.
+// HeldError says that a lock of another process keeps a writer from a channel.
 type HeldError struct {
 	// Path of the file.
 	Path string
 	// PID of the holder as this process sees it; 0 when it is not visible,
 	// because it lives in another PID namespace or belongs to another user.
 	PID int
+	// Shared is true for a lock that no writer takes alone, such as that of
+	// flock -s: any process that can read the file can hold one.
+	Shared bool
 }
 
 func (e *HeldError) Error() string {
-	if e.PID == 0 {
+	switch {
+	case e.Shared && e.PID == 0:
+		return fmt.Sprintf("channel %s: a process whose pid is not visible from here holds a shared lock on it, as flock -s does, and keeps writers out", e.Path)
+	case e.Shared:
+		return fmt.Sprintf("channel %s: pid %d holds a shared lock on it, as flock -s does, and keeps writers out", e.Path, e.PID)
+	case e.PID == 0:
 		return fmt.Sprintf("channel %s: another writer holds it: its pid is not visible from here", e.Path)
 	}
 	return fmt.Sprintf("channel %s: another writer holds it: pid %d", e.Path, e.PID)
@@ -37,14 +45,14 @@ func (e *HeldError) Error() string {
 // Lock takes the writer's lock and holds it until Close or until the process
 // ends. It waits for no other writer; it may take some 20 ms to tell one from
 // readers that only look. When there is one the error is a [*HeldError]. The
-// region must have been opened [ReadWrite]. Locking twice does nothing.
+// region must have been opened for writing. Locking twice does nothing.
 func (r *Region) Lock() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.fd < 0:
 		return fmt.Errorf("lock channel %s: %w", r.name, os.ErrClosed)
-	case r.access != ReadWrite:
+	case !r.access.writes():
 		return fmt.Errorf("lock channel %s: it is open for reading only", r.name)
 	case r.locked:
 		return nil
@@ -68,7 +76,7 @@ func (r *Region) Lock() error {
 		r.locked = true
 		return nil
 	case unix.EWOULDBLOCK, unix.EACCES: // F_OFD_SETLK may say either
-		return &HeldError{Path: r.spec.Path, PID: r.holder()}
+		return &HeldError{Path: r.spec.Path, PID: r.holder(), Shared: !r.writerLocked()}
 	}
 	return fmt.Errorf("lock channel %s: %w", r.name, err)
 }
@@ -92,6 +100,10 @@ func (r *Region) unlock() {
 func (r *Region) WriterLocked() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.writerLocked()
+}
+
+func (r *Region) writerLocked() bool {
 	if r.fd < 0 || r.locked {
 		return r.locked
 	}

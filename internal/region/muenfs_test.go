@@ -42,13 +42,26 @@ func mountMuenfs(t *testing.T) (dir string) {
 		}
 		return err
 	}
-	kernel.open = func(path string, flags int, mode uint32) (int, error) {
+	kernel.openat = func(at int, name string, flags int, mode uint32) (int, error) {
+		path := pathAt(at, name)
 		if info, err := os.Stat(path); below(path) && err == nil && flags&unix.O_RDWR != 0 && info.Mode().Perm()&0o222 == 0 {
 			return -1, unix.EPERM
 		}
-		return before.open(path, flags, mode)
+		return before.openat(at, name, flags, mode)
 	}
 	return dir
+}
+
+// pathAt is the path of what openat(2) would open.
+func pathAt(dir int, name string) string {
+	if dir == unix.AT_FDCWD {
+		return name
+	}
+	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", dir))
+	if err != nil {
+		return name
+	}
+	return filepath.Join(path, name)
 }
 
 // channelFile makes a file as a muenfs would have it.
@@ -109,13 +122,13 @@ func TestMuenfs(t *testing.T) {
 func TestMuenfsModeChanged(t *testing.T) {
 	dir := mountMuenfs(t)
 	channelFile(t, dir, "a", 0o400)
-	kernel.open = unix.Open
+	kernel.openat = unix.Openat
 	if os.Geteuid() == 0 {
 		_, err := Open(dir, "a", ReadWrite)
 		wantError(t, err, dir, "open channel a: %DIR/a has mode 0400: the system's policy lets this subject only read the channel: it can be an in, not an out")
 	}
 	// A user without rights is told about rights, not about the policy.
-	kernel.open = func(string, int, uint32) (int, error) { return -1, unix.EACCES }
+	kernel.openat = func(int, string, int, uint32) (int, error) { return -1, unix.EACCES }
 	_, err := Open(dir, "a", ReadWrite)
 	wantError(t, err, dir, "open channel a: for writing: permission denied")
 }
@@ -131,7 +144,7 @@ func TestOpenStepsFail(t *testing.T) {
 		fail func()
 		want string
 	}{
-		{func() { kernel.open = func(string, int, uint32) (int, error) { return -1, unix.ENXIO } }, "open channel a: for reading: no such device or address"},
+		{func() { kernel.openat = func(int, string, int, uint32) (int, error) { return -1, unix.ENXIO } }, "open channel a: for reading: no such device or address"},
 		{func() { kernel.fstat = func(int, *unix.Stat_t) error { return unix.EIO } }, "open channel a: stat %DIR/a: input/output error"},
 		{func() { kernel.fstatfs = func(int, *unix.Statfs_t) error { return unix.ENOSYS } }, "open channel a: find the file system of %DIR/a: function not implemented"},
 		{func() {
@@ -145,11 +158,11 @@ func TestOpenStepsFail(t *testing.T) {
 	}
 	kernel = answers
 	interrupted := 0
-	kernel.open = func(path string, flags int, mode uint32) (int, error) {
+	kernel.openat = func(dir int, name string, flags int, mode uint32) (int, error) {
 		if interrupted++; interrupted < 3 {
 			return -1, unix.EINTR
 		}
-		return answers.open(path, flags, mode)
+		return answers.openat(dir, name, flags, mode)
 	}
 	if r, err := Open(dir, "a", ReadOnly); err != nil {
 		t.Errorf("after two interruptions: %v", err)

@@ -49,14 +49,15 @@ func (r *Region) reset() error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case h == shmstream.Header{}:
+	switch contentsOf(h, len(r.bytes)) {
+	case blank:
 		return nil // as fresh memory is, or one that was prepared before
-	case h.Epoch == 0:
-		clear(r.bytes)
-		return nil
-	case h.Transport == shmstream.Transport:
+	case other:
+		return fmt.Errorf("the memory is %w: a writer that starts there would overwrite it", ErrNoChannel)
+	}
+	if h.Epoch != 0 {
 		return fmt.Errorf("a writer is active there, epoch %#x: it has to stop first; if it died, the next one needs no preparation", uint64(h.Epoch))
 	}
-	return fmt.Errorf("the memory holds something else than a channel, beginning with %#x: a writer that starts there would overwrite it", h.Transport)
+	clear(r.bytes)
+	return nil
 }

@@ -27,7 +27,7 @@ func TestPrepare(t *testing.T) {
 	}
 	fill()
 	err = Prepare(window, 0)
-	wantError(t, err, dir, "prepare channel "+window+": the memory holds something else than a channel, beginning with 0xaaaaaaaaaaaaaaaa: a writer that starts there would overwrite it")
+	wantError(t, err, dir, "prepare channel "+window+": the memory is neither a channel nor all zeros: a writer that starts there would overwrite it")
 	if err := w.Start(shmstream.WriterConfig{Protocol: 1, Size: 100, Epoch: 0x77}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package region
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -12,6 +13,17 @@ import (
 // MinSize is the size in bytes of the smallest region: a channel's header.
 const MinSize = 64
 
+// ErrTooSmall says that a file, or the memory of a device, ends before the
+// region does, or holds less than [MinSize] bytes. A file may grow yet.
+var ErrTooSmall = errors.New("region is too small")
+
+// sizeError is [ErrTooSmall] in the words of the case.
+type sizeError string
+
+func (e sizeError) Error() string { return string(e) }
+
+func (e sizeError) Is(target error) bool { return target == ErrTooSmall }
+
 // Access is what a region is opened for.
 type Access uint8
 
@@ -20,11 +32,17 @@ const (
 	// of an in-channel. On a muenfs, a channel that this system may write is
 	// refused: it goes the other way.
 	ReadOnly Access = iota
-	// ReadWrite maps it for a channel's writer.
+	// ReadWrite maps it for a channel's writer. A file that is neither a
+	// channel nor all zeros is refused, because a writer overwrites it.
 	ReadWrite
 	// Inspect maps it like ReadOnly, whichever way the channel goes.
 	Inspect
+	// Overwrite is ReadWrite whatever the file holds.
+	Overwrite
 )
+
+// writes tells whether the memory is mapped for stores.
+func (a Access) writes() bool { return a == ReadWrite || a == Overwrite }
 
 // Region is an open piece of shared memory. [Open] makes it; whoever opened it
 // calls [Region.Close].
@@ -34,6 +52,7 @@ type Region struct {
 	access Access
 	kind   Kind
 	how    string // see Mapping
+	owner  uint32 // user id, of the file
 	// mapping covers whole pages, bytes is the part of it that was asked for.
 	mapping, bytes []byte
 
@@ -43,10 +62,13 @@ type Region struct {
 }
 
 // Open maps the region that spec names (see [ParseSpec]; dir is the channel
-// directory). The file must be a regular one that holds at least [MinSize]
-// bytes, or the whole window; a PCI device must be an ivshmem device, and is
-// enabled if it is not yet, and stays so. The error for a missing file or
-// device is [fs.ErrNotExist] and says what can be done about it.
+// directory). The file must be a regular one, no symbolic link, that holds at
+// least [MinSize] bytes, or the whole window: else the error is [ErrTooSmall]. A PCI
+// device must be an ivshmem device, and is enabled if it is not yet, and stays
+// so. A file in /dev/shm/muennet must belong to root or to the user of this
+// process, and so must that directory. A file that is to be written must hold a channel or
+// zeros ([ErrNoChannel]); nothing is written before that is known. The error for a
+// missing file or device is [fs.ErrNotExist] and says what can be done about it.
 func Open(dir, spec string, access Access) (*Region, error) {
 	s, err := ParseSpec(dir, spec)
 	if err != nil {
@@ -80,12 +102,22 @@ func (r *Region) open() (err error) {
 	if err := checkKind(&st); err != nil {
 		return err
 	}
+	if err := checkOwner(r.spec.Path, &st); err != nil {
+		return err
+	}
+	r.owner = st.Uid
 	if r.kind, err = r.kindOf(&st); err != nil {
 		return err
 	}
 	start, skip, length, err := r.place(st.Size)
 	if err != nil {
 		return err
+	}
+	// What a muenfs or a device is for, the policy or the hypervisor says.
+	if r.kind == Plain && r.access == ReadWrite {
+		if err := r.checkContent(r.spec.Offset, int64(length)); err != nil {
+			return err
+		}
 	}
 	if r.kind == PCI {
 		r.mapping, r.how, err = r.mapDevice(start, skip+length)
@@ -113,10 +145,10 @@ func (r *Region) place(size int64) (start int64, skip, length int, err error) {
 		what = "device's memory"
 	}
 	if n < MinSize {
-		return 0, 0, 0, fmt.Errorf("%d bytes are too small: a channel's header alone takes %d", n, MinSize)
+		return 0, 0, 0, sizeError(fmt.Sprintf("%d bytes are too small: a channel's header alone takes %d", n, MinSize))
 	}
 	if first+n > size {
-		return 0, 0, 0, fmt.Errorf("the window ends at byte %d, the %s at %d", first+n, what, size)
+		return 0, 0, 0, sizeError(fmt.Sprintf("the window ends at byte %d, the %s at %d", first+n, what, size))
 	}
 	before := first % int64(os.Getpagesize())
 	if before+n > math.MaxInt {
@@ -129,7 +161,7 @@ func (r *Region) place(size int64) (start int64, skip, length int, err error) {
 // page. Accesses to them may fail under [Guard] from now on, with path in the error.
 func mapPages(fd int, path string, offset int64, length int, access Access) ([]byte, error) {
 	prot := unix.PROT_READ
-	if access == ReadWrite {
+	if access.writes() {
 		prot |= unix.PROT_WRITE
 	}
 	m, err := kernel.mmap(fd, offset, length, prot, unix.MAP_SHARED)
@@ -147,12 +179,20 @@ func unmapPages(m []byte) error {
 }
 
 // Bytes returns the region's memory, valid until Close and shared with the
-// peer. Touch it under [Guard]; a store needs [ReadWrite]. The first byte is
+// peer. Touch it under [Guard]; a store needs [ReadWrite] or [Overwrite]. The first byte is
 // aligned to 8.
 func (r *Region) Bytes() []byte { return r.bytes }
 
 // Path returns the path of the file, without the window.
 func (r *Region) Path() string { return r.spec.Path }
+
+// Owner returns the user that the file belonged to when it was opened: the name,
+// or the number where it has none.
+func (r *Region) Owner() string { return userName(r.owner) }
+
+// Foreign tells whether the file belonged to another user than root or the user
+// of this process. Such a user can replace it, and change its mode and size.
+func (r *Region) Foreign() bool { return foreign(r.owner) }
 
 // Mapping tells how the processor accesses a device's memory, and how fast it
 // was read while the region was opened, such as "cached, reads 5200 MB/s" or

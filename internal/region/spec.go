@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-const (
-	plainDir = "/dev/shm/muennet"
+// offsetAlign is what a window's offset must be a multiple of: the header of a
+// channel is made of u64 that are accessed atomically.
+const offsetAlign = 8
 
-	// offsetAlign is what a window's offset must be a multiple of: the header
-	// of a channel is made of u64 that are accessed atomically.
-	offsetAlign = 8
-)
+// plainDir is the channel directory where there is no muenfs; only tests have
+// another one.
+var plainDir = "/dev/shm/muennet"
 
 // DefaultDir returns the channel directory of this system: /muenfs where a
 // muenfs is mounted there, else /dev/shm/muennet (which need not exist yet).
@@ -49,7 +49,7 @@ type Spec struct {
 //
 // OFFSET is a multiple of 8, LENGTH at least 1; both are sizes as [ParseSize]
 // takes them, except that OFFSET may be 0. A NAME holds no '/', is not empty,
-// "." or "..", and does not begin with "pci:". An address is hexadecimal, as
+// "." or "..", and does not begin with "pci:": it cannot leave dir. An address is hexadecimal, as
 // lspci(8) prints it. An '@' in the last part of a path always begins a window.
 func ParseSpec(dir, s string) (Spec, error) {
 	spec, err := parseSpec(dir, s)
@@ -82,10 +82,9 @@ func parseSpec(dir, s string) (Spec, error) {
 		return spec, nil
 	}
 	if strings.HasPrefix(name, "/") {
-		if strings.HasSuffix(name, "/") {
+		if spec.Path = filepath.Clean(name); strings.HasSuffix(name, "/") || spec.Path == "/" {
 			return Spec{}, fmt.Errorf("the path ends with '/': a file is wanted")
 		}
-		spec.Path = filepath.Clean(name)
 		return spec, nil
 	}
 	if err := checkName(name); err != nil {

@@ -1,0 +1,140 @@
+package region
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/shmstream"
+)
+
+// ErrNoChannel says that memory holds something else than a channel, active or
+// not, or the zeros of a fresh one. What it holds is not told: the error may
+// reach users who cannot read the file.
+var ErrNoChannel = errors.New("neither a channel nor all zeros")
+
+// contents is what memory holds, as far as its header tells.
+type contents uint8
+
+const (
+	blank   contents = iota // a header of zeros
+	channel                 // the header of a channel, active or not
+	other
+)
+
+// contentsOf judges the header of a region of size bytes. The transport word is
+// proof enough. Without it a channel may be inactive (SHMStream 2: Transport may
+// be 0 then), and the rest must make sense in a region of this size.
+func contentsOf(h shmstream.Header, size int) contents {
+	switch {
+	case h == shmstream.Header{}:
+		return blank
+	case h.Transport == shmstream.Transport:
+		return channel
+	case h.Transport != 0 || h.Epoch != 0 || h.Reserved != 0 || h.Protocol == 0:
+		return other
+	case h.Size < 1 || h.Size > shmstream.MaxElementSize || h.Elements < 1:
+		return other
+	case h.Elements > uint64(size-MinSize)/h.Size: // Size * Elements could overflow
+		return other
+	case h.WSC < h.WC || h.WSC-h.WC > h.Elements:
+		return other
+	}
+	return channel
+}
+
+// IsChannel tells whether h can be the header of a channel, active, inactive or
+// fresh, in a region of size bytes. Of an active one it does not say whether a
+// reader can follow it.
+func IsChannel(h shmstream.Header, size int) bool { return contentsOf(h, size) != other }
+
+// CheckHeader returns [ErrNoChannel] while the region's header is neither that
+// of a channel nor all zeros, and [ErrFault] if its memory is gone. A reader
+// needs no other check: a writer may yet come.
+func (r *Region) CheckHeader() error {
+	var h shmstream.Header
+	var err error
+	if fault := Guard(func() { h, err = shmstream.ReadHeader(r.bytes) }); fault != nil {
+		return fault
+	}
+	if err == nil && contentsOf(h, len(r.bytes)) == other {
+		err = ErrNoChannel
+	}
+	return err
+}
+
+// checkContent keeps a writer from overwriting what is no channel: n bytes of
+// the file from first on must hold one, or zeros. It reads through the
+// descriptor, because reading a hole through a mapping would allocate its pages.
+func (r *Region) checkContent(first, n int64) error {
+	header := make([]byte, MinSize)
+	if err := readFull(r.fd, header, first); err != nil {
+		return err
+	}
+	h, err := shmstream.ReadHeader(header)
+	if err != nil {
+		return err
+	}
+	switch contentsOf(h, int(n)) {
+	case channel:
+		return nil
+	case blank:
+		if clean, err := zeros(r.fd, first+MinSize, first+n); clean || err != nil {
+			return err
+		}
+	}
+	what := "file"
+	if r.spec.Windowed {
+		what = "window"
+	}
+	return fmt.Errorf("a %s of %d bytes, %w: a writer would overwrite it; force=1 allows that", what, n, ErrNoChannel)
+}
+
+// zeros tells whether the bytes of a file from first up to end are all 0. It
+// skips holes, so a fresh file costs nothing, however large it is.
+func zeros(fd int, first, end int64) (bool, error) {
+	const chunk = 64 << 10
+	buf, blank := make([]byte, chunk), make([]byte, chunk)
+	for at := first; at < end; {
+		data, err := unix.Seek(fd, at, unix.SEEK_DATA)
+		switch {
+		case err == unix.ENXIO: // nothing but holes up to the end
+			return true, nil
+		case err == nil && data > at:
+			at = data
+			continue
+		}
+		// Data, or a file system that cannot tell.
+		n := min(chunk, end-at)
+		if err := readFull(fd, buf[:n], at); err != nil {
+			return false, err
+		}
+		if !bytes.Equal(buf[:n], blank[:n]) {
+			return false, nil
+		}
+		at += n
+	}
+	return true, nil
+}
+
+// readFull reads len(buf) bytes of a file from offset at on.
+func readFull(fd int, buf []byte, at int64) error {
+	for len(buf) > 0 {
+		var n int
+		err := retry(func() (err error) {
+			n, err = unix.Pread(fd, buf, at)
+			return err
+		})
+		if err == nil && n == 0 {
+			err = io.ErrUnexpectedEOF // it shrinks while we look
+		}
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		buf, at = buf[n:], at+int64(n)
+	}
+	return nil
+}
