@@ -23,13 +23,15 @@ const (
 	wscBelowWC // got: WSC, other: WC
 )
 
-// Reason tells, while the last outcome is Incompatible, why: the value found
-// and the one expected. Otherwise it is empty.
+// Reason tells, while the last outcome is Incompatible, why: the value expected
+// and, of a channel, the one found. Otherwise it is empty.
 func (r *Reader) Reason() string {
 	got, other := r.why.got, r.why.other
 	switch r.why.kind {
 	case badTransport:
-		return fmt.Sprintf("transport is %#x, expected %#x", got, Transport)
+		// Not what is there instead: memory that is no channel may be what the
+		// reader of this text must not see.
+		return fmt.Sprintf("transport is not %#x: it is no channel", Transport)
 	case badProtocol:
 		return fmt.Sprintf("protocol is %#x, expected %#x", got, r.want.Protocol)
 	case badSize:
@@ -99,7 +101,7 @@ func (r *Reader) loadHeader(e Epoch) Header {
 func (r *Reader) check(h Header) reason {
 	switch {
 	case h.Transport != Transport:
-		return reason{kind: badTransport, got: h.Transport}
+		return reason{kind: badTransport}
 	case h.Protocol != r.want.Protocol:
 		return reason{kind: badProtocol, got: h.Protocol}
 	case h.Size < uint64(r.want.MinSize) || h.Size > MaxElementSize:

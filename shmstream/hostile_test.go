@@ -17,8 +17,8 @@ var badHeaders = []struct {
 	value  uint64
 	reason string
 }{
-	{"no transport", TransportOffset, 0, "transport is 0x0, expected 0x487312b6b79a9b6d"},
-	{"other transport", TransportOffset, Transport + 1, "transport is 0x487312b6b79a9b6e"},
+	{"no transport", TransportOffset, 0, "transport is not 0x487312b6b79a9b6d: it is no channel"},
+	{"other transport", TransportOffset, Transport + 1, "transport is not 0x487312b6b79a9b6d: it is no channel"},
 	{"other protocol", ProtocolOffset, 0xc, "protocol is 0xc, expected 0x12"},
 	{"no protocol", ProtocolOffset, 0, "protocol is 0x0"},
 	{"size 0", SizeOffset, 0, "size is 0 bytes, allowed are 8..1048576"},

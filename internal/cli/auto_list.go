@@ -58,6 +58,12 @@ func look(dir, name string, protocol uint64) (epoch, found string, doubts []stri
 	if err != nil {
 		return "?", "?", []string{oneLine(err)}
 	}
+	if p := problems(h, r.Size()); len(p) > 0 {
+		doubts = append(doubts, "not consistent: "+strings.Join(p, "; "))
+	}
+	if !region.IsChannel(h, r.Size()) {
+		return "?", "?", doubts
+	}
 	epoch, found = "inactive", "-"
 	if h.Epoch != 0 {
 		epoch = fmt.Sprintf("%#x", uint64(h.Epoch))
@@ -68,9 +74,6 @@ func look(dir, name string, protocol uint64) (epoch, found string, doubts []stri
 		if h.Protocol != protocol && h.Protocol != 0 {
 			doubts = append(doubts, fmt.Sprintf("protocol %#x is in the channel, %#x would be used", h.Protocol, protocol))
 		}
-	}
-	if p := problems(h, r.Size()); len(p) > 0 {
-		doubts = append(doubts, "not consistent: "+strings.Join(p, "; "))
 	}
 	return epoch, found, doubts
 }

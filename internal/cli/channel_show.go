@@ -16,7 +16,8 @@ func (a *app) channelShow() *cobra.Command {
 		Use:   "show NAME",
 		Short: "Print the header of a channel",
 		Long: `Prints the header decoded, whether a writer holds the channel, and whether the
-header is one that a reader could follow in a region of this size.`,
+header is one that a reader could follow in a region of this size. Of memory
+that holds something else than a channel nothing is printed.`,
 		Example: `  muennet channel show a
   muennet channel show /dev/shm/muennet/a@64K+64K
   muennet channel show pci:00:04.0`,
@@ -37,6 +38,16 @@ header is one that a reader could follow in a region of this size.`,
 			out.line("region", fmt.Sprintf("%d bytes", r.Size()))
 			out.line("memory", memory(r.Kind().String(), r.Mapping()))
 			out.line("writer", writerOf(r))
+			consistent := "yes"
+			if p := problems(h, r.Size()); len(p) > 0 {
+				consistent = "no: " + strings.Join(p, "; ")
+			}
+			if !region.IsChannel(h, r.Size()) {
+				// What is there instead is not printed: it is not ours to show.
+				out.line("state", "no channel")
+				out.line("consistent", consistent)
+				return out.err
+			}
 			state := "active"
 			if h.Epoch == 0 {
 				state = "inactive"
@@ -54,10 +65,6 @@ header is one that a reader could follow in a region of this size.`,
 			out.line("reserved", h.Reserved)
 			out.line("wsc", h.WSC)
 			out.line("wc", h.WC)
-			consistent := "yes"
-			if p := problems(h, r.Size()); len(p) > 0 {
-				consistent = "no: " + strings.Join(p, "; ")
-			}
 			out.line("consistent", consistent)
 			return out.err
 		},
@@ -90,15 +97,16 @@ func writerOf(r *region.Region) string {
 }
 
 // problems lists what keeps a reader from following a header in a region of
-// regionSize bytes. It believes no value: each is checked before it is used.
+// regionSize bytes. It believes no value: each is checked before it is used. Of
+// memory that is no channel it tells no value.
 func problems(h shmstream.Header, regionSize int) []string {
 	var p []string
 	add := func(format string, args ...any) { p = append(p, fmt.Sprintf(format, args...)) }
-	inactive := h.Epoch == 0
-	if h.Transport != shmstream.Transport && !(inactive && h.Transport == 0) {
-		add("transport is not %#x", shmstream.Transport)
+	if !region.IsChannel(h, regionSize) {
+		add("transport is not %#x: it is no channel", shmstream.Transport)
+		return p
 	}
-	if inactive {
+	if h.Epoch == 0 {
 		return p // the rest means nothing before a writer starts
 	}
 	if h.Protocol == 0 {

@@ -160,6 +160,7 @@ func (r *report) end(which string, c api.Channel) {
 func (r *report) channel(which string, c api.Channel) {
 	r.line(which+".region", fmt.Sprintf("%s (%d bytes)", c.Region, c.RegionSize))
 	r.line(which+".memory", memory(c.Memory, c.Mapping))
+	r.some(which+".owner", c.Owner)
 	r.some(which+".error", c.Error)
 	r.line(which+".protocol", c.Protocol)
 	r.line(which+".epoch", c.Epoch)

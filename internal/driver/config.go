@@ -87,7 +87,8 @@ type Interface struct {
 	// seconds, or RenewOff. It needs In and Out. 0 means DefaultRenew for
 	// SoloProtocol, and otherwise RenewOff.
 	Renew time.Duration
-	// Force allows what is refused for known fragile peers.
+	// Force allows what is refused for known fragile peers, and an Out whose file
+	// is neither a channel nor all zeros, which the writer overwrites.
 	Force bool
 }
 

@@ -90,19 +90,26 @@ func (p *parent) begin(cfg Config) error {
 // openRegions maps the channels and takes the writer's lock.
 func (p *parent) openRegions(dir string) (err error) {
 	if p.cfg.In != "" {
-		if p.in, err = region.Open(dir, p.cfg.In, region.ReadOnly); err != nil {
+		if p.in, err = p.openRegion(dir, p.cfg.In, region.ReadOnly); err != nil {
 			return err
+		}
+		if err := p.in.CheckHeader(); errors.Is(err, region.ErrNoChannel) {
+			p.log.Warn("in-channel holds something else until a writer starts", "channel", p.cfg.In, "err", err)
 		}
 	}
 	if p.cfg.PMTU != "" {
-		if p.pmtu, err = region.Open(dir, p.cfg.PMTU, region.Inspect); err != nil {
+		if p.pmtu, err = p.openRegion(dir, p.cfg.PMTU, region.Inspect); err != nil {
 			return err
 		}
 	}
 	if p.cfg.Out == "" {
 		return nil
 	}
-	if p.out, err = region.Open(dir, p.cfg.Out, region.ReadWrite); err != nil {
+	access := region.ReadWrite
+	if p.cfg.Force {
+		access = region.Overwrite
+	}
+	if p.out, err = p.openRegion(dir, p.cfg.Out, access); err != nil {
 		return err
 	}
 	if err = p.out.Lock(); err != nil {
@@ -114,6 +121,15 @@ func (p *parent) openRegions(dir string) (err error) {
 		return fmt.Errorf("channel %s: region of %d bytes holds no element of %d bytes", p.cfg.Out, p.out.Size(), size)
 	}
 	return nil
+}
+
+// openRegion opens one region, and logs an owner who can do with it as he likes.
+func (p *parent) openRegion(dir, spec string, access region.Access) (*region.Region, error) {
+	r, err := region.Open(dir, spec, access)
+	if err == nil && r.Foreign() {
+		p.log.Warn("channel belongs to another user, who can replace it", "channel", spec, "owner", r.Owner())
+	}
+	return r, err
 }
 
 // openForwarders builds what carries the packets, paused.

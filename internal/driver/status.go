@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/muennet/muennet/element"
@@ -76,6 +77,7 @@ type Channel struct {
 	Region      string `json:"region"`          // path of the region
 	RegionSize  int    `json:"region_size"`     // bytes
 	Memory      string `json:"memory"`          // file, muenfs or pci
+	Owner       string `json:"owner"`           // user that the region's file belongs to: name, or number where it has none
 	Enabled     bool   `json:"enabled"`         // the interface is up and the region usable
 	Error       string `json:"error,omitempty"` // why the region is not usable
 	Protocol    string `json:"protocol"`        // hexadecimal with 0x
@@ -105,7 +107,8 @@ type WriterStatus struct {
 // ReaderStatus is the state of the in-channel.
 type ReaderStatus struct {
 	Channel
-	// Peer is inactive, active or incompatible (Reason says why).
+	// Peer is inactive, active or incompatible. Reason says why it is
+	// incompatible, or that what is inactive is no channel.
 	Peer           string `json:"peer"`
 	Reason         string `json:"reason,omitempty"`
 	Epochs         uint64 `json:"epochs"`          // epochs followed so far
@@ -163,13 +166,16 @@ func (p *parent) status() Status {
 		s.Stats.received(port, s.Drops)
 		s.reader(p.inbound.Status())
 		s.Reader.Channel.describe(p.in, p.cfg.ReaderProtocol, p.up, p.inErr)
+		if err := p.in.CheckHeader(); s.Reader.Peer == datapath.PeerInactive.String() && errors.Is(err, region.ErrNoChannel) {
+			s.Reader.Reason = err.Error()
+		}
 	}
 	return s
 }
 
 func (c *Channel) describe(r *region.Region, protocol uint64, up bool, err error) {
 	c.Region, c.RegionSize, c.Protocol = r.Path(), r.Size(), hex(protocol)
-	c.Memory, c.Mapping = r.Kind().String(), r.Mapping()
+	c.Memory, c.Mapping, c.Owner = r.Kind().String(), r.Mapping(), r.Owner()
 	c.Enabled = up && err == nil
 	c.Error = text(err)
 }

@@ -60,7 +60,7 @@ var table = []definition{
 	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, setOffload, nil},
 	{Parameter{"busy_poll", number, "Longest time in us to keep looking for the next of single packets before sleeping (default 50, 0 on one processor)"}, nil, setBusyPoll},
 	{Parameter{"renew", list, "Seconds of silence of a peer, while more than a ring is sent, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, setRenew, nil},
-	{Parameter{"force", list, "1 allows what is refused for known fragile peers (default 0)"}, setForce, nil},
+	{Parameter{"force", list, "1 allows what is refused for known fragile peers, and to overwrite an out that is no channel (default 0)"}, setForce, nil},
 }
 
 // Parameters returns every parameter there is, in the order modinfo shows them.

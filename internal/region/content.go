@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -52,9 +53,15 @@ func contentsOf(h shmstream.Header, size int) contents {
 func IsChannel(h shmstream.Header, size int) bool { return contentsOf(h, size) != other }
 
 // CheckHeader returns [ErrNoChannel] while the region's header is neither that
-// of a channel nor all zeros, and [ErrFault] if its memory is gone. A reader
-// needs no other check: a writer may yet come.
+// of a channel nor all zeros, [ErrFault] if its memory is gone, and
+// [os.ErrClosed] after Close. A reader needs no other check: a writer may yet
+// come.
 func (r *Region) CheckHeader() error {
+	r.mu.Lock() // against Close, which unmaps
+	defer r.mu.Unlock()
+	if r.fd < 0 {
+		return os.ErrClosed
+	}
 	var h shmstream.Header
 	var err error
 	if fault := Guard(func() { h, err = shmstream.ReadHeader(r.bytes) }); fault != nil {

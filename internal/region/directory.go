@@ -27,6 +27,7 @@ import (
 // relative to it, or with O_RDONLY to list it. The error is a bare errno unless
 // the directory is the default one and must not be used.
 func openDirectory(path string, flags int) (int, error) {
+	path = filepath.Clean(path) // O_NOFOLLOW follows a link before a '/'
 	standard := isDefault(path)
 	if standard {
 		flags |= unix.O_NOFOLLOW

@@ -39,8 +39,12 @@ var helpers = map[string]func(args []string) error{
 		fmt.Println(r.WriterLocked())
 		return nil
 	},
-	// open opens a spec without privileges.
+	// open opens a spec without privileges; a third argument is the default
+	// directory.
 	"open": func(args []string) error {
+		if len(args) > 2 {
+			plainDir = args[2]
+		}
 		if os.Geteuid() == 0 {
 			if err := syscall.Setuid(65534); err != nil {
 				return err

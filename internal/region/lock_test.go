@@ -221,6 +221,38 @@ func TestLockWaitsForProbe(t *testing.T) {
 
 func TestHeldErrorWithoutPID(t *testing.T) {
 	wantError(t, &HeldError{Path: "/x"}, "", "channel /x: another writer holds it: its pid is not visible from here")
+	wantError(t, &HeldError{Path: "/x", Shared: true}, "", "channel /x: a process whose pid is not visible from here holds a shared lock on it, as flock -s does, and keeps writers out")
+}
+
+// Any process that can read the file can keep a writer out with a shared lock. It
+// is not called a writer.
+func TestLockAgainstReader(t *testing.T) {
+	dir, path := file(t, 4096)
+	reader := open(t, path, ReadOnly)
+	want := "channel %DIR/c: pid " + strconv.Itoa(os.Getpid()) + " holds a shared lock on it, as flock -s does, and keeps writers out"
+	if err := reader.flock(unix.LOCK_SH); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, open(t, path, ReadWrite).Lock(), dir, want)
+	// Such a lock leaves windows alone, but one on their range does not.
+	window := open(t, path+"@64+128", ReadWrite)
+	if err := window.Lock(); err != nil {
+		t.Error(err)
+	}
+	// With a writer beside the reader, it is the writer who is named.
+	var held *HeldError
+	if err := open(t, path, ReadWrite).Lock(); !errors.As(err, &held) || held.Shared {
+		t.Errorf("a writer of a window: %v", err)
+	}
+	window.Close()
+	if err := reader.flock(unix.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	part := open(t, path+"@128+64", ReadOnly)
+	if err := part.rangeLock(unix.F_RDLCK); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, open(t, path+"@64+128", ReadWrite).Lock(), dir, want)
 }
 
 func TestParseLock(t *testing.T) {

@@ -50,6 +50,7 @@ func TestParseSpecErrors(t *testing.T) {
 		{"../b", "a name holds no '/' (or give an absolute path)"},
 		{"a\x00b", "a name holds no NUL byte"},
 		{"/a\x00b", "a name holds no NUL byte"},
+		{"/a/..", "the path ends with '/': a file is wanted"},
 		{"/", "the path ends with '/': a file is wanted"},
 		{"/dev/shm/", "the path ends with '/': a file is wanted"},
 		{"/dev/shm/@0+64", "the path ends with '/': a file is wanted"},

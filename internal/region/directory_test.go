@@ -1,0 +1,226 @@
+package region
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// stranger is a user without a name.
+const stranger = 54321
+
+// asDefault makes path the default channel directory until the test ends.
+func asDefault(t *testing.T, path string) {
+	t.Helper()
+	before := plainDir
+	plainDir = path
+	t.Cleanup(func() { plainDir = before })
+}
+
+// asRoot skips the test where files cannot be given to other users.
+func asRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: gives files to other users")
+	}
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// use opens a channel in every way that there is and returns the errors.
+func use(dir, spec string) map[string]error {
+	name, _, _ := strings.Cut(spec, "@")
+	errs := map[string]error{}
+	for how, access := range map[string]Access{"read": ReadOnly, "write": ReadWrite, "inspect": Inspect, "overwrite": Overwrite} {
+		for _, s := range []string{spec, filepath.Join(dir, spec)} {
+			r, err := Open(dir, s, access)
+			if r != nil {
+				r.Close()
+			}
+			errs[how+" "+s] = err
+		}
+	}
+	_, errs["list"] = List(dir)
+	errs["create"] = Create(dir, name+"2", 64, DefaultMode)
+	errs["create absolute"] = Create("/nowhere", filepath.Join(dir, name+"3"), 64, DefaultMode)
+	return errs
+}
+
+// The default directory has to be one in which nobody else can replace a channel.
+func TestDefaultDirectory(t *testing.T) {
+	asRoot(t)
+	for _, c := range []struct {
+		name     string
+		uid, gid int
+		mode     uint32
+		want     string // in each error; %DIR is the directory
+	}{
+		{"root's", 0, 0, 0o755, ""},
+		{"sticky for all", 0, 0, 0o1777, ""},
+		{"sticky for a group", 0, stranger, 0o1775, ""},
+		{"for root's group", 0, 0, 0o775, ""},
+		{"another user's", stranger, 0, 0o755, "%DIR belongs to user 54321, who can replace every channel in it: want it owned by root or by the user of this process; remove it, or name another directory with --channels"},
+		{"another user's and sticky", stranger, 0, 0o1777, "%DIR belongs to user 54321, who"},
+		{"for all", 0, 0, 0o777, "%DIR has mode 0777, so other users can replace every channel in it; to mend it: chmod go-w %DIR"},
+		{"for a group", 0, stranger, 0o775, "%DIR has mode 0775, so"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "muennet")
+			must(t, Create(dir, "c", 4096, DefaultMode), os.Chown(dir, c.uid, c.gid), unix.Chmod(dir, c.mode))
+			asDefault(t, dir)
+			before := descriptors(t)
+			for how, err := range use(dir, "c@0+64") {
+				want := strings.ReplaceAll(c.want, "%DIR", dir)
+				if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+					t.Errorf("%s: error %v, want %q", how, err, want)
+				}
+			}
+			if after := descriptors(t); after != before {
+				t.Errorf("%d open files afterwards, %d before", after, before)
+			}
+		})
+	}
+}
+
+// A directory that was named is used as it is.
+func TestNamedDirectory(t *testing.T) {
+	asRoot(t)
+	dir, path := file(t, 4096)
+	must(t, os.Chown(path, stranger, stranger), unix.Chmod(dir, 0o777))
+	for how, err := range use(dir, "c") {
+		if err != nil {
+			t.Errorf("mode 0777: %s: %v", how, err)
+		}
+	}
+	must(t, os.Chown(dir, stranger, stranger))
+	for _, access := range []Access{ReadOnly, ReadWrite} {
+		r := open(t, path, access)
+		if !r.Foreign() || r.Owner() != "54321" {
+			t.Errorf("owner %s, foreign %v", r.Owner(), r.Foreign())
+		}
+	}
+	if infos, err := List(dir); err != nil || len(infos) != 3 {
+		t.Errorf("list: %v, %v", infos, err)
+	}
+	// To create one there would give it away.
+	const want = ": the directory belongs to user 54321, who could replace the channel: want it owned by root or by the user of this process, or create the channel as that user"
+	wantError(t, Create(dir, "new", 64, DefaultMode), dir, "create channel new: in %DIR"+want)
+	wantError(t, Create("/nowhere", dir+"/new", 64, DefaultMode), dir, "create channel %DIR/new: in %DIR/"+want)
+	// As is one that such a user's link leads to.
+	own, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(own, link), os.Lchown(link, stranger, stranger))
+	wantError(t, Create(link, "new", 64, DefaultMode), link, "create channel new: in %DIR"+want)
+	must(t, os.Lchown(link, 0, 0))
+	if err := Create(link, "new", 64, DefaultMode); err != nil {
+		t.Errorf("by a link of root's: %v", err)
+	}
+}
+
+// In a sticky default directory anyone can make files, so their owner counts.
+func TestDefaultDirectoryOwners(t *testing.T) {
+	asRoot(t)
+	dir, path := file(t, 4096)
+	must(t, unix.Chmod(dir, 0o1777), os.Chown(path, stranger, 0))
+	asDefault(t, dir)
+	for _, access := range []Access{ReadOnly, ReadWrite, Inspect, Overwrite} {
+		_, err := Open(dir, "c", access)
+		wantError(t, err, dir, "open channel c: %DIR/c belongs to user 54321: in %DIR a channel belongs to root or to the user of this process; remove it, or use another directory")
+	}
+	must(t, os.Chown(path, 0, 0))
+	if r := open(t, path, ReadWrite); r.Foreign() || r.Owner() != "root" {
+		t.Errorf("owner %s, foreign %v", r.Owner(), r.Foreign())
+	}
+}
+
+// Our own files are ours whoever we are: the helper is not root.
+func TestOwnDirectory(t *testing.T) {
+	asRoot(t)
+	base, err := os.MkdirTemp("", "region") // t.TempDir is for root's eyes only
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	must(t, os.Chmod(base, 0o755))
+	dir := filepath.Join(base, "muennet")
+	must(t, Create(dir, "c", 4096, DefaultMode), os.Chown(dir, 65534, 65534), os.Chown(dir+"/c", 65534, 65534))
+	for _, c := range []struct{ channel, directory, want string }{
+		{"c", dir, "<nil>"},
+		{"r", dir, "<nil>"},
+		{"s", dir, "belongs to user 54321"},
+	} {
+		path := filepath.Join(dir, c.channel)
+		if c.channel != "c" {
+			must(t, os.WriteFile(path, make([]byte, 64), 0o666), os.Chmod(path, 0o666))
+		}
+		if c.channel == "s" {
+			must(t, os.Chown(path, stranger, stranger))
+		}
+		if got := run(t, "open", path, "rw", dir); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s, want %s", c.channel, got, c.want)
+		}
+	}
+	must(t, os.Chown(dir, stranger, stranger))
+	if got := run(t, "open", dir+"/c", "rw", dir); !strings.Contains(got, "belongs to user 54321, who can replace") {
+		t.Errorf("in another user's directory: %s", got)
+	}
+}
+
+// No link is followed: not in place of the file, nor of the default directory.
+func TestSymbolicLinks(t *testing.T) {
+	dir, path := file(t, 4096)
+	other, _ := file(t, 4096)
+	must(t,
+		os.Symlink(other+"/c", dir+"/out"), os.Symlink("c", dir+"/in"), os.Symlink("nowhere", dir+"/nowhere"),
+		os.Symlink(dir, other+"/dir"))
+	before := descriptors(t)
+	for _, name := range []string{"out", "in", "nowhere", "out@0+64"} {
+		for _, access := range []Access{ReadOnly, ReadWrite, Inspect, Overwrite} {
+			_, err := Open(dir, name, access)
+			wantError(t, err, dir, "open channel "+name+": it is a symbolic link: want a regular file")
+			_, err = Open("/nowhere", filepath.Join(dir, name), access)
+			wantError(t, err, dir, "open channel %DIR/"+name+": it is a symbolic link: want a regular file")
+		}
+	}
+	for _, name := range []string{"out", "nowhere", dir + "/nowhere"} {
+		if err := Create(dir, name, 64, DefaultMode); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("create %s: %v", name, err)
+		}
+	}
+	if _, err := os.Lstat(dir + "/../nowhere"); err == nil {
+		t.Error("a file was made through a link")
+	}
+	// The administrator may name a directory by a link.
+	open(t, other+"/dir/c", ReadWrite).Close()
+	if after := descriptors(t); after != before {
+		t.Errorf("%d open files afterwards, %d before", after, before)
+	}
+	asDefault(t, other+"/dir")
+	for how, err := range use(plainDir, "c") {
+		if err == nil || !strings.Contains(err.Error(), plainDir+" is a symbolic link of user ") {
+			t.Errorf("default directory is a link, %s: %v", how, err)
+		}
+	}
+	if infos, err := List(filepath.Dir(path)); err != nil || len(infos) != 1 {
+		t.Errorf("list: %v, %v", infos, err)
+	}
+}
+
+// Owners that have no number in our user namespace do not act in it.
+func TestUnmapped(t *testing.T) {
+	if unmapped(stranger) || unmapped(0) {
+		t.Error("a user with a number is taken for one without")
+	}
+	if ids, err := os.ReadFile("/proc/self/uid_map"); err == nil && strings.Contains(string(ids), "4294967295") && unmapped(65534) {
+		t.Error("where all users have numbers, nobody is one of them")
+	}
+}
