@@ -171,6 +171,27 @@ func TestHostileHeaders(t *testing.T) {
 	}
 }
 
+// Of memory that is no channel nothing is printed but that.
+func TestShowNoChannel(t *testing.T) {
+	dir := t.TempDir()
+	secret := strings.Repeat("\x81\x92\xa3\xb4\xc5\xd6\xe7\xf8", 512)
+	if err := os.WriteFile(filepath.Join(dir, "a"), []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := call(t, "--channels", dir, "channel", "show", "a")
+	if code != exitDone || !strings.HasSuffix(stdout, "state:      no channel\nconsistent: no: transport is not 0x487312b6b79a9b6d: it is no channel\n") {
+		t.Errorf("show: exit %d, %s\n%s", code, stderr, stdout)
+	}
+	told := stdout + stderr
+	code, stdout, stderr = call(t, "--channels", dir, "channel", "dump", "a")
+	if code != exitFailed || !strings.Contains(stderr, "it is no channel") {
+		t.Errorf("dump: exit %d, %q %q", code, stdout, stderr)
+	}
+	if told += stdout + stderr; strings.Contains(told, "f8e7d6c5b4a39281") || strings.Contains(told, "8192a3b4c5d6e7f8") {
+		t.Errorf("its words are printed:\n%s", told)
+	}
+}
+
 func TestShrunkRegion(t *testing.T) {
 	dir := t.TempDir()
 	r := makeChannel(t, dir, "a", 1<<20)

@@ -30,11 +30,11 @@ func peek(mem []byte, n uint64) (shmstream.Header, []slot, error) {
 	if err != nil {
 		return h, nil, err
 	}
-	if h.Epoch == 0 {
-		return h, nil, errors.New("it is inactive: no writer has started")
-	}
 	if p := problems(h, len(mem)); len(p) > 0 {
 		return h, nil, errors.New(strings.Join(p, "; "))
+	}
+	if h.Epoch == 0 {
+		return h, nil, errors.New("it is inactive: no writer has started")
 	}
 	n = min(n, h.WC, h.Elements, max(peekMemory/h.Size, 1))
 	slots := make([]slot, 0, n)

@@ -8,7 +8,7 @@ import (
 )
 
 func TestPrintStatus(t *testing.T) {
-	end := api.Channel{Region: "/dev/shm/muennet/a", RegionSize: 1048576, Memory: "file", Enabled: true, Protocol: "0x12", Epoch: "0xabc",
+	end := api.Channel{Region: "/dev/shm/muennet/a", RegionSize: 1048576, Memory: "file", Owner: "root", Enabled: true, Protocol: "0x12", Epoch: "0xabc",
 		ElementSize: 1508, Elements: 695, Doorbell: "futex"}
 	broken := end
 	broken.Memory, broken.Mapping = "pci", "uncached, reads 80 MB/s"
@@ -66,6 +66,7 @@ offload.merged:          17
 pmtu:                    mtus
 writer.region:           /dev/shm/muennet/a (1048576 bytes)
 writer.memory:           file
+writer.owner:            root
 writer.protocol:         0x12
 writer.epoch:            0xabc
 writer.elements:         695
@@ -77,6 +78,7 @@ writer.waits:            21
 writer.renewals:         22
 reader.region:           /dev/shm/muennet/a (1048576 bytes)
 reader.memory:           pci: uncached, reads 80 MB/s
+reader.owner:            root
 reader.error:            region shrank
 reader.protocol:         0x12
 reader.epoch:            0xabc

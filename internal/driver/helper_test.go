@@ -214,6 +214,12 @@ func truncate(t testing.TB, path string, size int64) {
 	}
 }
 
+func (b *logBook) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
+}
+
 func (b *logBook) count(s string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

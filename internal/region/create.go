@@ -58,12 +58,16 @@ func create(dir, name string, size int64, mode os.FileMode) (err error) {
 		}
 	}
 	d, err := openDirectory(dir, unix.O_PATH)
-	if err != nil {
+	var errno unix.Errno
+	switch {
+	case errors.As(err, &errno):
 		return fmt.Errorf("in %s: %w", dir, err)
+	case err != nil:
+		return err // it names the directory
 	}
 	defer unix.Close(d)
 	if err := checkCreator(d, dir); err != nil {
-		return fmt.Errorf("in %s: %w", dir, err)
+		return err
 	}
 	fd, err := openAt(d, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint32(mode))
 	if err != nil {

@@ -87,16 +87,18 @@ func checkOwner(path string, st *unix.Stat_t) error {
 // another user, who could replace it the next moment, or that such a user's
 // symbolic link leads to. fd is the directory.
 func checkCreator(fd int, dir string) error {
+	dir = filepath.Clean(dir)
 	var link, st unix.Stat_t
-	if err := kernel.fstat(fd, &st); err != nil {
-		return fmt.Errorf("stat %s: %w", dir, err)
+	err := kernel.fstat(fd, &st)
+	if err == nil {
+		err = unix.Lstat(dir, &link)
 	}
-	if err := unix.Lstat(filepath.Clean(dir), &link); err != nil {
+	if err != nil {
 		return fmt.Errorf("stat %s: %w", dir, err)
 	}
 	for _, uid := range []uint32{link.Uid, st.Uid} {
 		if foreign(uid) && !unmapped(uid) {
-			return fmt.Errorf("the directory belongs to user %s, who could replace the channel: want it owned by root or by the user of this process, or create the channel as that user", userName(uid))
+			return fmt.Errorf("%s belongs to user %s, who could replace the channel: want it owned by root or by the user of this process, or create the channel as that user", dir, userName(uid))
 		}
 	}
 	return nil

@@ -113,13 +113,13 @@ func TestNamedDirectory(t *testing.T) {
 		t.Errorf("list: %v, %v", infos, err)
 	}
 	// To create one there would give it away.
-	const want = ": the directory belongs to user 54321, who could replace the channel: want it owned by root or by the user of this process, or create the channel as that user"
-	wantError(t, Create(dir, "new", 64, DefaultMode), dir, "create channel new: in %DIR"+want)
-	wantError(t, Create("/nowhere", dir+"/new", 64, DefaultMode), dir, "create channel %DIR/new: in %DIR/"+want)
+	const want = " belongs to user 54321, who could replace the channel: want it owned by root or by the user of this process, or create the channel as that user"
+	wantError(t, Create(dir, "new", 64, DefaultMode), dir, "create channel new: %DIR"+want)
+	wantError(t, Create("/nowhere", dir+"/new", 64, DefaultMode), dir, "create channel %DIR/new: %DIR"+want)
 	// As is one that such a user's link leads to.
 	own, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
 	must(t, os.Symlink(own, link), os.Lchown(link, stranger, stranger))
-	wantError(t, Create(link, "new", 64, DefaultMode), link, "create channel new: in %DIR"+want)
+	wantError(t, Create(link, "new", 64, DefaultMode), link, "create channel new: %DIR"+want)
 	must(t, os.Lchown(link, 0, 0))
 	if err := Create(link, "new", 64, DefaultMode); err != nil {
 		t.Errorf("by a link of root's: %v", err)

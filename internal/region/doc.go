@@ -26,6 +26,16 @@
 //	        measured; see mapping.go for why, and Mapping for what came out.
 //	        Prepare makes it a channel, Devices lists what there is.
 //
+// # Whose files
+//
+// A name leads to a file of the channel directory and to nothing else: symbolic
+// links are not followed. /dev/shm/muennet, which any user can make, must belong to
+// root or to the user of this process and be writable for no others (unless it is
+// sticky), and so must each channel in it. A directory or a path that was
+// named is up to the administrator who named it; [Region.Foreign] tells about
+// other owners there. A file is opened for writing only if it holds a channel or
+// zeros.
+//
 // The descriptor of a region is never given to Go's poller, which [os.OpenFile]
 // would do: polling a muenfs file takes hold of its channel's interrupt, and that
 // is for package doorbell to decide.
@@ -58,7 +68,10 @@
 // The peer may change any byte at any moment. It may also shrink the file;
 // then the pages are gone and an access to them raises SIGBUS. Code that touches
 // the bytes runs under [Guard], which turns the fault into [ErrFault]. A peer
-// that can open the file can also hold the writer's lock and keep a writer out.
+// that can open the file, if only for reading, can also hold a lock on it and
+// keep a new writer out; one that can write it can do so by a header that is no
+// channel's. The mode of the file is the remedy. No error tells what a file that
+// is no channel holds.
 // Memory of a device that is removed may fault as well, or read as bytes of all
 // ones, which no reader of a channel takes for a header.
 //
