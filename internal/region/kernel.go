@@ -34,7 +34,7 @@ func openFile(s Spec, access Access) (int, error) {
 		return -1, err // it says what is wrong
 	case errno == unix.ENOENT:
 		return -1, missing(s, err)
-	case !access.writes():
+	case access != ReadWrite:
 		return -1, fmt.Errorf("for reading: %w", err)
 	case errno == unix.EPERM && isMuenfs(s.Path):
 		return -1, fmt.Errorf("for writing: %w: %w", errReadOnly, err)
@@ -53,7 +53,7 @@ func openPath(path string, access Access) (int, error) {
 	}
 	defer unix.Close(dir)
 	flags := unix.O_RDONLY
-	if access.writes() {
+	if access == ReadWrite {
 		flags = unix.O_RDWR
 	}
 	// O_NONBLOCK keeps a FIFO from hanging us here.

@@ -52,7 +52,7 @@ func (r *Region) Lock() error {
 	switch {
 	case r.fd < 0:
 		return fmt.Errorf("lock channel %s: %w", r.name, os.ErrClosed)
-	case !r.access.writes():
+	case r.access != ReadWrite:
 		return fmt.Errorf("lock channel %s: it is open for reading only", r.name)
 	case r.locked:
 		return nil

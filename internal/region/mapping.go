@@ -65,7 +65,7 @@ func (r *Region) mapDevice(offset int64, length int) (mapping []byte, how string
 		if s.cached {
 			return m, "cached, " + s.String(), nil
 		}
-		if !r.access.writes() || !d.combines() {
+		if r.access != ReadWrite || !d.combines() {
 			return m, "uncached, " + s.String(), nil
 		}
 		if err := unmapPages(m); err != nil {

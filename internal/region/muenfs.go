@@ -55,7 +55,7 @@ func (r *Region) kindOf(st *unix.Stat_t) (Kind, error) {
 func (r *Region) checkDirection(st *unix.Stat_t) error {
 	writable := st.Mode&0o222 != 0
 	switch {
-	case r.access.writes() && !writable:
+	case r.access == ReadWrite && !writable:
 		return fmt.Errorf("%s has mode %#o: %w", r.spec.Path, st.Mode&0o777, errReadOnly)
 	case r.access == ReadOnly && writable:
 		return fmt.Errorf("%s has mode %#o: %w", r.spec.Path, st.Mode&0o777, errWritable)

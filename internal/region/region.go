@@ -41,15 +41,13 @@ const (
 	Overwrite
 )
 
-// writes tells whether the memory is mapped for stores.
-func (a Access) writes() bool { return a == ReadWrite || a == Overwrite }
-
 // Region is an open piece of shared memory. [Open] makes it; whoever opened it
 // calls [Region.Close].
 type Region struct {
 	spec   Spec
 	name   string
-	access Access
+	access Access // never Overwrite: that is ReadWrite and force
+	force  bool   // do not ask what a file holds
 	kind   Kind
 	how    string // see Mapping
 	owner  uint32 // user id, of the file
@@ -75,6 +73,9 @@ func Open(dir, spec string, access Access) (*Region, error) {
 		return nil, err
 	}
 	r := &Region{spec: s, name: spec, access: access, fd: -1}
+	if access == Overwrite {
+		r.access, r.force = ReadWrite, true
+	}
 	if err := r.open(); err != nil {
 		if r.fd >= 0 {
 			unix.Close(r.fd)
@@ -114,7 +115,7 @@ func (r *Region) open() (err error) {
 		return err
 	}
 	// What a muenfs or a device is for, the policy or the hypervisor says.
-	if r.kind == Plain && r.access == ReadWrite {
+	if r.kind == Plain && r.access == ReadWrite && !r.force {
 		if err := r.checkContent(r.spec.Offset, int64(length)); err != nil {
 			return err
 		}
@@ -161,7 +162,7 @@ func (r *Region) place(size int64) (start int64, skip, length int, err error) {
 // page. Accesses to them may fail under [Guard] from now on, with path in the error.
 func mapPages(fd int, path string, offset int64, length int, access Access) ([]byte, error) {
 	prot := unix.PROT_READ
-	if access.writes() {
+	if access == ReadWrite {
 		prot |= unix.PROT_WRITE
 	}
 	m, err := kernel.mmap(fd, offset, length, prot, unix.MAP_SHARED)
