@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,16 @@ func must(t *testing.T, errs ...error) {
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// openToAll makes a directory that other users can enter, unlike t.TempDir's.
+func openToAll(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "region")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o755))
+	return dir
 }
 
 // use opens a channel in every way that there is and returns the errors.
@@ -145,13 +156,7 @@ func TestDefaultDirectoryOwners(t *testing.T) {
 // Our own files are ours whoever we are: the helper is not root.
 func TestOwnDirectory(t *testing.T) {
 	asRoot(t)
-	base, err := os.MkdirTemp("", "region") // t.TempDir is for root's eyes only
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(base) })
-	must(t, os.Chmod(base, 0o755))
-	dir := filepath.Join(base, "muennet")
+	dir := filepath.Join(openToAll(t), "muennet")
 	must(t, Create(dir, "c", 4096, DefaultMode), os.Chown(dir, 65534, 65534), os.Chown(dir+"/c", 65534, 65534))
 	for _, c := range []struct{ channel, directory, want string }{
 		{"c", dir, "<nil>"},
@@ -215,12 +220,29 @@ func TestSymbolicLinks(t *testing.T) {
 	}
 }
 
-// Owners that have no number in our user namespace do not act in it.
+// Owners that have no number in our user namespace do not act in it: in a
+// rootless container the directories of the host belong to nobody.
 func TestUnmapped(t *testing.T) {
-	if unmapped(stranger) || unmapped(0) {
-		t.Error("a user with a number is taken for one without")
+	asRoot(t)
+	dir := openToAll(t)
+	const nobody = 65534 // what owners without a number look like
+	for _, owner := range []int{nobody, stranger} {
+		must(t, os.Chown(dir, owner, owner), os.Chmod(dir, 0o777))
+		if got := run(t, "create", dir, "a"); !strings.Contains(got, "who could replace the channel") {
+			t.Errorf("the owner has the number %d: %s", owner, got)
+		}
 	}
-	if ids, err := os.ReadFile("/proc/self/uid_map"); err == nil && strings.Contains(string(ids), "4294967295") && unmapped(65534) {
-		t.Error("where all users have numbers, nobody is one of them")
+	inside := helper("create", dir, "b")
+	inside.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}},
+	}
+	out, err := inside.Output()
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EINVAL) {
+		t.Skipf("needs user namespaces: %v", err)
+	}
+	if err != nil || string(out) != "<nil>\n" {
+		t.Errorf("the owner has none: %s, %v", out, err)
 	}
 }

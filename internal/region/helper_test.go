@@ -58,6 +58,11 @@ var helpers = map[string]func(args []string) error{
 		fmt.Println(err)
 		return nil
 	},
+	// create makes a channel in a directory.
+	"create": func(args []string) error {
+		fmt.Println(Create(args[0], args[1], 4096, DefaultMode))
+		return nil
+	},
 	// unguarded reads a region after its file has shrunk, without Guard.
 	"unguarded": func(args []string) error {
 		r, err := Open("/nowhere", args[0], ReadOnly)
