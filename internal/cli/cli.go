@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
-
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
 	"github.com/muennet/muennet/internal/region"
@@ -28,11 +25,8 @@ const (
 // Main is the program: its arguments, which begin with the name it was called
 // by, in, exit code out.
 func Main(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	ctx, stop := stopOnSignal()
 	defer stop()
-	// The first signal asks for a clean end. When that hangs, the second one
-	// must still end the process.
-	context.AfterFunc(ctx, stop)
 	return Run(ctx, args, os.Stdout, os.Stderr)
 }
 

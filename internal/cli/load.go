@@ -81,7 +81,7 @@ func (a *app) load(ctx context.Context, req api.LoadRequest, start startConfig) 
 	c := a.client()
 	for try := 1; ; try++ {
 		_, err := c.Load(ctx, req)
-		if !notRunning(err) || try == startTries {
+		if !notRunning(err) {
 			return err
 		}
 		var p child

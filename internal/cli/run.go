@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,9 +32,14 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [--config FILE] [auto [--strict] [--dry-run]] [PARAM=VALUE ...]",
 		Short: "Run in the foreground",
-		Long: `Creates the interfaces, if any are given, and runs until SIGTERM or SIGINT; then
-they are removed again. The interfaces exist when readiness is reported: to the
-service manager (sd_notify) and in the log, which goes to stderr.
+		Long: `Creates the interfaces, if any are given, and runs until SIGTERM, SIGINT or
+SIGHUP; then they are removed again. The interfaces exist when readiness is
+reported: to the service manager (sd_notify) and in the log, which goes to stderr.
+
+A second signal does not hurry the stop in its first 10 seconds. SIGQUIT and
+SIGABRT end muennet with a stack trace and leave the interfaces, as a crash does:
+the next load takes them over, unload removes them. SIGUSR1, SIGUSR2, SIGPIPE
+and the like do nothing.
 
 ` + autoHelp + `
 
@@ -42,6 +48,7 @@ service manager (sd_notify) and in the log, which goes to stderr.
   muennet run --config /etc/modprobe.d/muennet.conf --log-format json
   muennet run auto`,
 		RunE: func(c *cobra.Command, args []string) error {
+			surviveSignals()
 			if background {
 				return a.runBackground(c, start)
 			}
@@ -111,6 +118,9 @@ func withConfig(path string, args []string) ([]string, error) {
 // starter, who is the only one to read it.
 func (a *app) runBackground(c *cobra.Command, start startConfig) error {
 	unix.CloseOnExec(readyFD)
+	// No terminal hangs up on it, and it has no configuration to read again.
+	signal.Ignore(unix.SIGHUP)
+	setProcessName("muennet")
 	pipe := os.NewFile(readyFD, "ready")
 	h, err := a.backgroundHandler(devLog)
 	if err == nil {

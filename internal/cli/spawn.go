@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // What a background process says to its starter: one line, which begins with
@@ -59,6 +64,8 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err 
 		ExtraFiles:  []*os.File{w}, // readyFD
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
+	// A lock or a pipe of the caller's must not live as long as the daemon.
+	closeOnExec(firstOwnFD)
 	err = cmd.Start()
 	w.Close()
 	if err != nil {
@@ -97,6 +104,42 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err 
 		return p, fmt.Errorf("start muennet: %s", reason)
 	}
 	return p, errors.New("start muennet: it ended before it was ready; the system log may tell why")
+}
+
+// firstOwnFD is the first descriptor after stdin, stdout and stderr.
+const firstOwnFD = 3
+
+// closeOnExec has exec(2) close the descriptors from first on, whoever opened
+// them. A program that is started gets those it is given all the same.
+func closeOnExec(first int) {
+	if unix.CloseRange(uint(first), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	// Before Linux 5.11 each one has to be told.
+	fds, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range fds {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= first {
+			unix.CloseOnExec(fd)
+		}
+	}
+}
+
+// setProcessName names the process for ps(1) and pgrep(1), which a program
+// started from /proc/self/exe is called after: "exe". The path of the program
+// would not do: it may have been replaced, or hold many commands in one file.
+func setProcessName(name string) {
+	// A thread has the name of the one that started it, so the threads there are
+	// get it, until no other one is left. The process has that of its first.
+	for renamed := true; renamed; {
+		renamed = false
+		threads, _ := filepath.Glob("/proc/self/task/*/comm")
+		for _, comm := range threads {
+			if b, err := os.ReadFile(comm); err != nil || strings.TrimSpace(string(b)) == name {
+				continue // it has ended, or has it
+			}
+			renamed = os.WriteFile(comm, []byte(name), 0) == nil || renamed
+		}
+	}
 }
 
 // daemonEnv is the environment of a background process: ours, without what

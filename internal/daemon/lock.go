@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,7 +39,7 @@ func acquire(path string) (*lock, error) {
 	}
 	name := path + ".lock"
 	for {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+		f, err := openLock(name)
 		if err != nil {
 			return nil, fmt.Errorf("lock control socket: %w", err)
 		}
@@ -52,8 +53,8 @@ func acquire(path string) (*lock, error) {
 			f.Close()
 			return nil, fmt.Errorf("lock control socket: flock %s: %w", name, err)
 		}
-		// Whoever held the lock before may have removed the file between our
-		// open and our flock. A lock on a file without a name guards nothing.
+		// Its last holder may have removed the file between our open and our
+		// flock. A lock on a file without a name guards nothing.
 		if !sameFile(f, name) {
 			f.Close()
 			continue
@@ -67,6 +68,43 @@ func acquire(path string) (*lock, error) {
 		}
 		return &lock{f}, nil
 	}
+}
+
+// lockMode keeps other users out: to take a flock a descriptor is enough, even one
+// that may only read.
+const lockMode = 0o600
+
+// openLock opens the lock file, or makes it. One that another user made, or could
+// have opened, is not taken as it is.
+func openLock(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, lockMode)
+	if err != nil {
+		return nil, err
+	}
+	if err := claim(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// claim makes sure that f is a plain file that only its owner, root or our own
+// uid, may open.
+func claim(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a plain file", f.Name())
+	}
+	if uid := int(info.Sys().(*syscall.Stat_t).Uid); uid != 0 && uid != os.Geteuid() {
+		return fmt.Errorf("%s belongs to uid %d", f.Name(), uid)
+	}
+	if info.Mode().Perm() == lockMode {
+		return nil
+	}
+	return f.Chmod(lockMode)
 }
 
 // release removes the lock file and gives the lock back.
