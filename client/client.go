@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/muennet/muennet/api"
 )
@@ -21,6 +22,13 @@ var ErrNotRunning = errors.New("muennet is not running")
 
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 16 << 20
+
+// connectTries and connectPause bound how long a call waits for a place in the
+// queue of the control socket: 5 s.
+const (
+	connectTries = 500
+	connectPause = 10 * time.Millisecond
+)
 
 // Error is a request that muennet refused.
 type Error struct {
@@ -155,8 +163,7 @@ func inPath(name string) error {
 
 // dial connects to the socket and gives the usual failures their meaning.
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", c.path)
+	conn, err := c.connect(ctx)
 	switch {
 	case err == nil:
 		return conn, nil
@@ -168,6 +175,24 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 		return nil, fmt.Errorf("open control socket %s: %w: only root and the socket's group may", c.path, syscall.EACCES)
 	}
 	return nil, fmt.Errorf("open control socket %s: %w", c.path, err)
+}
+
+// connect waits for a place in the queue of the socket, which connects of others
+// may have filled, for as long as connectTries and connectPause allow.
+func (c *Client) connect(ctx context.Context) (conn net.Conn, err error) {
+	var d net.Dialer
+	for range connectTries {
+		conn, err = d.DialContext(ctx, "unix", c.path)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(connectPause):
+		}
+	}
+	return conn, err
 }
 
 // call makes one request. in and out may be nil.
@@ -193,6 +218,9 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+			err = fmt.Errorf("muennet closed the connection, for there are too many or it has ended: %w", err)
 		}
 		return err
 	}

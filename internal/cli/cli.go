@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
 	"github.com/muennet/muennet/internal/region"
+	"github.com/spf13/cobra"
 )
 
 // Exit codes.

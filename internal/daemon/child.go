@@ -58,11 +58,11 @@ func (s *server) deleteMark(w http.ResponseWriter, r *http.Request) {
 
 // apply makes one change that has no result.
 func (s *server) apply(w http.ResponseWriter, change func() error) {
-	if !s.begin(w) {
+	var err error
+	if !s.whileOpen(w, func() { err = change() }) {
 		return
 	}
-	defer s.change.Unlock()
-	if err := change(); err != nil {
+	if err != nil {
 		refuse(w, statusOf(err, http.StatusConflict), err)
 		return
 	}

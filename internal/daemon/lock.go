@@ -127,12 +127,13 @@ func sameFile(f *os.File, name string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// holder reads the pid that the holder of the lock has left in it.
+// holder reads the pid that the holder of the lock has left in it; 0 where it is
+// that of a process before.
 func holder(f *os.File) int {
 	var b [16]byte
 	n, _ := f.ReadAt(b[:], 0)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
-	if err != nil || pid < 1 {
+	if err != nil || pid < 1 || unix.Kill(pid, 0) == unix.ESRCH {
 		return 0
 	}
 	return pid

@@ -57,10 +57,14 @@ func peerGroups(fd int) ([]uint32, error) {
 	}
 }
 
-// mayChange tells whether the peer may change anything: uid 0, our own uid,
-// or a member of the control group.
+// owner tells whether the peer may do whatever this process can: uid 0 and our
+// own uid.
+func (p peer) owner() bool { return p.uid == 0 || p.uid == os.Geteuid() }
+
+// mayChange tells whether the peer may change anything: an owner, or a member of
+// the control group within what checkMember lets it do.
 func (p peer) mayChange(group int) bool {
-	if p.uid == 0 || p.uid == os.Geteuid() {
+	if p.owner() {
 		return true
 	}
 	return group != noGroup && (p.gid == group || slices.Contains(p.groups, uint32(group)))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/region"
 )
 
 // Config is what the process is to be.
@@ -44,7 +45,7 @@ const stopGrace = 5 * time.Second
 func StateFile(control string) string { return control + ".state" }
 
 // Run makes the interfaces, serves the control API, and returns after a clean
-// stop: ctx is done or somebody asked for a shutdown. Another process at the
+// stop: ctx is done or a client asked for a shutdown. Another process at the
 // same socket is an *InUseError. On an error nothing is left behind.
 func Run(ctx context.Context, cfg Config) error {
 	return run(ctx, cfg, func(c muennet.Config) (network, error) { return muennet.Open(c) })
@@ -114,6 +115,9 @@ func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, er
 	}
 	cfg.Version.PID = os.Getpid()
 	s := newServer(n, cfg.Version, group, log)
+	if s.channels = cfg.Load.Channels; s.channels == "" {
+		s.channels = region.DefaultDir()
+	}
 	err = s.serve(ctx, socket, cfg.Ready)
 	if e := s.close(); e != nil {
 		err = errors.Join(err, fmt.Errorf("stop: %w", e))
@@ -129,7 +133,7 @@ func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, er
 func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) error {
 	h := s.httpServer()
 	failed := make(chan error, 1)
-	go func() { failed <- h.Serve(socket) }()
+	go func() { failed <- h.Serve(newGate(socket, s.log)) }()
 	if err := notify("READY=1"); err != nil {
 		s.log.Warn("ready", "error", err)
 	}

@@ -36,7 +36,9 @@ type server struct {
 	net     network
 	version api.Version
 	group   int // control group, or noGroup
-	log     *slog.Logger
+	// channels is the directory of loads that name none.
+	channels string
+	log      *slog.Logger
 
 	// change is held by the request that changes something, so that a check
 	// made before the change still holds when it happens.
@@ -53,7 +55,14 @@ func newServer(n network, v api.Version, group int, log *slog.Logger) *server {
 // peerKey is the context key under which a connection keeps its peer.
 type peerKey struct{}
 
-// httpServer wraps the handlers in a server with limits.
+// peerIn is the peer of a request; known is false where there is none.
+func peerIn(r *http.Request) (p peer, known bool) {
+	p, known = r.Context().Value(peerKey{}).(peer)
+	return p, known
+}
+
+// httpServer wraps the handlers in a server with limits, for the connections of a
+// gate.
 func (s *server) httpServer() *http.Server {
 	return &http.Server{
 		Handler:           s.handler(),
@@ -63,16 +72,7 @@ func (s *server) httpServer() *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			uc, ok := c.(*net.UnixConn)
-			if !ok {
-				return ctx
-			}
-			p, err := peerOf(uc)
-			if err != nil {
-				s.log.Warn("control connection without credentials", "error", err)
-				return ctx
-			}
-			return context.WithValue(ctx, peerKey{}, p)
+			return context.WithValue(ctx, peerKey{}, c.(*conn).peer)
 		},
 	}
 }
@@ -109,7 +109,7 @@ func (s *server) handler() http.Handler {
 
 // allowed makes sure that the peer may change something, and answers if not.
 func (s *server) allowed(w http.ResponseWriter, r *http.Request) bool {
-	p, known := r.Context().Value(peerKey{}).(peer)
+	p, known := peerIn(r)
 	if known && p.mayChange(s.group) {
 		return true
 	}
@@ -118,9 +118,9 @@ func (s *server) allowed(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	s.log.Warn("request refused", "method", r.Method, "path", r.URL.Path, "uid", p.uid, "gid", p.gid, "pid", p.pid)
-	who := "root"
+	who := owners()
 	if s.group != noGroup {
-		who = fmt.Sprintf("root and members of group %d", s.group)
+		who += fmt.Sprintf(" and members of group %d", s.group)
 	}
 	refuse(w, http.StatusForbidden, fmt.Errorf("not allowed: uid %d may look, only %s may change something", p.uid, who))
 	return false
@@ -161,11 +161,16 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	cfg.Channels = req.Channels
-	if !s.begin(w) {
+	if p, known := peerIn(r); !known || !p.owner() {
+		if err := checkMember(cfg, s.channels); err != nil {
+			refuse(w, http.StatusForbidden, fmt.Errorf("load: %w", err))
+			return
+		}
+	}
+	var names []string
+	if !s.whileOpen(w, func() { names, err = s.net.Load(cfg) }) {
 		return
 	}
-	defer s.change.Unlock()
-	names, err := s.net.Load(cfg)
 	if err != nil {
 		s.log.Warn("load refused", "error", err)
 		refuse(w, http.StatusConflict, err)
@@ -181,11 +186,10 @@ func (s *server) unload(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	if !s.begin(w) {
+	if !s.whileOpen(w, func() { err = s.net.Unload(names...) }) {
 		return
 	}
-	defer s.change.Unlock()
-	if err = s.net.Unload(names...); err != nil {
+	if err != nil {
 		status := statusOf(err, http.StatusInternalServerError)
 		if status == http.StatusInternalServerError {
 			s.log.Error("unload", "interfaces", names, "error", err)
@@ -215,31 +219,45 @@ func (s *server) shutdown(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &req) {
 		return
 	}
-	if !s.begin(w) {
-		return
-	}
-	defer s.change.Unlock()
-	if n := len(s.net.Status()); req.Idle && n > 0 {
-		refuse(w, http.StatusConflict, fmt.Errorf("shut down: %d interfaces are in use", n))
-		return
-	}
-	s.log.Info("shutdown requested")
-	if err := s.closeLocked(); err != nil {
+	used := 0
+	var err error
+	open := s.whileOpen(w, func() {
+		if req.Idle {
+			used = len(s.net.Status())
+		}
+		if used == 0 {
+			s.log.Info("shutdown requested")
+			err = s.closeLocked()
+		}
+	})
+	switch {
+	case !open:
+	case used > 0:
+		refuse(w, http.StatusConflict, fmt.Errorf("shut down: %d interfaces are in use", used))
+	case err != nil:
 		refuse(w, http.StatusInternalServerError, err)
-		return
+	default:
+		w.WriteHeader(http.StatusNoContent)
 	}
-	w.WriteHeader(http.StatusNoContent)
 }
 
-// begin starts a change: on true the caller holds s.change.
-func (s *server) begin(w http.ResponseWriter) bool {
-	s.change.Lock()
-	if s.closed {
-		s.change.Unlock()
+// whileOpen makes a change, one at a time, unless the network is closed: then it
+// answers, and returns false. The answer to the change itself is given
+// afterwards, so that a peer that does not read it holds up no other change.
+func (s *server) whileOpen(w http.ResponseWriter, change func()) bool {
+	open := func() bool {
+		s.change.Lock()
+		defer s.change.Unlock()
+		if s.closed {
+			return false
+		}
+		change()
+		return true
+	}()
+	if !open {
 		refuse(w, http.StatusServiceUnavailable, errors.New("muennet is ending"))
-		return false
 	}
-	return true
+	return open
 }
 
 // close removes all interfaces; a second call only repeats what came of it.

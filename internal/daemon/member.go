@@ -1,0 +1,48 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/muennet/muennet"
+	"github.com/muennet/muennet/internal/region"
+)
+
+// checkMember refuses a load of a member of the control group that reaches beyond
+// the channels of dir: the daemon opens files as root, and a member is not root.
+func checkMember(l muennet.Load, dir string) error {
+	if l.Channels != "" && filepath.Clean(l.Channels) != filepath.Clean(dir) {
+		return forOwners("channels="+l.Channels, dir)
+	}
+	for _, i := range l.Interfaces {
+		for _, r := range []struct{ parameter, name string }{{"in", i.In}, {"out", i.Out}, {"pmtu", i.PMTU}} {
+			if r.name != "" && !plain(dir, r.name) {
+				return fmt.Errorf("interface %s: %w", i.Name, forOwners(r.parameter+"="+r.name, dir))
+			}
+		}
+		if i.Force {
+			return fmt.Errorf("interface %s: %w", i.Name, forOwners("force=1", dir))
+		}
+	}
+	return nil
+}
+
+// plain tells whether name is that of a whole file in dir.
+func plain(dir, name string) bool {
+	spec, err := region.ParseSpec(dir, name)
+	return err == nil && !spec.Windowed && spec.PCI == "" && !filepath.IsAbs(name)
+}
+
+func forOwners(what, dir string) error {
+	return fmt.Errorf("%s: not allowed: members of the control group load channels of %s by their plain name; paths, windows, devices and force=1 are for %s",
+		what, dir, owners())
+}
+
+// owners names those who may do everything, for people.
+func owners() string {
+	if uid := os.Geteuid(); uid != 0 {
+		return fmt.Sprintf("root and uid %d", uid)
+	}
+	return "root"
+}
