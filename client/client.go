@@ -220,7 +220,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 			err = u.Err
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-			err = fmt.Errorf("muennet closed the connection, for there are too many or it has ended: %w", err)
+			err = fmt.Errorf("muennet closed the connection (too many are open, or it has ended): %w", err)
 		}
 		return err
 	}

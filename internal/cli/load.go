@@ -14,10 +14,12 @@ import (
 	"github.com/muennet/muennet/internal/pairing"
 )
 
+// startTries is how often load tries to start a daemon while other processes
+// start and end around it; a variable for tests.
+var startTries = 100
+
 const (
-	// startTries and startPause bound how long load keeps trying while other
-	// processes start and end around it.
-	startTries = 100
+	// startPause is the pause between two of these tries.
 	startPause = 50 * time.Millisecond
 	// undoTime bounds how long a daemon started in vain may take to end.
 	undoTime = 30 * time.Second

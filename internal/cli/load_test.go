@@ -262,31 +262,44 @@ func TestUnloadAfterCrash(t *testing.T) {
 	}
 }
 
-// TestRun: the interfaces exist when the log says ready, and a signal removes
-// them.
-func TestRun(t *testing.T) {
-	h := newHost(t)
-	c := h.command(append([]string{"run"}, pair("net0", "a", "b")...)...)
+// run starts `muennet run` and returns when it is ready, with the other end of
+// its log.
+func (h *host) run(args ...string) (c *testnet.Cmd, log *os.File) {
+	h.t.Helper()
+	return h.ready(h.command(append([]string{"run"}, args...)...))
+}
+
+// ready starts c and returns when its log says that it is ready.
+func (h *host) ready(c *testnet.Cmd) (*testnet.Cmd, *os.File) {
+	h.t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	defer r.Close()
+	h.t.Cleanup(func() { r.Close() })
 	c.Stderr = w
 	err = c.Start()
 	w.Close()
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	var log []byte
 	for !bytes.Contains(log, []byte("msg=ready")) {
 		var b [4096]byte
 		n, err := r.Read(b[:])
 		if err != nil {
-			t.Fatalf("the log ends: %v\n%s", err, log)
+			h.t.Fatalf("the log ends: %v\n%s", err, log)
 		}
 		log = append(log, b[:n]...)
 	}
+	return c, r
+}
+
+// TestRun: the interfaces exist when the log says ready, and a signal removes
+// them.
+func TestRun(t *testing.T) {
+	h := newHost(t)
+	c, _ := h.run(pair("net0", "a", "b")...)
 	h.wantLinks("net0")
 	h.load("net1", "c", "d")
 	if err := c.Process.Signal(unix.SIGTERM); err != nil {

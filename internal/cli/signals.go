@@ -16,15 +16,15 @@ const stopPatience = 10 * time.Second
 
 // stopOnSignal returns a context that ends with the first signal that asks for a
 // clean end: INT, TERM, and HUP unless the process was started to ignore it, as
-// nohup(1) does. Another one within stopPatience changes nothing, because a
-// clean end takes milliseconds and leaves no interface behind.
-func stopOnSignal() (context.Context, context.CancelFunc) {
+// nohup(1) does. More of them change nothing until patience has passed, because a
+// clean end takes milliseconds and one cut short leaves interfaces behind.
+func stopOnSignal(patience time.Duration) (context.Context, context.CancelFunc) {
 	ask := []os.Signal{unix.SIGINT, unix.SIGTERM}
 	if !signal.Ignored(unix.SIGHUP) {
 		ask = append(ask, unix.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ask...)
-	context.AfterFunc(ctx, func() { time.AfterFunc(stopPatience, stop) })
+	context.AfterFunc(ctx, func() { time.AfterFunc(patience, stop) })
 	return ctx, stop
 }
 
@@ -42,13 +42,13 @@ var harmless = []os.Signal{
 }
 
 // surviveSignals keeps harmless signals from ending the process. Those of the
-// real-time range are caught by the Go runtime, but for 32 and 34, which it
+// real-time range are caught by the Go runtime, but for the first three, which it
 // leaves alone for the sake of C libraries.
 func surviveSignals() {
 	// Caught instead of ignored: an ignored signal stays ignored in a program
 	// that is started from here. The channel is full after the first one.
 	signal.Notify(make(chan os.Signal, 1), harmless...)
-	for _, s := range []uintptr{32, 34} {
+	for _, s := range []uintptr{32, 33, 34} {
 		ignoreDefault(s)
 	}
 }

@@ -115,7 +115,10 @@ func closeOnExec(first int) {
 	if unix.CloseRange(uint(first), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return
 	}
-	// Before Linux 5.11 each one has to be told.
+	closeOnExecEach(first) // before Linux 5.11
+}
+
+func closeOnExecEach(first int) {
 	fds, _ := os.ReadDir("/proc/self/fd")
 	for _, e := range fds {
 		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= first {
