@@ -185,40 +185,6 @@ func TestOneWins(t *testing.T) {
 	}
 }
 
-// TestLockExcludes: however acquire and release mix, one holds it.
-func TestLockExcludes(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	var holders, times atomic.Int32
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for range 500 {
-				l, err := acquire(path)
-				var inUse *InUseError
-				if errors.As(err, &inUse) {
-					continue
-				}
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if holders.Add(1) != 1 {
-					t.Error("two hold the lock")
-				}
-				times.Add(1)
-				holders.Add(-1)
-				if err := l.release(); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if times.Load() == 0 {
-		t.Error("nobody ever got the lock")
-	}
-}
-
 func TestNotify(t *testing.T) {
 	for _, name := range []string{filepath.Join(t.TempDir(), "notify"), "@muennet-test-" + strconv.Itoa(os.Getpid())} {
 		l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})

@@ -23,10 +23,14 @@ func ask(s *server, method, path, body string) *httptest.ResponseRecorder {
 
 // askRoot makes one request as root.
 func askRoot(s *server, method, path, body string) *httptest.ResponseRecorder {
+	return askAs(s, peer{uid: 0}, method, path, body)
+}
+
+// askAs makes one request as p.
+func askAs(s *server, p peer, method, path, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r = r.WithContext(context.WithValue(r.Context(), peerKey{}, peer{uid: 0}))
-	s.handler().ServeHTTP(w, r)
+	s.handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey{}, p)))
 	return w
 }
 
