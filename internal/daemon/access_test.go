@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -34,6 +35,11 @@ func TestMain(m *testing.M) {
 
 func helper(what string) {
 	word, path, _ := strings.Cut(what, " ")
+	if word == "hold" {
+		fmt.Println(hold(path, maxConns+1))
+		io.Copy(io.Discard, os.Stdin) // until the test lets go
+		return
+	}
 	c := client.New(path)
 	ctx := context.Background()
 	var err error
@@ -42,6 +48,8 @@ func helper(what string) {
 		_, err = c.Interfaces(ctx)
 	case "load":
 		_, err = c.Load(ctx, api.LoadRequest{Parameters: goodParameters})
+	case "path":
+		_, err = c.Load(ctx, api.LoadRequest{Parameters: []string{"name=net0", "in=/etc/passwd", "reader_protocol=1"}})
 	case "child":
 		err = c.AddChild(ctx, "net0", "child0")
 	case "mark":
@@ -93,15 +101,20 @@ func shutdown(path string) error {
 
 var goodParameters = []string{"name=net0", "in=a", "out=b", "reader_protocol=1", "writer_protocol=2"}
 
-// as runs the helper with other credentials.
-func as(t *testing.T, cred syscall.Credential, what, path string) string {
-	t.Helper()
+// asCommand is the helper with other credentials.
+func asCommand(cred syscall.Credential, what, path string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), helperEnv+"="+what+" "+path)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &cred}
 	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	return cmd
+}
+
+// as runs the helper with other credentials.
+func as(t *testing.T, cred syscall.Credential, what, path string) string {
+	t.Helper()
+	out, err := asCommand(cred, what, path).Output()
 	if err != nil {
 		t.Fatalf("helper as %+v: %v", cred, err)
 	}
@@ -151,10 +164,13 @@ func TestAccess(t *testing.T) {
 			if err := os.Chmod(d.path, tc.mode); err != nil {
 				t.Fatal(err)
 			}
-			for _, what := range []string{"get", "load", "child", "mark", "unmark", "unchild", "unload", "shutdown"} {
+			for _, what := range []string{"get", "load", "path", "child", "mark", "unmark", "unchild", "unload", "shutdown"} {
 				want := "ok"
 				if !tc.change && what != "get" {
 					want = fmt.Sprintf("403 not allowed: uid %d may look, only root", tc.cred.Uid)
+				}
+				if what == "path" && tc.change && tc.cred.Uid != 0 {
+					want = "403 load: interface net0: in=/etc/passwd: not allowed: "
 				}
 				if !tc.read {
 					want = "permission: open control socket " + d.path

@@ -25,7 +25,8 @@ const writeTimeout = 10 * time.Second
 // user has.
 type gate struct {
 	net.Listener
-	log *slog.Logger
+	log          *slog.Logger
+	writeTimeout time.Duration // writeTimeout, but for tests
 
 	mu     sync.Mutex
 	all    int         // open connections
@@ -34,7 +35,7 @@ type gate struct {
 }
 
 func newGate(l net.Listener, log *slog.Logger) *gate {
-	return &gate{Listener: l, log: log, users: map[int]int{}}
+	return &gate{Listener: l, log: log, writeTimeout: writeTimeout, users: map[int]int{}}
 }
 
 // Accept returns the next connection that is let in, a *conn.
@@ -51,7 +52,7 @@ func (g *gate) Accept() (net.Conn, error) {
 		case !g.enter(p):
 			g.log.Debug("control connection refused: too many", "uid", p.uid, "pid", p.pid)
 		default:
-			return &conn{Conn: c, peer: p, leave: sync.OnceFunc(func() { g.leave(p) })}, nil
+			return &conn{Conn: c, peer: p, timeout: g.writeTimeout, leave: sync.OnceFunc(func() { g.leave(p) })}, nil
 		}
 		c.Close()
 	}
@@ -92,13 +93,14 @@ func (g *gate) leave(p peer) {
 // conn is a connection that the gate has let in.
 type conn struct {
 	net.Conn
-	peer  peer
-	leave func()
+	peer    peer
+	timeout time.Duration // of a write
+	leave   func()
 }
 
-// Write sends b within writeTimeout, or fails.
+// Write sends b within the timeout, or fails.
 func (c *conn) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)

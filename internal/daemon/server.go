@@ -55,6 +55,10 @@ func newServer(n network, v api.Version, group int, log *slog.Logger) *server {
 // peerKey is the context key under which a connection keeps its peer.
 type peerKey struct{}
 
+func withPeer(ctx context.Context, p peer) context.Context {
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
 // peerIn is the peer of a request; known is false where there is none.
 func peerIn(r *http.Request) (p peer, known bool) {
 	p, known = r.Context().Value(peerKey{}).(peer)
@@ -72,7 +76,7 @@ func (s *server) httpServer() *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, peerKey{}, c.(*conn).peer)
+			return withPeer(ctx, c.(*conn).peer)
 		},
 	}
 }

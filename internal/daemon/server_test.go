@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -30,7 +29,7 @@ func askRoot(s *server, method, path, body string) *httptest.ResponseRecorder {
 func askAs(s *server, p peer, method, path, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	s.handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey{}, p)))
+	s.handler().ServeHTTP(w, r.WithContext(withPeer(r.Context(), p)))
 	return w
 }
 
