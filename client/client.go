@@ -45,6 +45,12 @@ type Client struct {
 	http http.Client
 }
 
+// dialError is about a connection that was not made, in contrast to one that was
+// and broke.
+type dialError struct{ error }
+
+func (e *dialError) Unwrap() error { return e.error }
+
 // New makes a client for the control socket at path. Nothing is opened until
 // the first call.
 func New(path string) *Client {
@@ -53,7 +59,11 @@ func New(path string) *Client {
 		// A command is one request; a kept connection would only outlive it.
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return c.dial(ctx)
+			conn, err := c.dial(ctx)
+			if err != nil {
+				return nil, &dialError{err}
+			}
+			return conn, nil
 		},
 	}
 	return c
@@ -219,8 +229,9 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-			err = fmt.Errorf("muennet closed the connection (too many are open, or it has ended): %w", err)
+		var dial *dialError
+		if ctx.Err() == nil && !errors.As(err, &dial) {
+			err = fmt.Errorf("no answer from muennet (it has too many connections, or has ended): %w", err)
 		}
 		return err
 	}

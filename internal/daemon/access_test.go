@@ -104,7 +104,8 @@ var goodParameters = []string{"name=net0", "in=a", "out=b", "reader_protocol=1",
 // asCommand is the helper with other credentials.
 func asCommand(cred syscall.Credential, what, path string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), helperEnv+"="+what+" "+path)
+	// With the race detector an exit takes a second, unless it is told not to.
+	cmd.Env = append(os.Environ(), helperEnv+"="+what+" "+path, "GORACE=atexit_sleep_ms=0")
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &cred}
 	cmd.Stderr = os.Stderr

@@ -96,7 +96,7 @@ func TestConnectionBounds(t *testing.T) {
 		if got == "ok" {
 			break
 		}
-		if !strings.Contains(got, "muennet closed the connection") {
+		if !strings.Contains(got, "no answer from muennet (it has too many connections") {
 			t.Fatalf("user 3: %s", got)
 		}
 	}
