@@ -18,7 +18,7 @@
 // A failure answers with a status code and an Error:
 //
 //	400  the request or its parameters are wrong
-//	403  the caller may look, but not change anything
+//	403  the caller may look, but not change anything, or not load what it names
 //	404  no such interface or path, or the child does not hold the mark
 //	405  the path exists, the method does not
 //	409  the request is right, but not as things are: an interface cannot be made, a mark is
@@ -30,7 +30,13 @@
 //
 // Who may change something is decided by the credentials the kernel keeps for
 // the connection: uid 0, the uid muennet runs as, and members of its control
-// group. Whoever can open the socket may read.
+// group. Those load channels by plain name in the directory muennet was started
+// with; paths, windows, PCI devices and force=1 are for the other two. All who can
+// open the socket may read.
+//
+// A user other than uid 0 and muennet's has at most 16 connections, all such users
+// have 48. One more is closed without an answer, as is one that does not take its
+// answer within 10 s.
 //
 // The package is types and constants only. Package client speaks this API.
 package api

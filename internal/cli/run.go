@@ -95,7 +95,7 @@ type startConfig struct {
 }
 
 func (s *startConfig) flags(c *cobra.Command) {
-	c.Flags().StringVar(&s.group, "control-group", "", "`group` (name or number) that may use the control socket")
+	c.Flags().StringVar(&s.group, "control-group", "", "`group` (name or number) whose members may load channels by plain name, unload, and change children and marks")
 	c.Flags().BoolVar(&s.noBPF, "no-bpf", false, "load no eBPF programs: marks are not carried, as on a kernel without them")
 	c.Flags().MarkHidden("no-bpf") // for tests
 }

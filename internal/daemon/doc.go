@@ -7,7 +7,9 @@
 //	run.go     the life of the process: lock, interfaces, socket, readiness, end
 //	server.go  the HTTP handlers
 //	child.go   those for children and marks
+//	gate.go    how many connections there may be, of whom
 //	peer.go    who is at the other end of a connection, and what it may do
+//	member.go  what a member of the control group may load
 //	socket.go  the socket in the file system
 //	lock.go    at most one process per socket path
 //	notify.go  readiness for the service manager
@@ -16,11 +18,13 @@
 // other; reading never waits for them. [Run] is meant to be called once at a
 // time per socket path, and makes sure of it across processes.
 //
-// Trust: whoever can open the socket (its mode is 0660) may read, and may cost
+// Trust: users who can open the socket (its mode is 0660) may read, and may cost
 // this process some memory and time per connection, bounded by header and body
-// limits and time-outs. Changes are for uid 0, this process's uid and members
-// of the control group, by the credentials the kernel recorded when the peer
-// connected. Parameters are parsed here again, whatever the client did.
+// limits and time-outs. The number of connections is bounded, too, with some kept
+// for uid 0. Changes are for uid 0, this process's uid and members of the control
+// group, by the credentials the kernel recorded when the peer connected; members
+// name channels of one directory only, because this process opens them as root.
+// Parameters are parsed here again, whatever the client did.
 //
 // For a process with few processors it raises GOMAXPROCS to 4, unless the
 // environment sets it: goroutines that wait for a channel do so in system calls.
