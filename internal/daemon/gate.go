@@ -29,13 +29,14 @@ type gate struct {
 	writeTimeout time.Duration // writeTimeout, but for tests
 
 	mu     sync.Mutex
-	all    int         // open connections
-	shared int         // of these, not of an owner
-	users  map[int]int // the shared ones by uid
+	conns  map[*conn]struct{} // that are open
+	shared int                // of these, not of an owner
+	users  map[int]int        // the shared ones by uid
+	ending bool               // lets none in any more
 }
 
 func newGate(l net.Listener, log *slog.Logger) *gate {
-	return &gate{Listener: l, log: log, writeTimeout: writeTimeout, users: map[int]int{}}
+	return &gate{Listener: l, log: log, writeTimeout: writeTimeout, conns: map[*conn]struct{}{}, users: map[int]int{}}
 }
 
 // Accept returns the next connection that is let in, a *conn.
@@ -46,68 +47,96 @@ func (g *gate) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		p, err := peerOf(c.(*net.UnixConn))
-		switch {
-		case err != nil:
+		if err != nil {
 			g.log.Debug("control connection without credentials", "error", err)
-		case !g.enter(p):
-			g.log.Debug("control connection refused: too many", "uid", p.uid, "pid", p.pid)
-		default:
-			return &conn{Conn: c, peer: p, timeout: g.writeTimeout, leave: sync.OnceFunc(func() { g.leave(p) })}, nil
+			c.Close()
+			continue
 		}
+		entered := &conn{Conn: c, peer: p, gate: g}
+		if g.enter(entered) {
+			return entered, nil
+		}
+		g.log.Debug("control connection refused: too many", "uid", p.uid, "pid", p.pid)
 		c.Close()
 	}
 }
 
-// enter counts a connection of p, if there is room for it.
-func (g *gate) enter(p peer) bool {
+// enter counts c, if there is room for it.
+func (g *gate) enter(c *conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.all == maxConns {
+	if g.ending || len(g.conns) == maxConns {
 		return false
 	}
-	if !p.owner() {
-		if g.shared == sharedConns || g.users[p.uid] == userConns {
+	if !c.peer.owner() {
+		if g.shared == sharedConns || g.users[c.peer.uid] == userConns {
 			return false
 		}
 		g.shared++
-		g.users[p.uid]++
+		g.users[c.peer.uid]++
 	}
-	g.all++
+	g.conns[c] = struct{}{}
 	return true
 }
 
-// leave takes back an enter.
-func (g *gate) leave(p peer) {
+// leave takes back an enter, once.
+func (g *gate) leave(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.all--
-	if p.owner() {
+	if _, open := g.conns[c]; !open {
+		return
+	}
+	delete(g.conns, c)
+	if c.peer.owner() {
 		return
 	}
 	g.shared--
-	if g.users[p.uid]--; g.users[p.uid] == 0 {
-		delete(g.users, p.uid)
+	if g.users[c.peer.uid]--; g.users[c.peer.uid] == 0 {
+		delete(g.users, c.peer.uid)
 	}
 }
+
+// end ends what no request has come on: requests that were read get their answer,
+// but the process does not wait for others to be sent.
+func (g *gate) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ending = true
+	for c := range g.conns {
+		_ = c.Conn.SetReadDeadline(past) // it may be closed by now
+	}
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
 
 // conn is a connection that the gate has let in.
 type conn struct {
 	net.Conn
-	peer    peer
-	timeout time.Duration // of a write
-	leave   func()
+	peer peer
+	gate *gate
 }
 
-// Write sends b within the timeout, or fails.
+// Write sends b within the gate's time for it, or fails.
 func (c *conn) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(c.gate.writeTimeout)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)
 }
 
+// SetReadDeadline does as that of net.Conn, but for a gate that has ended.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if c.gate.ending {
+		t = past
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
 // Close closes the connection and makes room for another one.
 func (c *conn) Close() error {
-	defer c.leave()
+	defer c.gate.leave(c)
 	return c.Conn.Close()
 }

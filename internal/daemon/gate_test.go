@@ -136,8 +136,31 @@ func TestSlowReader(t *testing.T) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.all != 0 || g.shared != 0 || len(g.users) != 0 {
-		t.Errorf("counted still: %d, %d, %v", g.all, g.shared, g.users)
+	if len(g.conns) != 0 || g.shared != 0 || len(g.users) != 0 {
+		t.Errorf("counted still: %d, %d, %v", len(g.conns), g.shared, g.users)
+	}
+}
+
+// TestSilentClient: one that sends no request, or half of one, does not keep the
+// process from ending.
+func TestSilentClient(t *testing.T) {
+	defer func(d time.Duration) { stopGrace = d }(stopGrace)
+	stopGrace = time.Hour
+	d := start(t, t.TempDir(), "")
+	for _, sent := range []string{"", "GET /v1", "GET /v1/version HTTP/1.1\r\n", "POST /v1/shutdown HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"} {
+		c, err := net.Dial("unix", d.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, sent)
+	}
+	// It is answered after the others were accepted.
+	if _, err := d.client().Version(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.end(); err != nil {
+		t.Error(err)
 	}
 }
 

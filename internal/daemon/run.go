@@ -37,8 +37,9 @@ type Config struct {
 	Ready func()
 }
 
-// stopGrace is how long requests may take to be answered after the stop.
-const stopGrace = 5 * time.Second
+// stopGrace is how long requests may take to be answered after the stop; a
+// variable for tests.
+var stopGrace = 5 * time.Second
 
 // StateFile is where the process with this control socket remembers its
 // devices over a crash.
@@ -131,9 +132,9 @@ func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, er
 // serve answers requests until ctx is done or the network was closed by one of
 // them.
 func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) error {
-	h := s.httpServer()
+	h, g := s.httpServer(), newGate(socket, s.log)
 	failed := make(chan error, 1)
-	go func() { failed <- h.Serve(newGate(socket, s.log)) }()
+	go func() { failed <- h.Serve(g) }()
 	if err := notify("READY=1"); err != nil {
 		s.log.Warn("ready", "error", err)
 	}
@@ -154,6 +155,7 @@ func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) e
 	// Close the network first: who waits for the end of a request that
 	// changes something gets an answer, not a broken connection.
 	s.close()
+	g.end()
 	grace, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	if h.Shutdown(grace) != nil {
