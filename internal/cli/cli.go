@@ -25,9 +25,7 @@ const (
 // Main is the program: its arguments, which begin with the name it was called
 // by, in, exit code out.
 func Main(args []string) int {
-	ctx, stop := stopOnSignal(stopPatience)
-	defer stop()
-	return Run(ctx, args, os.Stdout, os.Stderr)
+	return Run(stopOnSignal(stopPatience), args, os.Stdout, os.Stderr)
 }
 
 // Run carries out one command and returns the exit code. args begins with the

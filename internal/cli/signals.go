@@ -18,14 +18,16 @@ const stopPatience = 10 * time.Second
 // clean end: INT, TERM, and HUP unless the process was started to ignore it, as
 // nohup(1) does. More of them change nothing until patience has passed, because a
 // clean end takes milliseconds and one cut short leaves interfaces behind.
-func stopOnSignal(patience time.Duration) (context.Context, context.CancelFunc) {
+//
+// It is for the rest of the process: a signal on the way out is harmless, too.
+func stopOnSignal(patience time.Duration) context.Context {
 	ask := []os.Signal{unix.SIGINT, unix.SIGTERM}
 	if !signal.Ignored(unix.SIGHUP) {
 		ask = append(ask, unix.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ask...)
 	context.AfterFunc(ctx, func() { time.AfterFunc(patience, stop) })
-	return ctx, stop
+	return ctx
 }
 
 // harmless are the signals that would end the process, or might, and mean nothing
