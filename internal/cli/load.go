@@ -34,7 +34,8 @@ func (a *app) loadCommand() *cobra.Command {
 		Short: "Create interfaces, as modprobe does",
 		Long: `Returns when the interfaces exist. They are added to the running muennet; when
 none runs, one is started in the background, which logs to the system log
-(/dev/log), or to muennet.log next to the control socket where there is none.
+(/dev/log), or to muennet.log next to the control socket where there is none. It
+ignores SIGHUP, and keeps no file open that its starter had.
 
 All or nothing: when one interface cannot be made, none is, and the error says
 which one and why. "muennet modinfo" lists the parameters.

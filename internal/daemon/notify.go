@@ -4,7 +4,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 )
+
+// notifyTimeout is how long to wait for a manager that does not read.
+const notifyTimeout = time.Second
 
 // notify tells the service manager the state of the process, by the protocol
 // of sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET, where a
@@ -21,7 +25,11 @@ func notify(state string) error {
 		return fmt.Errorf("notify service manager: %w", err)
 	}
 	defer conn.Close()
-	if _, err := conn.Write([]byte(state)); err != nil {
+	err = conn.SetWriteDeadline(time.Now().Add(notifyTimeout))
+	if err == nil {
+		_, err = conn.Write([]byte(state))
+	}
+	if err != nil {
 		return fmt.Errorf("notify service manager: %w", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/api"
@@ -210,9 +211,33 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestNotifyNobody: a manager that is not there does not keep us from running.
+// TestNotifyNobody: a manager that is not there does not keep the daemon from running.
 func TestNotifyNobody(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
+	if err := start(t, t.TempDir(), "").end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNotifyStalled: neither does one that reads nothing.
+func TestNotifyStalled(t *testing.T) {
+	addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"}
+	l, err := net.ListenUnixgram("unixgram", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.DialUnix("unixgram", nil, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for err == nil { // until its queue is full
+		if err = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err == nil {
+			_, err = c.Write([]byte("full"))
+		}
+	}
+	t.Setenv("NOTIFY_SOCKET", addr.Name)
 	if err := start(t, t.TempDir(), "").end(); err != nil {
 		t.Error(err)
 	}
