@@ -2,7 +2,6 @@ package datapath
 
 import (
 	"errors"
-	"log/slog"
 	"runtime"
 	"time"
 
@@ -110,20 +109,4 @@ func yield() {
 		runtime.Gosched()
 	}
 	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-}
-
-// quiet lets one line of a kind through every ten seconds and counts the rest.
-type quiet struct {
-	next    time.Time
-	skipped uint64
-}
-
-func (q *quiet) warn(log *slog.Logger, msg string, args ...any) {
-	now := time.Now()
-	if now.Before(q.next) {
-		q.skipped++
-		return
-	}
-	log.Warn(msg, append(args, "skipped", q.skipped)...)
-	q.next, q.skipped = now.Add(10*time.Second), 0
 }
