@@ -30,8 +30,10 @@ package muennet
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/journal"
 )
 
 // Interface is what one interface is to be: Name (1 to 15 bytes), Format, the
@@ -76,6 +78,9 @@ type Config struct {
 	// are found in the caller's network namespace only.
 	State string
 	// Logger receives what an administrator should know; nil means nothing does.
+	// It may block: lines wait for it in a queue, and are dropped and counted when
+	// there are a thousand and more. Interfaces never wait for it, but Close does,
+	// for a second at most.
 	Logger *slog.Logger
 	// NoBPF loads no eBPF programs: Netfilter marks are not carried, as on a
 	// kernel that lacks what they need.
@@ -86,19 +91,30 @@ type Config struct {
 // goroutine.
 type Net struct {
 	driver *driver.Driver
+	log    *journal.Queue // nil: the caller's own
 }
+
+// flushTime is how long Close waits for the log.
+const flushTime = time.Second
 
 // Open creates the interfaces of cfg in the network namespace of the calling
 // thread. Either all of them exist when it returns or none does. A device that
 // an earlier process left behind without a clean stop is taken over together
 // with its addresses and routes.
 func Open(cfg Config) (*Net, error) {
-	n := &Net{driver: driver.New(driver.Options{Channels: cfg.Channels, State: cfg.State, Log: cfg.Logger, NoBPF: cfg.NoBPF})}
+	n := &Net{}
+	if cfg.Logger != nil {
+		h := cfg.Logger.Handler()
+		if q := journal.NewQueue(h); q != h {
+			n.log, cfg.Logger = q, slog.New(q)
+		}
+	}
+	n.driver = driver.New(driver.Options{Channels: cfg.Channels, State: cfg.State, Log: cfg.Logger, NoBPF: cfg.NoBPF})
 	if len(cfg.Interfaces) == 0 {
 		return n, nil
 	}
 	if _, err := n.driver.Load(cfg.Load); err != nil {
-		n.driver.Close()
+		n.Close()
 		return nil, err
 	}
 	return n, nil
@@ -137,7 +153,13 @@ func (n *Net) DeleteMark(child string, mark uint32) error { return n.driver.Dele
 func (n *Net) Status() []Status { return n.driver.Status() }
 
 // Close stops the writers and removes all interfaces.
-func (n *Net) Close() error { return n.driver.Close() }
+func (n *Net) Close() error {
+	err := n.driver.Close()
+	if n.log != nil {
+		n.log.Flush(flushTime)
+	}
+	return err
+}
 
 // Forget removes interfaces that a process left behind without a clean stop:
 // those in the caller's network namespace, known by their alias, and those that

@@ -33,7 +33,7 @@ type InboundConfig struct {
 	Pulse *Pulse
 	Log   *slog.Logger
 	// OnPeer is called when the peer becomes active (and compatible) or stops
-	// being so. It must not call back.
+	// being so, with a lock held. It must not block or call back.
 	OnPeer func(active bool)
 	// OnFault is called when the region cannot be read any more; the forwarder
 	// is paused by then. It must not block or call back.

@@ -136,8 +136,10 @@ func (c *child) take(mark uint32) bool {
 // adopt makes c a child of p.
 func (p *parent) adopt(c *child) {
 	p.family.Lock()
-	defer p.family.Unlock()
 	p.children = append(p.children, c)
+	p.family.Unlock()
+	// From now on it hears of changes; of those before it is told here.
+	p.presence.join(func(present bool) { p.followPeer(present, &c.followed) })
 }
 
 func (c *child) route(mark uint32, to *datapath.Port) {
@@ -201,7 +203,7 @@ func (e foreignError) Is(target error) bool { return target == ErrUnknown }
 // takes the existing one of that name in the calling thread's.
 func (d *Driver) newChild(p *parent, alias string, cfg tuntap.Config, mtu int) (_ *child, err error) {
 	c := &child{
-		followed: followed{d: d, alias: alias, adopted: cfg.Adopt, log: d.opt.Log.With("interface", cfg.Name), closed: make(chan struct{})},
+		followed: followed{d: d, alias: alias, adopted: cfg.Adopt, log: d.logOf(cfg.Name), closed: make(chan struct{})},
 		parent:   p,
 	}
 	c.changed = c.follow
@@ -233,7 +235,7 @@ func (c *child) makeDevice(cfg tuntap.Config, mtu int) (err error) {
 		return err
 	}
 	if err = configure(c.dev, c.alias, mtu, nil); err == nil {
-		err = c.dev.SetCarrier(c.parent.carrier())
+		err = c.dev.SetCarrier(c.parent.cfg.Carrier == CarrierAdmin)
 	}
 	if err != nil {
 		c.dev.Close()

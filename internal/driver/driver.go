@@ -27,7 +27,8 @@ type Options struct {
 	// State is the file that remembers devices over a crash; empty means that
 	// only devices in the caller's network namespace are found again.
 	State string
-	// Log receives what an administrator should know; nil means nothing does.
+	// Log receives what an administrator should know; nil means nothing does. It
+	// is used under locks and must not block, as a journal.Queue does not.
 	Log *slog.Logger
 	// NoBPF loads no eBPF programs: marks are not carried, as on a kernel
 	// without them.

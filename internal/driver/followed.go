@@ -186,7 +186,7 @@ func (f *followed) dispose(keep bool) {
 }
 
 func (f *followed) setCarrier(on bool) {
-	if err := f.dev.SetCarrier(on); err != nil && !f.dev.Gone() {
+	if err := f.dev.SetCarrier(on); err != nil && !errors.Is(err, os.ErrClosed) && !f.dev.Gone() {
 		f.log.Warn("carrier is not set", "err", err)
 	}
 }

@@ -3,12 +3,14 @@ package driver
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/datapath"
+	"github.com/muennet/muennet/internal/journal"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/tuntap"
@@ -29,6 +31,7 @@ type parent struct {
 	inbound  *datapath.Inbound
 	port     *datapath.Port
 	outbound *datapath.Outbound // always there: somebody has to empty the device
+	presence presence           // of the peer
 
 	// Guarded by mu.
 	up     bool // what the forwarders have been told
@@ -53,10 +56,11 @@ func (d *Driver) create(i Interface, cfg Config) (_ *parent, err error) {
 		return nil, err
 	}
 	p := &parent{
-		followed: followed{d: d, alias: aliasOf(i), log: d.opt.Log.With("interface", i.Name), closed: make(chan struct{})},
+		followed: followed{d: d, alias: aliasOf(i), log: d.logOf(i.Name), closed: make(chan struct{})},
 		cfg:      i, poll: cfg.Poll, mtu: i.MTU,
 	}
 	p.changed = p.follow
+	p.presence.tell = p.peerChanged
 	defer func() {
 		if err != nil {
 			p.dispose(p.adopted)
@@ -153,7 +157,7 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
 			MergeUDP: p.offload.udp, Memory: p.in, Poll: cfg.Poll, BusyPoll: cfg.busyPoll(), Locked: p.in.WriterLocked, Sender: p.sender, Pulse: pulse, Log: p.log,
-			OnPeer: p.peerChanged, OnFault: func(err error) { go p.fault(p.in, &p.inErr, err) },
+			OnPeer: p.presence.follow, OnFault: func(err error) { go p.fault(p.in, &p.inErr, err) },
 		})
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.In, err)
@@ -224,6 +228,7 @@ func (p *parent) fragile() bool {
 // the peer is now.
 func (p *parent) start() {
 	p.up = true
+	p.presence.reset()
 	p.startOut()
 	p.limit()
 	p.startIn()
@@ -284,20 +289,26 @@ const (
 	vlanTag        = 4  // IEEE 802.1Q
 )
 
-// peerChanged is called by the inbound forwarder, also when it is paused.
+// peerChanged is called by presence, with the changes that are to be seen.
 func (p *parent) peerChanged(active bool) {
-	if p.cfg.Carrier == CarrierPeer {
-		p.setCarrier(active)
-		for _, c := range p.kids() {
-			c.setCarrier(active)
-		}
+	p.followPeer(active, &p.followed)
+	for _, c := range p.kids() {
+		p.followPeer(active, &c.followed)
 	}
 	p.log.Info("peer", "channel", p.cfg.In, "active", active)
 }
 
-// carrier is what a child's carrier has to begin with.
-func (p *parent) carrier() bool {
-	return p.cfg.Carrier == CarrierAdmin || (p.inbound != nil && p.inbound.Status().Peer == datapath.PeerActive)
+// followPeer sets the carrier of one device of the interface, if it is the peer's.
+func (p *parent) followPeer(active bool, f *followed) {
+	if p.cfg.Carrier == CarrierPeer {
+		f.setCarrier(active)
+	}
+}
+
+// logOf returns the log for all that happens to an interface. Peers and local
+// programs can cause most of it as often as they like.
+func (d *Driver) logOf(name string) *slog.Logger {
+	return slog.New(journal.NewLimit(d.opt.Log.Handler())).With("interface", name)
 }
 
 // kids returns the children of now.
@@ -344,6 +355,7 @@ func (p *parent) close(keep bool) {
 	if p.inbound != nil {
 		p.inbound.Close()
 	}
+	p.presence.close()
 	p.dispose(keep)
 }
 
