@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
@@ -45,7 +46,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", root.Name(), oneLine(err))
+	a.report(stderr, fmt.Sprintf("%s: %s\n", root.Name(), oneLine(err)))
 	var usage usageError
 	if !a.started || errors.As(err, &usage) {
 		return exitUsage
@@ -76,6 +77,25 @@ type app struct {
 	// started is set once a command was found and its flags and arguments are
 	// in order: errors before that are wrong usage.
 	started bool
+	// serves is set by run: it has to end although nobody reads what it prints.
+	serves bool
+}
+
+// report prints the reason of a failure.
+func (a *app) report(w io.Writer, reason string) {
+	printed := make(chan struct{})
+	go func() {
+		io.WriteString(w, reason)
+		close(printed)
+	}()
+	var late <-chan time.Time
+	if a.serves {
+		late = time.After(flushTime)
+	}
+	select {
+	case <-printed:
+	case <-late:
+	}
 }
 
 // program is the command that the program is, by the name it was called by.

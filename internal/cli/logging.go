@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,9 @@ func checkFormat(name string) error {
 	}
 	return nil
 }
+
+// flushTime is how long a daemon that ends waits for its log.
+const flushTime = time.Second
 
 // handler writes records to w in the format the user asked for.
 func (a *app) handler(w io.Writer, o slog.HandlerOptions) (slog.Handler, error) {
@@ -72,6 +76,10 @@ func (a *app) backgroundHandler(syslogSocket string) (slog.Handler, error) {
 	return a.handler(f, slog.HandlerOptions{})
 }
 
+// ownTime is from when on a line tells its own time. syslog takes that of its
+// arrival, in seconds, which is another one for lines that had to wait.
+const ownTime = 2 * time.Second
+
 // syslogHandler passes each record on with its level as the priority.
 type syslogHandler struct {
 	format slog.Handler // writes into line.text
@@ -89,8 +97,11 @@ func (a *app) syslogHandler(out *syslog.Writer) (slog.Handler, error) {
 	l := &syslogLine{out: out}
 	format, err := a.handler(&l.text, slog.HandlerOptions{
 		ReplaceAttr: func(groups []string, at slog.Attr) slog.Attr {
-			// syslog keeps both itself.
-			if len(groups) == 0 && (at.Key == slog.TimeKey || at.Key == slog.LevelKey) {
+			switch {
+			case len(groups) > 0:
+			case at.Key == slog.LevelKey: // the priority says it
+				return slog.Attr{}
+			case at.Key == slog.TimeKey && at.Value.Kind() == slog.KindTime && time.Since(at.Value.Time()) < ownTime:
 				return slog.Attr{}
 			}
 			return at

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSyslog(t *testing.T) {
@@ -52,6 +53,29 @@ func TestLevels(t *testing.T) {
 	slog.New(h).Warn("loud")
 	if !strings.Contains(b.String(), `"msg":"loud"`) || strings.Contains(b.String(), "quiet") {
 		t.Errorf("logged %s", b.String())
+	}
+}
+
+// A line that had to wait tells when it was logged.
+func TestSyslogLate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	h, err := (&app{logFormat: "text", logLevel: "info"}).backgroundHandler(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := slog.NewRecord(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), slog.LevelInfo, "informed", 0)
+	if err := h.Handle(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	var b [512]byte
+	n, err := l.Read(b[:])
+	if want := "]: time=2026-01-02T03:04:05.000Z msg=informed\n"; err != nil || !strings.HasSuffix(string(b[:n]), want) {
+		t.Errorf("got %q, %v, want ...%q", b[:n], err, want)
 	}
 }
 

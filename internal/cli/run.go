@@ -13,6 +13,7 @@ import (
 
 	"github.com/muennet/muennet/internal/daemon"
 	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/journal"
 	"github.com/muennet/muennet/internal/pairing"
 	"github.com/muennet/muennet/internal/params"
 )
@@ -66,7 +67,10 @@ and the like do nothing.
 			if err != nil {
 				return err
 			}
-			log := slog.New(h)
+			a.serves = true
+			q := journal.NewQueue(h)
+			defer q.Flush(flushTime)
+			log := slog.New(q)
 			done, err := a.settle(r, auto, func(s pairing.Skipped) { log.Warn("channels skipped", "name", s.Name, "reason", s.Reason) })
 			if done || err != nil {
 				return err
@@ -124,6 +128,9 @@ func (a *app) runBackground(c *cobra.Command, start startConfig) error {
 	pipe := os.NewFile(readyFD, "ready")
 	h, err := a.backgroundHandler(devLog)
 	if err == nil {
+		q := journal.NewQueue(h)
+		defer q.Flush(flushTime)
+		h = q
 		err = daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: start.group, NoBPF: start.noBPF,
 			Load: driver.Config{Channels: a.directory()}, Version: version(), Logger: slog.New(h),
 			Ready: func() {
