@@ -1,0 +1,170 @@
+package driver
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// change is a state from a time on.
+type change struct {
+	after time.Duration // since the beginning
+	state bool
+}
+
+func (c change) String() string { return fmt.Sprintf("%v at %v", c.state, c.after) }
+
+// flaps are n changes at equal distances, the first one to true.
+func flaps(begin, distance time.Duration, n int) (all []change) {
+	for i := range n {
+		all = append(all, change{begin + time.Duration(i)*distance, i%2 == 0})
+	}
+	return all
+}
+
+// followedBy is what a holdDown makes of changes.
+func followedBy(changes []change) (followed []change) {
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var h holdDown
+	for i, c := range changes {
+		now := begin.Add(c.after)
+		h.want(now, c.state)
+		for {
+			wait, due := h.next(now)
+			now = now.Add(wait)
+			if !due || (i+1 < len(changes) && now.Sub(begin) >= changes[i+1].after) {
+				break
+			}
+			followed = append(followed, change{now.Sub(begin), h.follow(now)})
+		}
+	}
+	return followed
+}
+
+func TestHoldDown(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		name          string
+		changes, want []change
+	}{
+		{"nothing new", []change{{0, false}}, nil},
+		{"calm", []change{{0, true}, {2000 * ms, false}, {4000 * ms, true}}, []change{{0, true}, {2000 * ms, false}, {4000 * ms, true}}},
+		{"a restart", []change{{0, true}, {9000 * ms, false}, {9001 * ms, true}}, []change{{0, true}, {9000 * ms, false}, {9050 * ms, true}}},
+		{"there and back within the hold", []change{{0, true}, {10 * ms, false}, {20 * ms, true}}, []change{{0, true}}},
+		{"held longer each time", flaps(0, 60*ms, 4), []change{{0, true}, {60 * ms, false}, {160 * ms, true}, {360 * ms, false}}},
+		{"the last one is followed", flaps(0, ms, 101), []change{{0, true}, {51 * ms, false}, {151 * ms, true}}},
+		{"whole again after some calm", append(flaps(0, 60*ms, 4), flaps(2200*ms, 60*ms, 2)...),
+			[]change{{0, true}, {60 * ms, false}, {160 * ms, true}, {360 * ms, false}, {2200 * ms, true}, {2260 * ms, false}}},
+	} {
+		if got := followedBy(c.changes); !slices.Equal(got, c.want) {
+			t.Errorf("%s: followed %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// However often the peer comes and goes, a few changes per second are followed,
+// and the last one is.
+func TestHoldDownFloods(t *testing.T) {
+	for _, distance := range []time.Duration{time.Microsecond * 100, 7 * time.Millisecond, 100 * time.Millisecond, 999 * time.Millisecond} {
+		for _, n := range []int{5000, 5001} {
+			changes := flaps(time.Second, distance, n)
+			followed := followedBy(changes)
+			last, flood := followed[len(followed)-1], changes[n-1].after-changes[0].after
+			if last.state != changes[n-1].state || last.after > changes[n-1].after+mostHold {
+				t.Errorf("changes each %v: the last one is %v, followed %v", distance, changes[n-1], last)
+			}
+			if most := 5 + int(flood/mostHold); len(followed) > most {
+				t.Errorf("changes each %v: %d followed in %v, want %d at most", distance, len(followed), flood, most)
+			}
+		}
+	}
+}
+
+// told collects what a presence tells.
+func told(p *presence) *[]change {
+	var all []change
+	begin := time.Now()
+	p.tell = func(present bool) { all = append(all, change{time.Since(begin), present}) }
+	return &all
+}
+
+func TestPresence(t *testing.T) {
+	const ms = time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		var p presence
+		got := told(&p)
+		for _, c := range flaps(0, time.Millisecond, 200) {
+			p.follow(c.state)
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		if last := (*got)[len(*got)-1]; (*got)[0] != (change{0, true}) || last.state || len(*got) > 4 {
+			t.Errorf("told %v", *got)
+		}
+		// What made it flap is over.
+		n := len(*got)
+		p.follow(true)
+		p.follow(false)
+		p.follow(true)
+		p.reset()
+		synctest.Wait()
+		if len(*got) != n+1 || (*got)[n] != (change{1200 * ms, true}) {
+			t.Errorf("after a reset: told %v", (*got)[n:])
+		}
+		p.close()
+		p.follow(false)
+		time.Sleep(time.Minute)
+		if len(*got) != n+1 {
+			t.Errorf("after close: told %v", (*got)[n+1:])
+		}
+	})
+}
+
+// A reset ends a hold that goes on, and so does close.
+func TestPresenceIsRoused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p presence
+		got := told(&p)
+		p.follow(true)
+		synctest.Wait()
+		p.follow(false)
+		synctest.Wait()
+		p.reset()
+		synctest.Wait()
+		if want := []change{{0, true}, {0, false}}; !slices.Equal(*got, want) {
+			t.Errorf("told %v, want %v", *got, want)
+		}
+		p.follow(true)
+		synctest.Wait()
+		p.close() // waits for nothing but the goroutine
+		if len(*got) != 2 {
+			t.Errorf("told %v", *got)
+		}
+	})
+}
+
+// To follow does not wait for devices that are slow to be told, and one that
+// joins is told what the others were told.
+func TestPresenceDoesNotBlock(t *testing.T) {
+	var p presence
+	telling, release := make(chan bool), make(chan struct{})
+	p.tell = func(present bool) {
+		telling <- present
+		<-release
+	}
+	p.follow(true)
+	if !<-telling {
+		t.Error("told false")
+	}
+	p.follow(false) // would be a deadlock
+	p.follow(true)
+	joined := make(chan bool)
+	go p.join(func(present bool) { joined <- present })
+	close(release)
+	if !<-joined {
+		t.Error("one that has joined is told false")
+	}
+	p.close()
+}
