@@ -1,7 +1,9 @@
 package muennet_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -114,6 +116,62 @@ func TestOpenAndCloseAgainAndAgain(t *testing.T) {
 	// One lost in each round would be 40.
 	if n := threadCount(t); n > threads+rounds/4 {
 		t.Errorf("%d threads after %d more rounds of open and close, %d before", n, rounds, threads)
+	}
+}
+
+// blocked is a log handler that takes no line until it is released.
+type blocked struct {
+	release chan struct{}
+	lines   chan string
+}
+
+func (b blocked) Enabled(context.Context, slog.Level) bool { return true }
+func (b blocked) WithAttrs([]slog.Attr) slog.Handler       { return b }
+func (b blocked) WithGroup(string) slog.Handler            { return b }
+
+func (b blocked) Handle(_ context.Context, r slog.Record) error {
+	<-b.release
+	b.lines <- r.Message
+	return nil
+}
+
+// TestLoggerThatBlocks: a program's logger holds up nothing, not even Close for
+// long, and gets its lines when it takes them.
+func TestLoggerThatBlocks(t *testing.T) {
+	testnet.Privileged(t)
+	testnet.CheckLeaks(t)
+	b := blocked{make(chan struct{}), make(chan string, 100)}
+	load := twoInterfaces(t)
+	testnet.New(t).Do(func() {
+		n, err := muennet.Open(muennet.Config{Load: load, Logger: slog.New(b)})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		setUp(t, "net0", "net1")
+		if s := n.Status(); len(s) != 2 {
+			t.Errorf("%+v", s)
+		}
+		if err := n.Unload("net0"); err != nil {
+			t.Error(err)
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+		if names := interfaces(t); len(names) != 0 {
+			t.Errorf("close leaves %v", names)
+		}
+	})
+	close(b.release)
+	for removed := 0; removed < 2; {
+		select {
+		case line := <-b.lines:
+			if line == "interface removed" {
+				removed++
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("lines are missing")
+		}
 	}
 }
 

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // change is a state from a time on.
@@ -167,4 +170,90 @@ func TestPresenceDoesNotBlock(t *testing.T) {
 		t.Error("one that has joined is told false")
 	}
 	p.close()
+}
+
+// A peer that comes and goes as fast as it can makes few log lines, and in the
+// end every device has the carrier of its last state, wherever it is.
+func TestFlappingPeer(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	i := netHdr("net0")
+	i.Carrier = CarrierPeer
+	begin := time.Now()
+	l.mustLoad(d, i)
+	l.up(d, "net0")
+	l.child(d, "child0")
+	l.child(d, "moved")
+	there := testnet.New(t)
+	must(t, l.ns.Link().MoveToNetNS(l.state1("moved").Index, there.FD()))
+	until(t, "move", func() bool { return childStatus(t, d, "moved").NetNS == there.ID() })
+	must(t, there.Link().SetUp(there.Index("moved")))
+	p := l.peer("a")
+	for n := range 3 {
+		for first := status(t, d).Reader.Epochs; status(t, d).Reader.Epochs < first+100; {
+			for range 20 {
+				p.start()
+				doorbell.Ring(p.w.Word())
+				time.Sleep(100 * time.Microsecond) // or it would seldom be seen
+				p.w.Stop()
+			}
+		}
+		active := n%2 == 0
+		if active {
+			p.start()
+		}
+		until(t, "carrier", func() bool {
+			moved, err := there.Link().ByName("moved")
+			must(t, err)
+			return l.state1("net0").Carrier == active && l.state1("child0").Carrier == active && moved.Carrier == active
+		})
+		// A new child has it, too.
+		l.child(d, "new")
+		until(t, "carrier of a new child", func() bool { return l.state1("new").Carrier == active })
+		must(t, d.DeleteChild("new"))
+	}
+	if n, most := l.log.count("msg=peer "), 10+1+int(time.Since(begin)/(20*time.Second)); n > most {
+		t.Errorf("%d log lines, want %d at most", n, most)
+	}
+	// Followed at once: down and up are not the peer's doing.
+	for range 20 {
+		l.down(d, "net0")
+		l.up(d, "net0")
+		until(t, "carrier", func() bool { return l.state1("net0").Carrier })
+	}
+}
+
+// The kernel gives a device that is taken over a carrier. One whose peer is gone
+// has none, a child as little as its parent.
+func TestAdoptedCarrier(t *testing.T) {
+	l := newLab(t)
+	i := netHdr("net0")
+	i.Carrier = CarrierPeer
+	load := func() *Driver {
+		d := l.driver()
+		l.mustLoad(d, i)
+		l.up(d, "net0")
+		return d
+	}
+	carrier := func(want bool) {
+		t.Helper()
+		until(t, "carrier", func() bool { return l.state1("net0").Carrier == want && l.state1("child0").Carrier == want })
+	}
+	d := load()
+	l.child(d, "child0")
+	p := l.peer("a")
+	p.start()
+	carrier(true)
+	crash(d)
+	p.w.Stop()
+	d = load()
+	if c := childStatus(t, d, "child0"); !c.Adopted {
+		t.Errorf("%+v", c)
+	}
+	carrier(false)
+	p.start()
+	carrier(true)
+	crash(d)
+	load()
+	carrier(true)
 }
