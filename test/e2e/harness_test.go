@@ -106,6 +106,7 @@ type host struct {
 
 	daemon     *testnet.Cmd // run in the foreground by start
 	log        *syncBuffer  // of daemon
+	stderr     *os.File     // in place of log, if not nil
 	background []int        // process ids of those that load started
 }
 
@@ -177,6 +178,9 @@ func (h *host) start(params ...string) {
 	}
 	h.daemon = h.command(append([]string{"run", "--log-level", "debug"}, params...)...)
 	h.daemon.Stdout, h.daemon.Stderr = h.log, h.log
+	if h.stderr != nil {
+		h.daemon.Stderr = h.stderr
+	}
 	if err := h.daemon.Start(); err != nil {
 		h.t.Fatal(err)
 	}
