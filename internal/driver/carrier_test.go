@@ -196,6 +196,8 @@ func TestFlappingPeer(t *testing.T) {
 				doorbell.Ring(p.w.Word())
 				time.Sleep(100 * time.Microsecond) // or it would seldom be seen
 				p.w.Stop()
+				doorbell.Ring(p.w.Word())
+				time.Sleep(100 * time.Microsecond)
 			}
 		}
 		active := n%2 == 0
