@@ -16,6 +16,7 @@ import (
 
 	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/journal"
 	"github.com/muennet/muennet/internal/params"
 )
 
@@ -39,6 +40,7 @@ type server struct {
 	// channels is the directory of loads that name none.
 	channels string
 	log      *slog.Logger
+	limited  *slog.Logger // for lines that every local user can cause
 
 	// change is held by the request that changes something, so that a check
 	// made before the change still holds when it happens.
@@ -49,7 +51,7 @@ type server struct {
 }
 
 func newServer(n network, v api.Version, group int, log *slog.Logger) *server {
-	return &server{net: n, version: v, group: group, log: log, done: make(chan struct{})}
+	return &server{net: n, version: v, group: group, log: log, limited: slog.New(journal.NewLimit(log.Handler())), done: make(chan struct{})}
 }
 
 // peerKey is the context key under which a connection keeps its peer.
@@ -121,7 +123,7 @@ func (s *server) allowed(w http.ResponseWriter, r *http.Request) bool {
 		refuse(w, http.StatusForbidden, errors.New("not allowed: the caller is unknown"))
 		return false
 	}
-	s.log.Warn("request refused", "method", r.Method, "path", r.URL.Path, "uid", p.uid, "gid", p.gid, "pid", p.pid)
+	s.limited.Warn("request refused", "method", r.Method, "path", r.URL.Path, "uid", p.uid, "gid", p.gid, "pid", p.pid)
 	who := owners()
 	if s.group != noGroup {
 		who += fmt.Sprintf(" and members of group %d", s.group)
@@ -176,7 +178,7 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		s.log.Warn("load refused", "error", err)
+		s.limited.Warn("load refused", "error", err)
 		refuse(w, http.StatusConflict, err)
 		return
 	}
