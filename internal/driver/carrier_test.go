@@ -103,6 +103,7 @@ func TestPresence(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if last := (*got)[len(*got)-1]; (*got)[0] != (change{0, true}) || last.state || len(*got) > 4 {
 			t.Errorf("told %v", *got)
 		}
