@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -76,6 +77,15 @@ func TestSyslogLate(t *testing.T) {
 	n, err := l.Read(b[:])
 	if want := "]: time=2026-01-02T03:04:05.000Z msg=informed\n"; err != nil || !strings.HasSuffix(string(b[:n]), want) {
 		t.Errorf("got %q, %v, want ...%q", b[:n], err, want)
+	}
+}
+
+// A daemon that fails ends although nobody reads why.
+func TestRunEndsUnread(t *testing.T) {
+	r, w := io.Pipe()
+	defer r.Close()
+	if code := Run(t.Context(), []string{"muennet", "--control", "/dev/null/x", "run"}, io.Discard, w); code != exitFailed {
+		t.Errorf("exit code %d, want %d", code, exitFailed)
 	}
 }
 
