@@ -162,6 +162,10 @@ func (r *report) channel(which string, c api.Channel) {
 	r.line(which+".memory", memory(c.Memory, c.Mapping))
 	r.some(which+".owner", c.Owner)
 	r.some(which+".error", c.Error)
+	r.some(which+".file", c.File)
+	if c.Replaced > 0 {
+		r.line(which+".replaced", c.Replaced)
+	}
 	r.line(which+".protocol", c.Protocol)
 	r.line(which+".epoch", c.Epoch)
 	r.line(which+".elements", c.Elements)

@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -62,6 +61,7 @@ type Inbound struct {
 	mu     sync.Mutex
 	change *sync.Cond
 	want   order
+	parked bool // Run waits for an order: it uses neither reader nor listener
 	r      *shmstream.Reader
 	peer   Peer
 	moved  int // elements the last burst dealt with
@@ -72,6 +72,7 @@ type Inbound struct {
 	batch  offload.Batch
 	faults [element.NumFaults]uint64
 	routes map[uint32]*Port // by mark
+	before inboundTotals    // of the regions before this one
 	quiet  quiet
 	done   chan struct{}
 
@@ -116,12 +117,10 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	wc, epoch := doorbell.Words(cfg.Region)
 	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), held: make([]holding, 0, gatherSize), now: clock}
 	in.change = sync.NewCond(&in.mu)
-	in.listener, err = doorbell.NewListener(doorbell.Config{WC: wc, Epoch: epoch, Memory: cfg.Memory, Poll: cfg.Poll, Locked: cfg.Locked})
-	if err != nil {
-		return nil, fmt.Errorf("listen to the writer: %w", err)
+	if in.listener, err = newListener(cfg.Region, cfg.Memory, cfg.Poll, cfg.Locked); err != nil {
+		return nil, err
 	}
 	in.guarded = in.gather
 	in.batch.UDP = cfg.MergeUDP
@@ -154,7 +153,7 @@ func (in *Inbound) Run() {
 func (in *Inbound) burst() (moved int, active, ok bool) {
 	in.mu.Lock()
 	for in.want == pause {
-		in.change.Wait()
+		in.park()
 	}
 	if in.want == quit {
 		in.mu.Unlock()
@@ -374,18 +373,20 @@ func (in *Inbound) order(w order) {
 		in.setPeer(PeerInactive)
 	}
 	in.change.Broadcast()
+	listener := in.listener
 	in.mu.Unlock()
-	in.listener.Interrupt()
+	listener.Interrupt()
 }
 
 // Status returns the state of now.
 func (in *Inbound) Status() InboundStatus {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	total := in.totals()
 	return InboundStatus{
 		Running: in.want == run, Peer: in.peer, Reason: in.r.Reason(),
 		Epoch: in.r.Epoch(), Size: in.r.Size(), Elements: in.r.Elements(),
-		Doorbell: in.listener.String(), DoorbellErr: in.listener.Err(), Wakeups: in.listener.Wakeups(), Timeouts: in.listener.Timeouts(),
-		Reader: in.r.Stats(), Faults: in.faults,
+		Doorbell: in.listener.String(), DoorbellErr: in.listener.Err(), Wakeups: total.wakeups, Timeouts: total.timeouts,
+		Reader: total.reader, Faults: in.faults,
 	}
 }

@@ -38,6 +38,11 @@ func Words(region []byte) (wc, epoch *uint32) {
 // words are the two of a channel, as Words returns them.
 type words struct{ wc, epoch *uint32 }
 
+func wordsOf(region []byte) *words {
+	wc, epoch := Words(region)
+	return &words{wc, epoch}
+}
+
 // load reads both. False: the region shrank and they are not there any more.
 func (w words) load() (wc, epoch uint32, there bool) {
 	before := debug.SetPanicOnFault(true)

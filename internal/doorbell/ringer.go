@@ -2,6 +2,7 @@ package doorbell
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -12,9 +13,11 @@ import (
 // or nothing, where readers have to look for themselves. It never blocks. Its
 // methods may be called from any goroutine.
 type Ringer struct {
-	words words
+	words atomic.Pointer[words]
 	path  string // of the event file; "" = none
 	futex atomic.Bool
+	// ringing counts the goroutines that ring a futex right now: see Rebind.
+	ringing atomic.Int32
 
 	mu     sync.Mutex // guards the fields below
 	event  int        // the open event file; -1 = none
@@ -30,8 +33,8 @@ func NewRinger(region []byte, memory Memory) *Ringer {
 	if memory == nil {
 		memory = plain{}
 	}
-	wc, epoch := Words(region)
-	r := &Ringer{words: words{wc, epoch}, path: memory.EventPath(), event: -1}
+	r := &Ringer{path: memory.EventPath(), event: -1}
+	r.words.Store(wordsOf(region))
 	if r.path != "" {
 		r.open()
 		return r
@@ -66,7 +69,7 @@ func (r *Ringer) Ring() (woken bool) {
 		r.raise()
 		return false
 	}
-	return r.wake(r.words.wc)
+	return r.wake(false)
 }
 
 // RingAll tells the readers that an epoch began or ended. Where there was no
@@ -79,34 +82,51 @@ func (r *Ringer) RingAll() {
 		r.raise()
 		return
 	}
-	if r.futex.Load() {
-		wake(r.words.epoch, futexWake)
-	}
-	r.wake(r.words.wc)
+	r.wake(true)
 }
 
 // Tells reports whether Ring knows if somebody was asleep, and is cheap enough
 // to be called within a burst.
 func (r *Ringer) Tells() bool { return r.futex.Load() }
 
-func (r *Ringer) wake(word *uint32) (woken bool) {
+// wake wakes who waits for WC, or for either word.
+func (r *Ringer) wake(both bool) (woken bool) {
 	if !r.futex.Load() {
 		return false
 	}
-	n, errno := wake(word, futexWake)
+	r.ringing.Add(1)
+	defer r.ringing.Add(-1)
+	w := r.words.Load() // after ringing is counted
+	if both {
+		wake(w.epoch, futexWake)
+	}
+	n, errno := wake(w.wc, futexWake)
 	switch {
 	case errno == 0:
 		r.rings.Add(1)
 		return n > 0
 	case errno != unix.EFAULT:
 		r.errors.Add(1)
-	case r.words.there(): // else the region shrank, as the next access will tell
+	case w.there(): // else the region shrank, as the next access will tell
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.err = errNoFutex
 		r.futex.Store(false)
 	}
 	return false
+}
+
+// Rebind has the Ringer ring for another channel, in memory of the same kind,
+// from now on; the counters go on. When it returns, nothing touches the old
+// region any more.
+func (r *Ringer) Rebind(region []byte) {
+	r.words.Store(wordsOf(region))
+	// Whoever rings was counted before it loaded the words. So those that may
+	// have loaded the old ones are all counted now. Each is done after a system
+	// call that does not sleep.
+	for r.ringing.Load() != 0 {
+		runtime.Gosched()
+	}
 }
 
 // raise writes one byte to the event file. What goes wrong is counted: readers

@@ -23,7 +23,8 @@ func TestRingerFutex(t *testing.T) {
 		l, _, _ := listen(t, Config{})
 		l.heard = true
 		writer := l.cfg.WC // the same page, mapped for reading: enough to wake
-		r := &Ringer{words: words{writer, l.cfg.Epoch}, event: -1}
+		r := &Ringer{event: -1}
+		r.words.Store(&words{writer, l.cfg.Epoch})
 		r.futex.Store(NewRinger(make([]byte, 64), m).futex.Load())
 		l.Look()
 		woken := false

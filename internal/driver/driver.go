@@ -46,9 +46,10 @@ type Driver struct {
 	change sync.Mutex // held by Load, Unload and Close: one at a time
 	left   []record   // by an earlier process, as the state file told; not changed after New
 
-	mu      sync.Mutex // guards the fields below
-	parents []*parent
-	closed  bool
+	mu        sync.Mutex // guards the fields below
+	parents   []*parent
+	closed    bool
+	patrolled bool // see beginPatrol
 }
 
 // New returns a Driver without interfaces.
@@ -90,6 +91,7 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 	}
 	d.mu.Lock()
 	d.parents = append(d.parents, loaded...)
+	d.beginPatrol()
 	d.mu.Unlock()
 	for _, p := range loaded {
 		if err := p.watch(); err != nil {

@@ -2,72 +2,49 @@ package driver
 
 import (
 	"errors"
-	"time"
 
 	"github.com/muennet/muennet/internal/region"
 )
 
-// faultRetry is how often a region that went away is looked for again, and one
-// that can go away without a fault is looked at.
-const faultRetry = time.Second
-
-// fault is faulted for who does not hold mu.
-func (p *parent) fault(r *region.Region, where *error, err error) {
+// fault is faulted for callers that do not hold mu.
+func (p *parent) fault(e *end, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.faulted(r, where, err)
+	p.faulted(e, err)
 }
 
-// faulted notes that a region went away, and has it waited for unless somebody
-// does already. where is p.inErr or p.outErr.
-func (p *parent) faulted(r *region.Region, where *error, err error) {
-	waiting := errors.Is(*where, region.ErrFault)
-	*where = err
-	if !waiting {
-		p.log.Error("channel is stopped", "channel", r.Name(), "err", err)
-		go p.await(r, where)
+// faulted notes that memory of a channel went away, of which the forwarder has
+// stopped. The patrol looks after it from now on.
+func (p *parent) faulted(e *end, err error) {
+	if !e.stopped() {
+		p.log.Error("channel is stopped", "channel", e.name, "err", err)
+		e.retry.begin()
 	}
+	e.err = err
 }
 
-// await waits until a region that went away is whole again and takes its
-// direction up anew.
-func (p *parent) await(r *region.Region, where *error) {
-	p.look(func() bool { return p.recovered(r, where) })
-}
-
-// look calls done at each faultRetry until it is true or the interface is closed.
-func (p *parent) look(done func() bool) {
-	tick := time.NewTicker(faultRetry)
-	defer tick.Stop()
-	for {
-		select {
-		case <-p.closed:
-			return
-		case <-tick.C:
-		}
-		if done() {
-			return
-		}
+// recover takes a direction up again when all of its memory is there. To find
+// that out may take a while, in which mu is not held.
+func (p *parent) recover(e *end) {
+	p.mu.Lock()
+	r := e.region
+	wait := p.isClosed() || r == nil || !e.stopped() || !e.retry.due()
+	p.mu.Unlock()
+	if wait {
+		return
 	}
-}
-
-// recovered takes a direction up anew if its region is whole again. It is also
-// true when somebody else has done so.
-func (p *parent) recovered(r *region.Region, where *error) bool {
+	err := r.Restore()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if *where == nil {
-		return true
+	if p.isClosed() || e.region != r {
+		return
 	}
-	if p.isClosed() || r.Intact() != nil {
-		return false
+	e.err = err
+	switch {
+	case err == nil:
+		p.log.Info("channel is whole again", "channel", e.name)
+		p.resume(e)
+	case errors.Is(err, region.ErrNoMemory):
+		e.retry.again()
 	}
-	*where = nil
-	p.log.Info("channel is whole again", "channel", r.Name())
-	if r == p.out {
-		p.startOut()
-	} else {
-		p.startIn()
-	}
-	return true
 }

@@ -25,7 +25,7 @@ type parent struct {
 	offload offloading
 
 	// Each direction's parts are nil where it is absent.
-	in, out  *region.Region
+	in, out  *end
 	pmtu     *region.Region // path MTU of each mark; nil: none
 	sender   *datapath.Sender
 	inbound  *datapath.Inbound
@@ -34,10 +34,8 @@ type parent struct {
 	presence presence           // of the peer
 
 	// Guarded by mu.
-	up     bool // what the forwarders have been told
-	mtu    int
-	inErr  error // why a direction is stopped although the interface is up
-	outErr error
+	up  bool // what the forwarders have been told
+	mtu int
 
 	// family guards children and their marks. Nothing else is locked or called
 	// while it is held. Only Driver.change lets them be changed.
@@ -85,55 +83,19 @@ func (p *parent) begin(cfg Config) error {
 	if p.inbound != nil {
 		go p.inbound.Run()
 	}
-	if pluggable(p.in) || pluggable(p.out) {
-		go p.plugged()
-	}
 	return nil
 }
 
-// openRegions maps the channels and takes the writer's lock.
+// openRegions maps the channels, takes the writer's lock and maps the table of
+// path MTUs.
 func (p *parent) openRegions(dir string) (err error) {
-	if p.cfg.In != "" {
-		if p.in, err = p.openRegion(dir, p.cfg.In, region.ReadOnly); err != nil {
-			return err
-		}
-		if err := p.in.CheckHeader(); errors.Is(err, region.ErrNoChannel) {
-			p.log.Warn("in-channel holds something else until a writer starts", "channel", p.cfg.In, "err", err)
-		}
-	}
 	if p.cfg.PMTU != "" {
-		if p.pmtu, err = p.openRegion(dir, p.cfg.PMTU, region.Inspect); err != nil {
+		if p.pmtu, err = region.Open(dir, p.cfg.PMTU, region.Inspect); err != nil {
 			return err
 		}
+		p.remarkOwner(p.cfg.PMTU, p.pmtu)
 	}
-	if p.cfg.Out == "" {
-		return nil
-	}
-	access := region.ReadWrite
-	if p.cfg.Force {
-		access = region.Overwrite
-	}
-	if p.out, err = p.openRegion(dir, p.cfg.Out, access); err != nil {
-		return err
-	}
-	if err = p.out.Lock(); err != nil {
-		return err
-	}
-	// The same check as at every start of the writer, but while the load can
-	// still say no.
-	if size := p.cfg.Format.Size(p.cfg.MTU); p.out.Size() < region.MinSize+size {
-		return fmt.Errorf("channel %s: region of %d bytes holds no element of %d bytes", p.cfg.Out, p.out.Size(), size)
-	}
-	return nil
-}
-
-// openRegion opens one region, and logs an owner who can do with it as he likes.
-func (p *parent) openRegion(dir, spec string, access region.Access) (*region.Region, error) {
-	r, err := region.Open(dir, spec, access)
-	if err == nil && r.Foreign() {
-		p.log.Warn("channel belongs to another user, who can replace it", "channel", spec, "owner", r.Owner())
-	}
-	return r, err
+	return p.openEnds(dir)
 }
 
 // openForwarders builds what carries the packets, paused.
@@ -141,9 +103,9 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 	pulse := datapath.NewPulse(p.cfg.renewal())
 	if p.out != nil {
 		p.sender, err = datapath.NewSender(datapath.SenderConfig{
-			Region: p.out.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol, Memory: p.out,
+			Region: p.out.bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol, Memory: p.out.memory(),
 			Poll: cfg.Poll, Renew: p.cfg.renewal(), Pulse: pulse, Log: p.log,
-			OnFault: func(err error) { go p.fault(p.out, &p.outErr, err) },
+			OnFault: func(err error) { go p.fault(p.out, err) },
 		})
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.Out, err)
@@ -155,9 +117,9 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 	p.port = datapath.NewPort(datapath.PortConfig{Device: p.dev, Marks: p.marking.port(), Skip: p.skip(), Merge: p.offload.tcp, Log: p.log})
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
-			Port: p.port, Region: p.in.Bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
-			MergeUDP: p.offload.udp, Memory: p.in, Poll: cfg.Poll, BusyPoll: cfg.busyPoll(), Locked: p.in.WriterLocked, Sender: p.sender, Pulse: pulse, Log: p.log,
-			OnPeer: p.presence.follow, OnFault: func(err error) { go p.fault(p.in, &p.inErr, err) },
+			Port: p.port, Region: p.in.bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
+			MergeUDP: p.offload.udp, Memory: p.in.memory(), Poll: cfg.Poll, BusyPoll: cfg.busyPoll(), Locked: p.in.locked(), Sender: p.sender, Pulse: pulse, Log: p.log,
+			OnPeer: p.presence.follow, OnFault: func(err error) { go p.fault(p.in, err) },
 		})
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.In, err)
@@ -236,30 +198,28 @@ func (p *parent) start() {
 }
 
 func (p *parent) startOut() {
-	if p.sender == nil || !p.up {
+	if p.sender == nil || !p.up || p.out.stopped() {
 		return
 	}
 	p.sender.Stop()
-	err := p.sender.Start(p.cfg.Format.Size(p.mtu))
+	err := p.sender.Start(p.elementSize(p.mtu))
 	if errors.Is(err, region.ErrFault) {
-		p.faulted(p.out, &p.outErr, err)
+		p.faulted(p.out, err)
 		return
 	}
 	if err != nil {
 		p.log.Error("writer is not started", "channel", p.cfg.Out, "err", err)
 	}
-	p.outErr = err
+	p.out.err = err
 }
 
 func (p *parent) startIn() {
-	if p.inbound == nil || !p.up {
+	if p.inbound == nil || !p.up || p.in.stopped() {
 		return
 	}
 	if err := p.inbound.Resume(); err != nil {
-		p.faulted(p.in, &p.inErr, err)
-		return
+		p.faulted(p.in, err)
 	}
-	p.inErr = nil
 }
 
 // stop is ip link set down.
@@ -363,9 +323,12 @@ func (p *parent) close(keep bool) {
 func (p *parent) dispose(keep bool) {
 	p.followed.dispose(keep)
 	p.marking.close()
-	for _, r := range []*region.Region{p.in, p.out, p.pmtu} {
-		if r != nil {
-			r.Close()
+	for _, e := range p.ends() {
+		if e.region != nil {
+			e.region.Close()
 		}
+	}
+	if p.pmtu != nil {
+		p.pmtu.Close()
 	}
 }

@@ -74,15 +74,20 @@ type ChildStatus struct {
 
 // Channel is the state of one end of a channel.
 type Channel struct {
-	Region      string `json:"region"`          // path of the region
-	RegionSize  int    `json:"region_size"`     // bytes
-	Memory      string `json:"memory"`          // file, muenfs or pci
-	Owner       string `json:"owner"`           // user that the region's file belongs to: name, or number where it has none
-	Enabled     bool   `json:"enabled"`         // the interface is up and the region usable
-	Error       string `json:"error,omitempty"` // why the region is not usable
-	Protocol    string `json:"protocol"`        // hexadecimal with 0x
-	Epoch       string `json:"epoch"`           // hexadecimal with 0x; 0x0 = inactive
-	ElementSize int    `json:"element_size"`    // bytes
+	Region     string `json:"region"`          // path of the region
+	RegionSize int    `json:"region_size"`     // bytes; 0: it is too small to be mapped
+	Memory     string `json:"memory"`          // file, muenfs or pci; "" as long as it is not mapped
+	Owner      string `json:"owner"`           // user that the region's file belongs to: name, or number where it has none
+	Enabled    bool   `json:"enabled"`         // the interface is up and the region usable
+	Error      string `json:"error,omitempty"` // why the region is not usable
+	// File is what became of the region's file while the region goes on: that it
+	// was removed, or replaced by one that cannot be used, and why not.
+	File string `json:"file,omitempty"`
+	// Replaced counts how often another file under the same name was taken over.
+	Replaced    uint64 `json:"replaced"`
+	Protocol    string `json:"protocol"`     // hexadecimal with 0x
+	Epoch       string `json:"epoch"`        // hexadecimal with 0x; 0x0 = inactive
+	ElementSize int    `json:"element_size"` // bytes
 	Elements    int    `json:"elements"`
 	// Doorbell is how the reader is woken: "futex", "muenfs events", or "polling",
 	// which means that it is not. DoorbellError is why there is no bell, or what
@@ -160,24 +165,28 @@ func (p *parent) status() Status {
 	}
 	if p.sender != nil {
 		s.writer(p.sender.Status())
-		s.Writer.Channel.describe(p.out, p.cfg.WriterProtocol, p.up, p.outErr)
+		s.Writer.Channel.describe(p.out, p.cfg.WriterProtocol, p.up)
 	}
 	if p.inbound != nil {
 		s.Stats.received(port, s.Drops)
 		s.reader(p.inbound.Status())
-		s.Reader.Channel.describe(p.in, p.cfg.ReaderProtocol, p.up, p.inErr)
-		if err := p.in.CheckHeader(); s.Reader.Peer == datapath.PeerInactive.String() && errors.Is(err, region.ErrNoChannel) {
-			s.Reader.Reason = err.Error()
+		s.Reader.Channel.describe(p.in, p.cfg.ReaderProtocol, p.up)
+		if r := p.in.region; r != nil && s.Reader.Peer == datapath.PeerInactive.String() {
+			if err := r.CheckHeader(); errors.Is(err, region.ErrNoChannel) {
+				s.Reader.Reason = err.Error()
+			}
 		}
 	}
 	return s
 }
 
-func (c *Channel) describe(r *region.Region, protocol uint64, up bool, err error) {
-	c.Region, c.RegionSize, c.Protocol = r.Path(), r.Size(), hex(protocol)
-	c.Memory, c.Mapping, c.Owner = r.Kind().String(), r.Mapping(), r.Owner()
-	c.Enabled = up && err == nil
-	c.Error = text(err)
+func (c *Channel) describe(e *end, protocol uint64, up bool) {
+	c.Region, c.Protocol = e.path(), hex(protocol)
+	if r := e.region; r != nil {
+		c.RegionSize, c.Memory, c.Mapping, c.Owner = r.Size(), r.Kind().String(), r.Mapping(), r.Owner()
+	}
+	c.Enabled = up && e.err == nil
+	c.Error, c.File, c.Replaced = text(e.err), text(e.file), e.replaced
 }
 
 // text is what an error says; nil says nothing.

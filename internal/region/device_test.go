@@ -236,7 +236,7 @@ func TestDeviceRemoved(t *testing.T) {
 		if !errors.Is(err, ErrFault) {
 			t.Errorf("%v is not ErrFault", err)
 		}
-		wantError(t, err, dir, "check channel pci:00:04.0: region shrank: the device was removed")
+		wantError(t, err, dir, "check channel pci:00:04.0: the device was removed")
 	}
 }
 

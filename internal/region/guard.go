@@ -1,7 +1,6 @@
 package region
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -9,13 +8,9 @@ import (
 	"unsafe"
 )
 
-// ErrFault says that memory of a region is not there any more: its file shrank, or
-// its device was removed.
-var ErrFault = errors.New("region shrank")
-
-// Guard runs f. When f touches memory of a region that has gone because the
-// file under it shrank, or its device was removed, f ends there and Guard returns
-// an error that wraps [ErrFault] and names the file. Every other panic passes
+// Guard runs f. When f touches memory of a region that is not there, f ends there
+// and Guard returns an error that wraps [ErrFault], names the file and says why, as
+// far as that can be found out: see the reasons of ErrFault. Every other panic passes
 // through, in particular a fault at an address that belongs to no open region.
 //
 // The price is one deferred call: wrap a loop, not each access. It covers the
@@ -35,11 +30,15 @@ func Guard(f func()) (err error) {
 		if !ok {
 			panic(v)
 		}
-		path, ok := owner(fault.Addr())
-		if !ok {
+		s, offset, ok := owner(fault.Addr())
+		switch {
+		case !ok:
 			panic(v)
+		case s.region == nil:
+			err = fmt.Errorf("%s: %w", s.path, ErrFault)
+		default:
+			err = s.region.why(offset)
 		}
-		err = fmt.Errorf("%s: %w", path, ErrFault)
 	}()
 	f()
 	return nil
@@ -53,8 +52,10 @@ var mapped struct {
 }
 
 type span struct {
-	size uintptr
-	path string
+	size   uintptr
+	path   string
+	region *Region // nil until it is open
+	start  int64   // of the span in the file; 0 until it is open
 }
 
 func addressOf(mapping []byte) uintptr {
@@ -67,7 +68,17 @@ func remember(mapping []byte, path string) {
 	if mapped.spans == nil {
 		mapped.spans = make(map[uintptr]span)
 	}
-	mapped.spans[addressOf(mapping)] = span{uintptr(len(mapping)), path}
+	mapped.spans[addressOf(mapping)] = span{size: uintptr(len(mapping)), path: path}
+}
+
+// claim tells whose mapping it is, once the region is open.
+func (r *Region) claim() {
+	mapped.Lock()
+	defer mapped.Unlock()
+	first := addressOf(r.mapping)
+	s := mapped.spans[first]
+	s.region, s.start = r, r.spec.Offset-int64(len(r.mapping)-len(r.bytes))
+	mapped.spans[first] = s
 }
 
 func forget(mapping []byte) {
@@ -76,14 +87,14 @@ func forget(mapping []byte) {
 	delete(mapped.spans, addressOf(mapping))
 }
 
-// owner returns the path of the region that addr lies in.
-func owner(addr uintptr) (path string, ok bool) {
+// owner returns the span that addr lies in, and where in its file that is.
+func owner(addr uintptr) (s span, offset int64, ok bool) {
 	mapped.Lock()
 	defer mapped.Unlock()
 	for first, s := range mapped.spans {
 		if addr >= first && addr-first < s.size {
-			return s.path, true
+			return s, s.start + int64(addr-first), true
 		}
 	}
-	return "", false
+	return span{}, 0, false
 }

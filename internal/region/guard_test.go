@@ -41,7 +41,7 @@ func TestGuardShrunkFile(t *testing.T) {
 			if !errors.Is(err, ErrFault) {
 				t.Errorf("%v is not ErrFault", err)
 			}
-			wantError(t, err, dir, "%DIR/c: region shrank")
+			wantError(t, err, dir, "%DIR/c: the file shrank: it has 4096 bytes, 16384 are in use")
 			if err := Guard(func() { copy(buf, r.Bytes()) }); err != nil {
 				t.Errorf("the pages that are left: %v", err)
 			}
@@ -49,7 +49,7 @@ func TestGuardShrunkFile(t *testing.T) {
 			if !errors.Is(err, ErrFault) {
 				t.Errorf("%v is not ErrFault", err)
 			}
-			wantError(t, err, dir, "check channel %DIR/c: region shrank: the file has 4096 bytes, 16384 are in use")
+			wantError(t, err, dir, "check channel %DIR/c: the file shrank: it has 4096 bytes, 16384 are in use")
 			if err := os.Truncate(path, 16<<10); err != nil {
 				t.Fatal(err)
 			}

@@ -18,8 +18,9 @@ var kernel = struct {
 	statfs  func(path string, st *unix.Statfs_t) error
 	mmap    func(fd int, offset int64, length, prot, flags int) ([]byte, error)
 
+	fallocate func(fd int, mode uint32, offset, length int64) error
 	writeFile func(path string, content []byte, mode os.FileMode) error
-}{unix.Openat, unix.Fstat, unix.Fstatfs, unix.Statfs, unix.Mmap, os.WriteFile}
+}{unix.Openat, unix.Fstat, unix.Fstatfs, unix.Statfs, unix.Mmap, unix.Fallocate, os.WriteFile}
 
 // openFile opens the file of s. It stays away from os.File: that would put the
 // descriptor under Go's poller, and a poll of a muenfs file takes hold of the

@@ -51,6 +51,7 @@ type Region struct {
 	kind   Kind
 	how    string // see Mapping
 	owner  uint32 // user id, of the file
+	id     fileID // of the open file
 	// mapping covers whole pages, bytes is the part of it that was asked for.
 	mapping, bytes []byte
 
@@ -82,6 +83,7 @@ func Open(dir, spec string, access Access) (*Region, error) {
 		}
 		return nil, fmt.Errorf("open channel %s: %w", spec, err)
 	}
+	r.claim()
 	return r, nil
 }
 
@@ -107,6 +109,7 @@ func (r *Region) open() (err error) {
 		return err
 	}
 	r.owner = st.Uid
+	r.id = idOf(&st)
 	if r.kind, err = r.kindOf(&st); err != nil {
 		return err
 	}
@@ -205,29 +208,6 @@ func (r *Region) Name() string { return r.name }
 
 // Size returns the number of bytes, [MinSize] or more.
 func (r *Region) Size() int { return len(r.bytes) }
-
-// Intact reports an error when the file does not cover the region any more, or
-// the device was removed: one that comes back is another one. Nil
-// holds for the moment of the call only: it is how to find out, from time to
-// time, what an access would find out by a fault.
-func (r *Region) Intact() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.fd < 0 {
-		return fmt.Errorf("check channel %s: %w", r.name, os.ErrClosed)
-	}
-	var st unix.Stat_t
-	if err := kernel.fstat(r.fd, &st); err != nil {
-		return fmt.Errorf("check channel %s: %w", r.name, err)
-	}
-	if r.kind == PCI && !isAt(&st, r.spec.Path) {
-		return fmt.Errorf("check channel %s: %w: the device was removed", r.name, ErrFault)
-	}
-	if end := r.spec.Offset + int64(len(r.bytes)); st.Size < end {
-		return fmt.Errorf("check channel %s: %w: the file has %d bytes, %d are in use", r.name, ErrFault, st.Size, end)
-	}
-	return nil
-}
 
 // Close unmaps the region and gives up the writer's lock. Nobody may touch its
 // Bytes any more. Closing twice does nothing.

@@ -1,0 +1,94 @@
+package datapath
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/shmstream"
+)
+
+// Rebind has the Sender write another region, mapped writable, of the same kind
+// of memory. Its writer is inactive until Start; that of the old region is
+// stopped. The counters go on. When Rebind returns without an error, nothing
+// touches the old region any more; on an error all is as before.
+func (s *Sender) Rebind(memory []byte) error {
+	w, err := shmstream.NewWriter(memory)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = region.Guard(s.w.Stop)
+	s.bell.RingAll()
+	s.cfg.Region, s.w = memory, w
+	_, s.epoch = doorbell.Words(memory)
+	s.bell.Rebind(memory)
+	return nil
+}
+
+// inboundTotals are what an Inbound counts for each region anew.
+type inboundTotals struct {
+	reader            shmstream.ReaderStats
+	wakeups, timeouts uint64
+}
+
+// totals counts over all regions so far. The caller holds the lock.
+func (in *Inbound) totals() inboundTotals {
+	t, r := in.before, in.r.Stats()
+	t.reader.Overruns += r.Overruns
+	t.reader.Lost += r.Lost
+	t.reader.ProtocolErrors += r.ProtocolErrors
+	t.reader.EpochChanges += r.EpochChanges
+	t.wakeups += in.listener.Wakeups()
+	t.timeouts += in.listener.Timeouts()
+	return t
+}
+
+// Rebind has a paused Inbound, which Run runs, read another region from the next
+// Resume on. memory and locked are those of InboundConfig. Counters and routes go
+// on. When Rebind returns without an error, nothing touches the old region any
+// more; on an error all is as before.
+func (in *Inbound) Rebind(bytes []byte, memory doorbell.Memory, locked func() bool) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	// Pause ends a sleep in the old region, but does not wait for that.
+	for in.want == pause && !in.parked {
+		in.change.Wait()
+	}
+	if in.want != pause {
+		return fmt.Errorf("read another region: the forwarder is not paused")
+	}
+	r, err := shmstream.NewReader(bytes, shmstream.Expect{Protocol: in.cfg.Protocol, MinSize: in.cfg.Format.MinSize()})
+	if err != nil {
+		return err
+	}
+	listener, err := newListener(bytes, memory, in.cfg.Poll, locked)
+	if err != nil {
+		return err
+	}
+	in.before = in.totals()
+	in.listener.Close()
+	in.cfg.Region, in.cfg.Memory, in.cfg.Locked = bytes, memory, locked
+	in.r, in.listener = r, listener
+	return nil
+}
+
+// newListener listens to the writer of a channel.
+func newListener(channel []byte, memory doorbell.Memory, poll time.Duration, locked func() bool) (*doorbell.Listener, error) {
+	wc, epoch := doorbell.Words(channel)
+	l, err := doorbell.NewListener(doorbell.Config{WC: wc, Epoch: epoch, Memory: memory, Poll: poll, Locked: locked})
+	if err != nil {
+		return nil, fmt.Errorf("listen to the writer: %w", err)
+	}
+	return l, nil
+}
+
+// park waits for the next order. The caller holds the lock.
+func (in *Inbound) park() {
+	in.parked = true
+	in.change.Broadcast()
+	in.change.Wait()
+	in.parked = false
+}

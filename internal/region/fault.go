@@ -1,0 +1,105 @@
+package region
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrFault says that memory of a region is not there, for one of the reasons
+// below: each of them is an ErrFault, too.
+var ErrFault = errors.New("memory is not there")
+
+// Why memory of a region is not there.
+var (
+	// ErrShrank says that the file ends before the region does.
+	ErrShrank error = cause("the file shrank")
+	// ErrNoMemory says that the file has holes, as a new file has and one from
+	// which pages were taken, and that the system has no memory to fill them: the
+	// file system is full, or a quota or the limit of a memory cgroup is reached.
+	ErrNoMemory error = cause("no memory left")
+	// ErrRemoved says that the PCI device was removed.
+	ErrRemoved error = cause("the device was removed")
+	// ErrUnreadable says that the file system cannot read the file.
+	ErrUnreadable error = cause("the file cannot be read")
+)
+
+// cause is a reason that is an [ErrFault].
+type cause string
+
+func (c cause) Error() string        { return string(c) }
+func (c cause) Is(target error) bool { return target == ErrFault }
+
+// why finds out why an access to the byte at offset of the file has faulted. A
+// SIGBUS does not tell. The error is an [ErrFault], and names the file.
+func (r *Region) why(offset int64) error {
+	path := r.spec.Path
+	// The caller may hold the lock already. Then the next look finds out more.
+	if !r.mu.TryLock() {
+		return fmt.Errorf("%s: %w", path, ErrFault)
+	}
+	defer r.mu.Unlock()
+	if r.fd < 0 {
+		return fmt.Errorf("%s: %w", path, ErrFault)
+	}
+	if err := r.intact(); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if r.kind != Plain {
+		return fmt.Errorf("%s: %w", path, ErrFault)
+	}
+	var b [1]byte
+	if _, err := unix.Pread(r.fd, b[:], offset); err != nil && err != unix.EINTR {
+		return fmt.Errorf("%s: %w: %w", path, ErrUnreadable, err)
+	}
+	if free, known := r.free(); known && free == 0 {
+		return r.noMemory()
+	}
+	// ENXIO: the file holds no data from here to its end.
+	if data, err := unix.Seek(r.fd, offset, unix.SEEK_DATA); err == unix.ENXIO || err == nil && data > offset {
+		return fmt.Errorf("%w for the hole at byte %d of %s", ErrNoMemory, offset, path)
+	}
+	return fmt.Errorf("%s: %w", path, ErrFault)
+}
+
+func (r *Region) noMemory() error {
+	return fmt.Errorf("%w in the file system of %s", ErrNoMemory, r.spec.Path)
+}
+
+// Intact reports an error when the file does not cover the region any more
+// ([ErrShrank]), or the device was removed ([ErrRemoved]): one that comes back is
+// another one. Nil holds for the moment of the call only: it is how to find out,
+// from time to time, what an access would find out by a fault.
+func (r *Region) Intact() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fd < 0 {
+		return fmt.Errorf("check channel %s: %w", r.name, os.ErrClosed)
+	}
+	if err := r.intact(); err != nil {
+		return fmt.Errorf("check channel %s: %w", r.name, err)
+	}
+	return nil
+}
+
+// intact is Intact for an open region. The caller holds mu.
+func (r *Region) intact() error {
+	var st unix.Stat_t
+	if err := kernel.fstat(r.fd, &st); err != nil {
+		return err
+	}
+	if r.kind == PCI && !isAt(&st, r.spec.Path) {
+		return ErrRemoved
+	}
+	return r.covered(st.Size)
+}
+
+// covered tells whether a file of size bytes holds the region.
+func (r *Region) covered(size int64) error {
+	if end := r.spec.Offset + int64(len(r.bytes)); size < end {
+		return fmt.Errorf("%w: it has %d bytes, %d are in use", ErrShrank, size, end)
+	}
+	return nil
+}

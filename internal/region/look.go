@@ -1,0 +1,57 @@
+package region
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// What became of the file that a region was opened from. The region itself goes
+// on as it is.
+var (
+	// ErrUnlinked says that there is no file of that name any more.
+	ErrUnlinked = errors.New("its file was removed")
+	// ErrReplaced says that opening the region again would give other memory.
+	ErrReplaced = errors.New("its file was replaced")
+)
+
+// Look asks what became of the file, or the device, that the region was opened
+// from: nil when nothing did; [ErrUnlinked] or [ErrReplaced]; an [ErrFault] when
+// the region is not whole; or that the file cannot be looked at. It is one
+// lstat(2), of a device two stat(2), and may be called at any time.
+func (r *Region) Look() error {
+	if r.kind == PCI {
+		return r.Intact()
+	}
+	r.mu.Lock()
+	closed := r.fd < 0
+	r.mu.Unlock()
+	if closed {
+		return fmt.Errorf("look at channel %s: %w", r.name, os.ErrClosed)
+	}
+	var st unix.Stat_t
+	err := retry(func() error { return unix.Lstat(r.spec.Path, &st) })
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == unix.ENOTDIR:
+		if _, err := os.Stat(filepath.Dir(r.spec.Path)); err != nil {
+			return fmt.Errorf("%w: its directory is gone", ErrUnlinked)
+		}
+		return ErrUnlinked
+	case err != nil:
+		return fmt.Errorf("look at %s: %w", r.spec.Path, err)
+	case idOf(&st) != r.id:
+		return ErrReplaced
+	}
+	if err := r.covered(st.Size); err != nil {
+		return err
+	}
+	// A writer may well use a part of a file. Its reader has to see all of it.
+	if r.kind == Plain && r.access != ReadWrite && !r.spec.Windowed && st.Size > int64(len(r.bytes)) {
+		return fmt.Errorf("%w: it has %d bytes now instead of %d", ErrReplaced, st.Size, len(r.bytes))
+	}
+	return nil
+}
