@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -183,4 +184,39 @@ func TestRingDoesNotAllocate(t *testing.T) {
 		}
 	}
 	received()
+}
+
+// Whoever rings while the Ringer goes to another channel may ring for the old
+// one: its memory can be unmapped only after that.
+func TestRingerRebind(t *testing.T) {
+	old, _ := shrinking(t)
+	now, _ := shrinking(t)
+	r := ringer(t, old, nil)
+	wc, epoch := Words(now)
+	l, err := NewListener(Config{WC: wc, Epoch: epoch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+
+	r.ringing.Add(1) // a ring under way
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.Rebind(now)
+	}()
+	select {
+	case <-done:
+		t.Error("it did not wait for the ring under way")
+	case <-time.After(20 * time.Millisecond):
+	}
+	r.ringing.Add(-1)
+	<-done
+	l.heard = true
+	l.Look()
+	woken := false
+	ringUntil(t, wait(l), func() { woken = r.Ring() || woken })
+	if !woken || r.ringing.Load() != 0 {
+		t.Errorf("woken %t, %d rings under way", woken, r.ringing.Load())
+	}
 }
