@@ -97,6 +97,12 @@ func TestInboundRebinds(t *testing.T) {
 		if err := in.Rebind(region, nil, func() bool { return n%2 == 0 }); err != nil {
 			t.Fatal(err)
 		}
+		in.mu.Lock()
+		parked := in.parked
+		in.mu.Unlock()
+		if !parked {
+			t.Fatal("Run may still sleep in the old region")
+		}
 		if err := s.Rebind(region); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,98 @@
+package driver
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/muennet/muennet/internal/testnet"
+)
+
+// sparseLab is a lab whose channels are files of 64 KiB without memory, in a file
+// system of 1 MiB.
+func sparseLab(t *testing.T) (*lab, *testnet.TmpFS) {
+	l := newLab(t)
+	f := testnet.NewTmpFS(t, 1<<20)
+	l.dir = f.Dir
+	for _, name := range []string{"a", "b"} {
+		path := filepath.Join(l.dir, name)
+		must(t, errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 64<<10)))
+	}
+	return l, f
+}
+
+const noMemory = "no memory left in the file system of "
+
+// There is no memory for the out-channel: the load says so, and the interface
+// comes to life when there is.
+func TestLoadInFullFileSystem(t *testing.T) {
+	l, f := sparseLab(t)
+	empty := f.Fill()
+	d := l.driver()
+	l.mustLoad(d, netHdr("net0"))
+	if e := status(t, d).Writer.Error; e != noMemory+filepath.Join(l.dir, "b") {
+		t.Errorf("after the load: %q", e)
+	}
+	l.up(d, "net0")
+	until(t, "the reader's end", func() bool { return strings.HasPrefix(status(t, d).Reader.Error, noMemory) })
+	until(t, "another try", func() bool { // of the patrol, in vain
+		p := d.parents[0]
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.out.retry.pause > firstRetry
+	})
+	if s := status(t, d); s.Writer.Enabled || s.Reader.Enabled || s.Writer.Epoch != "0x0" {
+		t.Errorf("without memory: %+v, %+v", s.Writer, s.Reader)
+	}
+	empty()
+	until(t, "recovery", func() bool { s := status(t, d); return s.Writer.Enabled && s.Reader.Enabled })
+	socket := l.ns.Packet(testnet.PacketConfig{Interface: "net0"})
+	p := l.peer("a")
+	p.start()
+	l.arrives(p, socket, 1)
+	l.sent(d, 2)
+	for _, line := range []string{"channel is stopped", "channel is whole again"} {
+		if n := l.log.count(line); n != 2 {
+			t.Errorf("%d times %q for two directions", n, line)
+		}
+	}
+}
+
+// Memory is taken from the out-channel, and a full file system gives no other.
+func TestHolesInFullFileSystem(t *testing.T) {
+	l, f := sparseLab(t)
+	d := l.driver()
+	l.mustLoad(d, netHdr("net0"))
+	l.up(d, "net0")
+	l.sent(d, 1)
+	path := filepath.Join(l.dir, "b")
+	testnet.PunchHole(t, path, 64<<10)
+	empty := f.Fill()
+	l.send("net0", packet(2))
+	until(t, "fault", func() bool { return status(t, d).Writer.Error == noMemory+path })
+	empty()
+	until(t, "recovery", func() bool { return status(t, d).Writer.Enabled })
+	l.sent(d, 3)
+}
+
+// A channel that shrinks is noticed although nothing touches what is gone.
+func TestShrinkingIsNoticed(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	l.mustLoad(d, netHdr("net0")) // and stays down
+	for _, name := range []string{"a", "b"} {
+		truncate(t, filepath.Join(l.dir, name), 4096)
+	}
+	until(t, "why", func() bool {
+		s := status(t, d)
+		return strings.Contains(s.Reader.Error, "shrank: it has 4096 bytes, 65536 are in use") && strings.Contains(s.Writer.Error, "shrank")
+	})
+	for _, name := range []string{"a", "b"} {
+		truncate(t, filepath.Join(l.dir, name), 64<<10)
+	}
+	until(t, "recovery", func() bool { s := status(t, d); return s.Reader.Error+s.Writer.Error == "" })
+	l.up(d, "net0")
+	l.sent(d, 1)
+}
