@@ -40,16 +40,16 @@ type Driver struct {
 	opt      Options
 	state    stateFile
 	watches  watches
+	patrol   patrol
 	markless sync.Once // the warning that marks are not carried
 	probe    sync.Once // the first interface finds out early what can be had of it
 
 	change sync.Mutex // held by Load, Unload and Close: one at a time
 	left   []record   // by an earlier process, as the state file told; not changed after New
 
-	mu        sync.Mutex // guards the fields below
-	parents   []*parent
-	closed    bool
-	patrolled bool // see beginPatrol
+	mu      sync.Mutex // guards the fields below
+	parents []*parent
+	closed  bool
 }
 
 // New returns a Driver without interfaces.
@@ -62,6 +62,7 @@ func New(opt Options) *Driver {
 	}
 	d := &Driver{opt: opt, state: stateFile{path: opt.State}}
 	d.watches.event = d.event
+	d.patrol.parents = d.all
 	var err error
 	if d.left, err = d.state.read(); err != nil {
 		d.opt.Log.Warn("state is not read", "err", err)
@@ -91,8 +92,8 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 	}
 	d.mu.Lock()
 	d.parents = append(d.parents, loaded...)
-	d.beginPatrol()
 	d.mu.Unlock()
+	d.patrol.begin()
 	for _, p := range loaded {
 		if err := p.watch(); err != nil {
 			p.lost(err)
@@ -210,14 +211,19 @@ func (d *Driver) forget(p *parent) bool {
 
 // Status returns the state of every interface in the order of their loads.
 func (d *Driver) Status() []Status {
-	d.mu.Lock()
-	parents := slices.Clone(d.parents)
-	d.mu.Unlock()
+	parents := d.all()
 	all := make([]Status, 0, len(parents))
 	for _, p := range parents {
 		all = append(all, p.status())
 	}
 	return all
+}
+
+// all returns the interfaces of now in the order of their loads.
+func (d *Driver) all() []*parent {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.parents)
 }
 
 // Close removes all interfaces. The Driver cannot be used after it.
@@ -227,6 +233,7 @@ func (d *Driver) Close() error {
 	d.closed = true
 	d.mu.Unlock()
 	d.watches.close()
+	d.patrol.end()
 	return err
 }
 

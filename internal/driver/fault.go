@@ -21,23 +21,25 @@ func (p *parent) faulted(e *end, err error) {
 		e.retry.begin()
 	}
 	e.err = err
+	p.d.patrol.hint()
 }
 
 // recover takes a direction up again when all of its memory is there. To find
-// that out may take a while, in which mu is not held.
-func (p *parent) recover(e *end) {
+// that out may take a while, in which mu is not held. It reports whether the
+// direction does not wait for memory.
+func (p *parent) recover(e *end) bool {
 	p.mu.Lock()
-	r := e.region
-	wait := p.isClosed() || r == nil || !e.stopped() || !e.retry.due()
+	r, stopped := e.region, e.stopped()
+	wait := p.isClosed() || r == nil || !stopped || !e.retry.due()
 	p.mu.Unlock()
 	if wait {
-		return
+		return !stopped
 	}
 	err := r.Restore()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.isClosed() || e.region != r {
-		return
+		return false
 	}
 	e.err = err
 	switch {
@@ -47,4 +49,5 @@ func (p *parent) recover(e *end) {
 	case errors.Is(err, region.ErrNoMemory):
 		e.retry.again()
 	}
+	return false // not before the next look
 }

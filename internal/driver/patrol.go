@@ -1,104 +1,145 @@
 package driver
 
 import (
-	"errors"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/muennet/muennet/internal/region"
 )
 
-// patrolEvery is how often the files of all channels are looked at.
-const patrolEvery = time.Second
+// How long it is from one round of the patrol to the next.
+const (
+	calmRound     = 10 * time.Second       // all is well, and the kernel tells of changes
+	restlessRound = time.Second            // one of both is not so
+	hintedRound   = 200 * time.Millisecond // after the kernel told of a change: one seldom comes alone
+)
 
-// beginPatrol has the channels looked at as long as there are interfaces. The
-// caller holds mu.
-func (d *Driver) beginPatrol() {
-	if !d.patrolled {
-		d.patrolled = true
-		time.AfterFunc(patrolEvery, d.patrol)
+// patrol looks after the memory of the channels of a driver: one timer for all of
+// them. While all is well it has the kernel tell of changes, and looks by itself
+// only seldom, for changes that the kernel does not tell of.
+type patrol struct {
+	parents func() []*parent
+
+	turn sync.Mutex // one round at a time
+
+	mu      sync.Mutex // guards the fields below
+	hinted  bool       // something has changed since the round began
+	timer   *time.Timer
+	watcher *region.Watcher // nil: the kernel does not tell
+	ended   bool
+}
+
+// begin is called when there are other channels than before.
+func (p *patrol) begin() {
+	p.unwatch()
+	p.hint()
+}
+
+// end ends the patrol for good. A round that is under way is not waited for.
+func (p *patrol) end() {
+	p.mu.Lock()
+	p.ended = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	p.unwatch()
+}
+
+// round looks at all channels. Without any the patrol ends until there are some.
+func (p *patrol) round() {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	p.mu.Lock()
+	p.hinted = false
+	p.mu.Unlock()
+	parents := p.parents()
+	well := look(parents)
+	if well && p.watch(parents) {
+		well = look(parents) // what changed before the watch began
+	}
+	if !well || len(parents) == 0 {
+		p.unwatch() // it watches what was there before
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.hinted:
+		p.schedule(hintedRound)
+	case len(parents) == 0:
+	case p.watcher == nil:
+		p.schedule(restlessRound)
+	default:
+		p.schedule(calmRound)
 	}
 }
 
-// patrol looks at all channels once: one goroutine for all of them, and none
-// between two rounds.
-func (d *Driver) patrol() {
-	d.mu.Lock()
-	parents := slices.Clone(d.parents)
-	d.mu.Unlock()
+// schedule says when the next round is. The caller holds mu.
+func (p *patrol) schedule(after time.Duration) {
+	switch {
+	case p.ended:
+	case p.timer == nil:
+		p.timer = time.AfterFunc(after, p.round)
+	default:
+		p.timer.Reset(after)
+	}
+}
+
+// look reports whether all is well.
+func look(parents []*parent) bool {
+	well := true
 	for _, p := range parents {
 		for _, e := range p.ends() {
-			p.lookAfter(e)
+			well = p.lookAfter(e) && well
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.patrolled = false
-	if len(d.parents) > 0 {
-		d.beginPatrol()
-	}
+	return well
 }
 
-// lookAfter finds out what became of the memory of a channel, and acts on it:
-//
-//	another file has the name        it is taken over
-//	the region is not whole any more the direction stops
-//	it is whole again                the direction goes on
-//	no file has the name             this is shown, and the old one used on
-//
-// Memory can go away without a fault: what is read of a PCI device that was
-// removed are zeros, and what is written is lost, or is written to another
-// device that has its address then.
-func (p *parent) lookAfter(e *end) {
-	if !p.mu.TryLock() {
-		return // something else goes on: in a second, then
+// watch has the kernel tell of changes. It reports whether it did not so far.
+func (p *patrol) watch(parents []*parent) (began bool) {
+	if p.watches() {
+		return false
 	}
-	r, closed := e.region, p.isClosed()
-	p.mu.Unlock()
-	if closed {
-		return
-	}
-	found := errUnmapped
-	if r != nil {
-		found = r.Look()
-	}
-	switch {
-	case errors.Is(found, region.ErrReplaced):
-		if p.takeOver(e, r, found) {
-			return
+	var paths []string
+	for _, parent := range parents {
+		for _, e := range parent.ends() {
+			paths = append(paths, e.path())
 		}
-	case errors.Is(found, region.ErrFault):
-		p.lose(e, r, found)
-	default:
-		p.note(e, r, found)
 	}
-	p.recover(e)
-}
-
-// lose stops a direction whose memory went away without being touched.
-func (p *parent) lose(e *end, r *region.Region, why error) {
+	w, err := region.Watch(paths, p.hint)
+	if err != nil {
+		return false // then it is looked for each second
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.isClosed() || e.region != r || e.stopped() {
-		return
+	if p.ended {
+		w.Close()
+		return false
 	}
-	p.halt(e)
-	p.faulted(e, why)
+	p.watcher = w
+	return true
 }
 
-// note shows what became of the file of a region, and logs it once.
-func (p *parent) note(e *end, r *region.Region, what error) {
+// hint is called when something has changed.
+func (p *patrol) hint() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.isClosed() || e.region != r {
-		return
+	p.hinted = true
+	p.schedule(hintedRound)
+}
+
+func (p *patrol) watches() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.watcher != nil
+}
+
+func (p *patrol) unwatch() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.watcher != nil {
+		p.watcher.Close()
+		p.watcher = nil
 	}
-	if text(what) == text(e.file) {
-		return
-	}
-	if e.file = what; what == nil {
-		p.log.Info("channel's file is back", "channel", e.name)
-		return
-	}
-	p.log.Warn("channel goes on in memory that others may not find", "channel", e.name, "err", what)
 }
