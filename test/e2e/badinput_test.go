@@ -67,7 +67,7 @@ var refusals = []refusal{
 	{"missing channel", "load name=net0 in=none reader_protocol=2", failed, []string{"net0", "none", "channel create"}},
 	{"missing channel to write", "load name=net0 in=a reader_protocol=2 out=none writer_protocol=2", failed, []string{"net0", "none", "channel create"}},
 	{"region too small for one element", "load name=net0 out=small writer_protocol=2 flags=net_hdr", failed, []string{"net0", "small", "200 bytes", "1508"}},
-	{"region too small for a header", "load name=net0 in=tiny reader_protocol=2", failed, []string{"tiny", "63"}},
+	{"region too small for a header", "load name=net0 out=tiny writer_protocol=2", failed, []string{"tiny", "63"}},
 	{"channel is a directory", "load name=net0 in=/proc/sys reader_protocol=2", failed, []string{"/proc/sys", "directory"}},
 	{"name taken", "load name=lo in=a reader_protocol=2", failed, []string{"lo", "taken"}},
 	{"second of three fails", "load name=net0,net1,net2 in=a,none,c reader_protocol=2,2,2", failed, []string{"net1", "none"}},
