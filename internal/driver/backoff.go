@@ -17,9 +17,10 @@ type backoff struct {
 }
 
 // begin is called when something fails that has worked. If that was not for
-// long, the pause goes on growing.
+// long, twice the pause, the pause goes on growing: so a peer that makes it fail
+// again and again has to wait.
 func (b *backoff) begin() {
-	if time.Since(b.next) > b.pause {
+	if time.Since(b.next) > 2*b.pause {
 		b.pause = 0
 	}
 	b.again()

@@ -65,9 +65,12 @@
 //
 // # Trust
 //
-// The peer may change any byte at any moment. It may also shrink the file;
-// then the pages are gone and an access to them raises SIGBUS. Code that touches
-// the bytes runs under [Guard], which turns the fault into [ErrFault]. A peer
+// The peer may change any byte at any moment. It may also shrink the file, or take
+// its memory away in a file system that is full; then an access raises SIGBUS.
+// Code that touches the bytes runs under [Guard], which turns the fault into an
+// [ErrFault] that says why. The file may also be removed, or another one put in
+// its place, without any fault: [Region.Look] tells, and [Watch] says when to
+// look. A peer
 // that can open the file, if only for reading, can also hold a lock on it and
 // keep a new writer out; one that can write it can do so by a header that is no
 // channel's. The mode of the file is the remedy. No error tells what a file that
