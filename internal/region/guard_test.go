@@ -161,3 +161,43 @@ func BenchmarkGuard(b *testing.B) {
 		Guard(f)
 	}
 }
+
+// A Guard within a Guard: the inner one takes what is its business, and both
+// leave the rest alone.
+func TestGuardNested(t *testing.T) {
+	_, path := file(t, 8192)
+	r := open(t, path, ReadOnly)
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	var inner error
+	reached := false
+	outer := Guard(func() {
+		inner = Guard(func() { _ = bytes.Clone(r.Bytes()) })
+		reached = true
+	})
+	if !errors.Is(inner, ErrShrank) || outer != nil || !reached {
+		t.Errorf("inner %v, outer %v, reached %t", inner, outer, reached)
+	}
+	// Another panic is under way when the inner one deals with a fault.
+	v := recovered(func() {
+		outer = Guard(func() {
+			defer func() { inner = Guard(func() { _ = bytes.Clone(r.Bytes()) }) }()
+			panic("mine")
+		})
+	})
+	if v != "mine" || !errors.Is(inner, ErrShrank) {
+		t.Errorf("panic %v, inner %v", v, inner)
+	}
+	outer = Guard(func() {
+		defer func() {
+			if debug.SetPanicOnFault(true) != true {
+				t.Error("the inner Guard has switched the outer one off")
+			}
+		}()
+		Guard(func() {})
+	})
+	if outer != nil {
+		t.Error(outer)
+	}
+}
