@@ -109,6 +109,7 @@ func printStatus(w io.Writer, s api.Interface) error {
 	ours.line("offload", s.Offload)
 	ours.line("offload.merged", s.Merged)
 	ours.some("pmtu", s.PMTU)
+	ours.some("pmtu.file", s.PMTUFile)
 	if wr := s.Writer; wr != nil {
 		ours.channel("writer", wr.Channel)
 		ours.line("writer.written", wr.Written)
@@ -159,7 +160,7 @@ func (r *report) end(which string, c api.Channel) {
 // channel prints what is the same for writer and reader.
 func (r *report) channel(which string, c api.Channel) {
 	r.line(which+".region", fmt.Sprintf("%s (%d bytes)", c.Region, c.RegionSize))
-	r.line(which+".memory", memory(c.Memory, c.Mapping))
+	r.some(which+".memory", memory(c.Memory, c.Mapping))
 	r.some(which+".owner", c.Owner)
 	r.some(which+".error", c.Error)
 	r.some(which+".file", c.File)

@@ -12,7 +12,8 @@ func TestPrintStatus(t *testing.T) {
 		ElementSize: 1508, Elements: 695, Doorbell: "futex"}
 	broken := end
 	broken.Memory, broken.Mapping = "pci", "uncached, reads 80 MB/s"
-	broken.Enabled, broken.Error = false, "region shrank"
+	broken.Enabled, broken.Error = false, "the device was removed"
+	end.File, end.Replaced = "its file was removed", 3
 	broken.Doorbell, broken.DoorbellError = "polling", "the channel has no interrupt of its own"
 	var b strings.Builder
 	err := printStatus(&b, api.Interface{
@@ -22,7 +23,7 @@ func TestPrintStatus(t *testing.T) {
 			Lost: 300, ProtocolErrors: 6, Wakeups: 7, Timeouts: 8},
 		Stats: api.Stats{RxPackets: 1, TxPackets: 2, RxBytes: 3, TxBytes: 4, RxErrors: 5, RxDropped: 6, TxDropped: 7, RxOverErrors: 8, RxFrameErrors: 9},
 		Drops: map[string]uint64{"tx_oversize": 7, "rx_bad_length": 9},
-		PMTU:  "mtus", Offload: "tso uso gro", Merged: 17,
+		PMTU:  "mtus", PMTUFile: "its file was replaced", Offload: "tso uso gro", Merged: 17,
 		Marks: &api.Marking{Outgoing: "active", Incoming: "active (tcx)", Queues: 2, Overflows: 3, Mismatches: 4, Unmarked: 5},
 		Children: []api.Child{
 			{Name: "child0", Index: 5, NetNS: 4026531840, MTU: 1400, Up: true, Held: []uint32{7, 0xffffffff},
@@ -64,9 +65,12 @@ adopted:                 no
 offload:                 tso uso gro
 offload.merged:          17
 pmtu:                    mtus
+pmtu.file:               its file was replaced
 writer.region:           /dev/shm/muennet/a (1048576 bytes)
 writer.memory:           file
 writer.owner:            root
+writer.file:             its file was removed
+writer.replaced:         3
 writer.protocol:         0x12
 writer.epoch:            0xabc
 writer.elements:         695
@@ -79,7 +83,7 @@ writer.renewals:         22
 reader.region:           /dev/shm/muennet/a (1048576 bytes)
 reader.memory:           pci: uncached, reads 80 MB/s
 reader.owner:            root
-reader.error:            region shrank
+reader.error:            the device was removed
 reader.protocol:         0x12
 reader.epoch:            0xabc
 reader.elements:         695

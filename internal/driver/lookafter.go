@@ -55,6 +55,24 @@ func (p *parent) lose(e *end, r *region.Region, why error) {
 	p.faulted(e, why)
 }
 
+// lookAtPMTU finds out whether the table of path MTUs is still the file of its
+// name. Devices may be reading it at any time: another one needs another load,
+// so this is shown and no more.
+func (p *parent) lookAtPMTU() {
+	if p.pmtu == nil {
+		return
+	}
+	found := p.pmtu.Look()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.isClosed() || text(found) == text(p.pmtuFile) {
+		return
+	}
+	if p.pmtuFile = found; found != nil {
+		p.log.Warn("path MTUs are not those of the file of that name: load the interface again", "pmtu", p.cfg.PMTU, "err", found)
+	}
+}
+
 // note shows what became of the file of a region, and logs it once.
 func (p *parent) note(e *end, r *region.Region, what error) {
 	p.mu.Lock()

@@ -34,8 +34,9 @@ type parent struct {
 	presence presence           // of the peer
 
 	// Guarded by mu.
-	up  bool // what the forwarders have been told
-	mtu int
+	up       bool // what the forwarders have been told
+	mtu      int
+	pmtuFile error // what became of the file of pmtu
 
 	// family guards children and their marks. Nothing else is locked or called
 	// while it is held. Only Driver.change lets them be changed.

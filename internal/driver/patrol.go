@@ -92,6 +92,7 @@ func look(parents []*parent) bool {
 		for _, e := range p.ends() {
 			well = p.lookAfter(e) && well
 		}
+		p.lookAtPMTU()
 	}
 	return well
 }
@@ -105,6 +106,9 @@ func (p *patrol) watch(parents []*parent) (began bool) {
 	for _, parent := range parents {
 		for _, e := range parent.ends() {
 			paths = append(paths, e.path())
+		}
+		if parent.pmtu != nil {
+			paths = append(paths, parent.pmtu.Path())
 		}
 	}
 	w, err := region.Watch(paths, p.hint)

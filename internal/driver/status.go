@@ -33,6 +33,9 @@ type Status struct {
 	Merged uint64 `json:"merged"`
 	// PMTU names the region with the path MTU of each mark.
 	PMTU string `json:"pmtu,omitempty"`
+	// PMTUFile is what became of its file: it was removed or replaced, and the old
+	// one is used on until the next load.
+	PMTUFile string `json:"pmtu_file,omitempty"`
 	// Marks says how Netfilter marks are carried; nil where the mode has none.
 	Marks *Marking `json:"marks,omitempty"`
 	// Children in the order in which they were added.
@@ -152,7 +155,7 @@ func (p *parent) status() Status {
 	if p.cfg.Format == element.EthDev {
 		s.MAC = p.state.HardwareAddr.String()
 	}
-	s.PMTU = p.cfg.PMTU
+	s.PMTU, s.PMTUFile = p.cfg.PMTU, text(p.pmtuFile)
 	port := p.port.Status()
 	s.Offload, s.Merged = p.offload.describe(port.Merging), port.Counters.Merged
 	s.Stats.sent(p.outbound.Counters(), s.Drops)

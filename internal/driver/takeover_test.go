@@ -210,3 +210,16 @@ func TestNewFileIsTooSmall(t *testing.T) {
 	l.arrives(p, socket, 9)
 	l.sent(d, 10)
 }
+
+// The table of path MTUs goes on, and is known to be an old one.
+func TestPMTUFileIsReplaced(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	i := netHdr("net0")
+	i.PMTU = "c"
+	l.mustLoad(d, i)
+	must(t, os.Remove(filepath.Join(l.dir, "c")))
+	until(t, "the missing file", func() bool { return status(t, d).PMTUFile == "its file was removed" })
+	l.create("c")
+	until(t, "the other file", func() bool { return status(t, d).PMTUFile == "its file was replaced" })
+}
