@@ -19,6 +19,11 @@ func (r *Region) Allocate() error {
 	if r.fd < 0 {
 		return fmt.Errorf("allocate channel %s: %w", r.name, os.ErrClosed)
 	}
+	return r.allocate()
+}
+
+// allocate is Allocate for an open region. The caller holds mu.
+func (r *Region) allocate() error {
 	if r.access != ReadWrite || r.kind != Plain {
 		return nil
 	}
@@ -61,20 +66,30 @@ func (r *Region) missing() int64 {
 // fault. Else the error, an [ErrFault], says why not. It has the file system fill
 // holes of the file, and touches each page.
 func (r *Region) Restore() error {
-	if err := r.Intact(); err != nil {
-		return err
+	r.mu.Lock() // against Close, which unmaps
+	defer r.mu.Unlock()
+	if r.fd < 0 {
+		return fmt.Errorf("restore channel %s: %w", r.name, os.ErrClosed)
 	}
-	if err := r.Allocate(); err != nil {
+	if err := r.intact(); err != nil {
+		return fmt.Errorf("check channel %s: %w", r.name, err)
+	}
+	if err := r.allocate(); err != nil {
 		return err
 	}
 	if r.kind != Plain {
 		return nil
 	}
-	var sum byte
-	return Guard(func() {
-		for i := 0; i < len(r.bytes); i += os.Getpagesize() {
-			sum += r.bytes[i]
+	at, sum := 0, byte(0) // a sum that outlives the loop keeps the compiler from leaving it out
+	fault := Guard(func() {
+		for ; at < len(r.bytes); at += os.Getpagesize() {
+			sum += r.bytes[at]
 		}
-		sum += r.bytes[len(r.bytes)-1]
+		at = len(r.bytes) - 1 // of a window that begins within a page
+		sum += r.bytes[at]
 	})
+	if fault != nil {
+		return r.explain(r.spec.Offset + int64(at))
+	}
+	return nil
 }

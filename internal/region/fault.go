@@ -35,12 +35,17 @@ func (c cause) Is(target error) bool { return target == ErrFault }
 // why finds out why an access to the byte at offset of the file has faulted. A
 // SIGBUS does not tell. The error is an [ErrFault], and names the file.
 func (r *Region) why(offset int64) error {
-	path := r.spec.Path
 	// The caller may hold the lock already. Then the next look finds out more.
 	if !r.mu.TryLock() {
-		return fmt.Errorf("%s: %w", path, ErrFault)
+		return fmt.Errorf("%s: %w", r.spec.Path, ErrFault)
 	}
 	defer r.mu.Unlock()
+	return r.explain(offset)
+}
+
+// explain is why for callers that hold mu.
+func (r *Region) explain(offset int64) error {
+	path := r.spec.Path
 	if r.fd < 0 {
 		return fmt.Errorf("%s: %w", path, ErrFault)
 	}

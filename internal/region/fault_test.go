@@ -138,3 +138,26 @@ func TestAllocateUnsupported(t *testing.T) {
 		}
 	}
 }
+
+// A region that is closed while it is looked into is not touched any more.
+func TestRestoreBesideClose(t *testing.T) {
+	_, path := file(t, 4<<20)
+	for range 50 {
+		r := open(t, path, ReadOnly)
+		done := make(chan error)
+		go func() {
+			for {
+				if err := r.Restore(); err != nil {
+					done <- err
+					return
+				}
+			}
+		}()
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%v is not os.ErrClosed", err)
+		}
+	}
+}
