@@ -15,7 +15,6 @@ const filterName = "muennet"
 
 // clsactFilter is a tc filter that runs a program on an interface's ingress.
 type clsactFilter struct {
-	netlink  *netlink.Handle // in the namespace of the interface
 	device   netlink.Link
 	program  int  // id
 	ownQdisc bool // made here
@@ -32,30 +31,35 @@ func addClsact(ifindex int, program *ebpf.Program) (*clsactFilter, error) {
 	if !ok {
 		return nil, errors.New("program has no id")
 	}
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("open netlink socket: %w", err)
-	}
 	f := &clsactFilter{
-		netlink: h,
 		device:  &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}},
 		program: int(id),
 	}
-	if err := f.add(program.FD()); err != nil {
-		h.Close()
+	if err := request(func(h *netlink.Handle) error { return f.add(h, program.FD()) }); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *clsactFilter) add(program int) error {
-	if err := f.addQdisc(); err != nil {
+// request makes requests in the namespace of the calling thread. Its socket
+// keeps that namespace alive, so it is open for them only.
+func request(f func(h *netlink.Handle) error) error {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink socket: %w", err)
+	}
+	defer h.Close()
+	return f(h)
+}
+
+func (f *clsactFilter) add(h *netlink.Handle, program int) error {
+	if err := f.addQdisc(h); err != nil {
 		return err
 	}
-	if err := f.removeFilters(anyProgram); err != nil {
+	if _, err := f.removeFilters(h, anyProgram); err != nil {
 		return err
 	}
-	err := f.netlink.FilterAdd(&netlink.BpfFilter{
+	err := h.FilterAdd(&netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{
 			LinkIndex: f.device.Attrs().Index,
 			Parent:    netlink.HANDLE_MIN_INGRESS,
@@ -67,15 +71,15 @@ func (f *clsactFilter) add(program int) error {
 		DirectAction: true,
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("add filter: %w", unsupported(err)), f.removeQdisc())
+		return errors.Join(fmt.Errorf("add filter: %w", unsupported(err)), f.removeQdisc(h))
 	}
 	return nil
 }
 
 // addQdisc adds a clsact qdisc, unless it or its elder brother, ingress, is
 // there already.
-func (f *clsactFilter) addQdisc() error {
-	err := f.netlink.QdiscAdd(f.qdisc())
+func (f *clsactFilter) addQdisc(h *netlink.Handle) error {
+	err := h.QdiscAdd(f.qdisc())
 	f.ownQdisc = err == nil
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add clsact qdisc: %w", unsupported(err))
@@ -101,14 +105,17 @@ func unsupported(err error) error {
 }
 
 // remove removes the filter, and the qdisc if it was made for it. It is no
-// error that the interface is gone, or that it was moved, which removes both.
+// error that the interface is not in the namespace of the calling thread: it is
+// gone, or was moved, which removes both.
 func (f *clsactFilter) remove() error {
-	defer f.netlink.Close()
-	// The index may be that of another interface of ours meanwhile.
-	err := f.removeFilters(f.program)
-	if err == nil {
-		err = f.removeQdisc()
-	}
+	err := request(func(h *netlink.Handle) error {
+		// The index may be that of another interface, here or meanwhile.
+		found, err := f.removeFilters(h, f.program)
+		if err != nil || !found {
+			return err
+		}
+		return f.removeQdisc(h)
+	})
 	if errors.Is(err, unix.ENODEV) {
 		return nil
 	}
@@ -117,36 +124,38 @@ func (f *clsactFilter) remove() error {
 
 const anyProgram = 0
 
-// removeFilters removes our filters that run the program with this id.
-func (f *clsactFilter) removeFilters(program int) error {
-	found, err := f.netlink.FilterList(f.device, netlink.HANDLE_MIN_INGRESS)
+// removeFilters removes our filters that run the program with this id, and
+// tells whether there were any.
+func (f *clsactFilter) removeFilters(h *netlink.Handle, program int) (found bool, err error) {
+	all, err := h.FilterList(f.device, netlink.HANDLE_MIN_INGRESS)
 	if err != nil {
-		return fmt.Errorf("list filters: %w", err)
+		return false, fmt.Errorf("list filters: %w", err)
 	}
-	for _, each := range found {
+	for _, each := range all {
 		bpf, ok := each.(*netlink.BpfFilter)
 		if !ok || bpf.Name != filterName || (program != anyProgram && bpf.Id != program) {
 			continue
 		}
-		if err := f.netlink.FilterDel(bpf); err != nil {
-			return fmt.Errorf("remove filter: %w", err)
+		if err := h.FilterDel(bpf); err != nil {
+			return found, fmt.Errorf("remove filter: %w", err)
 		}
+		found = true
 	}
-	return nil
+	return found, nil
 }
 
 // removeQdisc removes the qdisc if it was made here and nobody else has put
 // filters into it.
-func (f *clsactFilter) removeQdisc() error {
+func (f *clsactFilter) removeQdisc(h *netlink.Handle) error {
 	if !f.ownQdisc {
 		return nil
 	}
 	for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
-		if left, err := f.netlink.FilterList(f.device, parent); err != nil || len(left) > 0 {
+		if left, err := h.FilterList(f.device, parent); err != nil || len(left) > 0 {
 			return err
 		}
 	}
-	if err := f.netlink.QdiscDel(f.qdisc()); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
+	if err := h.QdiscDel(f.qdisc()); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("remove clsact qdisc: %w", err)
 	}
 	return nil

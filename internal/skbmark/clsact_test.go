@@ -3,7 +3,9 @@ package skbmark_test
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/skbmark"
 	"github.com/muennet/muennet/internal/testnet"
 	"github.com/vishvananda/netlink"
@@ -53,8 +55,77 @@ func clsactOnly(t *testing.T) *skbmark.Incoming {
 	return i
 }
 
-func mustClose(t *testing.T, i *skbmark.Incoming) {
+// mustClose closes i in the namespace of its interface.
+func mustClose(t *testing.T, ns *testnet.NS, i *skbmark.Incoming) {
 	t.Helper()
+	ns.Do(func() {
+		if err := i.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Elsewhere it only takes effect off, and leaves other interfaces alone.
+func TestClsactClosedElsewhere(t *testing.T) {
+	ns, elsewhere := namespace(t), namespace(t)
+	d := openDevice(t, ns, "t0", 1)
+	openDevice(t, elsewhere, "t0", 1)
+	other := clsactOnly(t)
+	attach(t, elsewhere, "t0", other)
+	i := clsactOnly(t)
+	attach(t, ns, "t0", i)
+	i.Arm(7)
+	mustClose(t, elsewhere, i)
+	if kinds, ours := qdiscs(t, elsewhere, "t0"); !strings.Contains(kinds, "clsact") || ours != 1 {
+		t.Errorf("qdiscs of another interface %q, %d filters; want clsact, 1", kinds, ours)
+	}
+	r := newReceiver(t, ns)
+	write(t, d, packet(7))
+	if _, mark, ok := r.receive(t); mark != 0 || !ok {
+		t.Errorf("received %v, mark %d, want none", ok, mark)
+	}
+	mustClose(t, elsewhere, other)
+}
+
+// The filter of an interface does not keep its namespace alive.
+func TestClsactLetsTheNamespaceDie(t *testing.T) {
+	testnet.Privileged(t)
+	testnet.CheckLeaks(t)
+	home := testnet.New(t)
+	fd, err := link.NewNetNS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := openDevice(t, home, "t0", 1)
+	if err := home.Link().MoveToNetNS(home.Index("t0"), fd); err != nil {
+		t.Fatal(err)
+	}
+	i := clsactOnly(t)
+	err = link.InNetNS(fd, func() error {
+		h, err := link.Open(-1)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		s, err := h.ByName("t0")
+		if err != nil {
+			return err
+		}
+		return i.Attach(s.Index)
+	})
+	unix.Close(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := func() bool {
+		_, err := unix.Write(d.queues[0], packet(1))
+		return err == unix.EBADFD
+	}
+	for deadline := time.Now().Add(30 * time.Second); !gone(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the namespace lives on")
+		}
+	}
 	if err := i.Close(); err != nil {
 		t.Error(err)
 	}
@@ -68,7 +139,7 @@ func TestClsactRemovesItsQdisc(t *testing.T) {
 	if kinds, ours := qdiscs(t, ns, "t0"); !strings.Contains(kinds, "clsact") || ours != 1 {
 		t.Errorf("qdiscs %q, %d filters; want clsact, 1", kinds, ours)
 	}
-	mustClose(t, i)
+	mustClose(t, ns, i)
 	if kinds, ours := qdiscs(t, ns, "t0"); strings.Contains(kinds, "clsact") || ours != 0 {
 		t.Errorf("qdiscs %q, %d filters; want no clsact, 0", kinds, ours)
 	}
@@ -84,7 +155,7 @@ func TestClsactKeepsAnothersQdisc(t *testing.T) {
 			i := clsactOnly(t)
 			attach(t, ns, "t0", i)
 			checkIncoming(t, ns, d, i)
-			mustClose(t, i)
+			mustClose(t, ns, i)
 			if kinds, ours := qdiscs(t, ns, "t0"); !strings.Contains(kinds, kind) || ours != 0 {
 				t.Errorf("qdiscs %q, %d filters; want %s, 0", kinds, ours, kind)
 			}
@@ -124,7 +195,7 @@ func TestClsactKeepsAnothersFilter(t *testing.T) {
 	if p, mark, ok := r.receive(t); !ok || p != 7 || mark != 9 || !i.Seen() || !other.Seen() {
 		t.Errorf("received %v, packet %d with mark %d, seen %v and %v; want mark 9, seen by both", ok, p, mark, i.Seen(), other.Seen())
 	}
-	mustClose(t, i)
+	mustClose(t, ns, i)
 	write(t, d, packet(8))
 	if p, mark, ok := r.receive(t); !ok || p != 8 || mark != 9 {
 		t.Errorf("received %v, packet %d with mark %d; want the other's mark, 9", ok, p, mark)
@@ -143,7 +214,7 @@ func TestClsactReplacesWhatWasLeftBehind(t *testing.T) {
 	}
 	stale.Arm(5)
 	checkIncoming(t, ns, d, i)
-	mustClose(t, stale) // does not touch the filter that is another's now
+	mustClose(t, ns, stale) // does not touch the filter that is another's now
 	checkIncoming(t, ns, d, i)
-	mustClose(t, i)
+	mustClose(t, ns, i)
 }

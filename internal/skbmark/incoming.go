@@ -65,8 +65,7 @@ func newIncoming() (*Incoming, error) {
 // it, a filter with the name "muennet" is added to the clsact or ingress qdisc,
 // which is made if it is not there. Such a filter that a process left behind is
 // replaced. The kernel removes all qdiscs from an interface that is moved, so
-// Attach must be called again then; the program's namespace is kept alive until
-// that or Close.
+// Attach must be called again then. Attaching keeps no namespace alive.
 //
 // Attach may be called any number of times. It changes nothing where the program
 // is attached already.
@@ -162,8 +161,11 @@ func (i *Incoming) Disarm() {
 }
 
 // Close detaches the program and gives back what the process holds of it. The
-// interface may be gone already.
+// interface may be gone already. A filter of clsact is removed if the calling
+// thread is in the namespace of the interface; elsewhere it stays, without an
+// effect, until the interface goes.
 func (i *Incoming) Close() error {
+	i.Disarm()
 	err := errors.Join(i.detach(), unix.Munmap(i.mem), i.program.Close())
 	i.state = nil
 	return err
