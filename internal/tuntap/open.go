@@ -74,7 +74,7 @@ func open(path string, cfg Config) (*Device, error) {
 }
 
 func openFile(path string, cfg Config) (*Device, error) {
-	if err := checkName(cfg.Name); err != nil {
+	if err := CheckName(cfg.Name); err != nil {
 		return nil, err
 	}
 	flags, err := cfg.flags()
@@ -107,8 +107,9 @@ func openFile(path string, cfg Config) (*Device, error) {
 	return d, nil
 }
 
-// checkName tells what the kernel would answer with a mere EINVAL.
-func checkName(name string) error {
+// CheckName says what is wrong with a name of an interface, as Open does; the
+// kernel would answer with a mere EINVAL.
+func CheckName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("interface name is empty")
