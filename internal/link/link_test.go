@@ -11,6 +11,7 @@ import (
 
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/testnet"
+	"golang.org/x/sys/unix"
 )
 
 // setup returns a namespace with an interface d0 that is up and has a carrier,
@@ -195,4 +196,28 @@ func TestKinds(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("kinds %v, want %v", got, want)
 	}
+}
+
+func TestMoveUnderAnotherName(t *testing.T) {
+	ns, _, index := setup(t)
+	there := testnet.New(t)
+	there.MustRun("ip", "tuntap", "add", "taken", "mode", "tap")
+	move := func(name string) (err error) {
+		ns.Do(func() { err = link.Move(index, there.FD(), name) })
+		return err
+	}
+	if err := move("d1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := there.Index("d1"); got != index {
+		t.Errorf("index %d, want %d", got, index)
+	}
+	if err := move("d2"); !errors.Is(err, unix.ENODEV) {
+		t.Errorf("moved once more: %v", err)
+	}
+	index = ns.Index("d0peer")
+	if err := move("taken"); !errors.Is(err, unix.EEXIST) {
+		t.Errorf("moved to a taken name: %v", err)
+	}
+	there.Index("d0peer") // where it is all the same
 }

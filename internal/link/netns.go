@@ -5,17 +5,20 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
+
+// currentPath shows the network namespace of the thread that opens it.
+const currentPath = "/proc/thread-self/ns/net"
 
 // Current opens the network namespace of the calling thread. The caller closes
 // the descriptor. A goroutine that is not locked to its thread sees the
 // namespace of the process.
 func Current() (fd int, err error) {
-	const path = "/proc/thread-self/ns/net"
-	fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err = unix.Open(currentPath, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+		return -1, &os.PathError{Op: "open", Path: currentPath, Err: err}
 	}
 	return fd, nil
 }
@@ -42,9 +45,7 @@ func NewNetNS() (fd int, err error) {
 		return -1, err
 	}
 	defer unix.Close(home)
-	// Entering the namespace we are in is how to get a thread that is put
-	// back afterwards.
-	err = InNetNS(home, func() error {
+	err = onThread(home, func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make network namespace: %w", err)
 		}
@@ -58,19 +59,34 @@ func NewNetNS() (fd int, err error) {
 }
 
 // InNetNS runs f in the network namespace behind fd and returns f's error. A
-// negative fd is the calling thread's namespace: f is then called directly.
+// negative fd is the calling thread's namespace: f is then called directly, and
+// so it is if fd shows that namespace. That takes no privilege; to enter another
+// one takes CAP_SYS_ADMIN.
 //
-// f runs on a goroutine and a thread of its own, while the caller waits; a
-// panic and a runtime.Goexit in f (such as that of testing's FailNow) go on in
-// the caller. Sockets and descriptors that f opens stay in the namespace,
+// Elsewhere f runs on a goroutine and a thread of its own, while the caller
+// waits; a panic and a runtime.Goexit in f (such as that of testing's FailNow)
+// go on in the caller. Sockets and descriptors that f opens stay in the namespace,
 // goroutines that f starts do not: they run on other threads.
 //
 // Afterwards the thread goes back to the namespace it came from, or ends if
 // that is refused, so no goroutine ever meets a thread in a wrong namespace.
 func InNetNS(fd int, f func() error) error {
-	if fd < 0 {
+	if fd < 0 || IsCurrent(fd) {
 		return f()
 	}
+	return onThread(fd, f)
+}
+
+// IsCurrent tells whether the calling thread is in the network namespace behind
+// fd. A goroutine that is not locked to its thread is in that of the process.
+func IsCurrent(fd int) bool {
+	var here, there unix.Stat_t
+	return unix.Stat(currentPath, &here) == nil && unix.Fstat(fd, &there) == nil && here.Dev == there.Dev && here.Ino == there.Ino
+}
+
+// onThread runs f in the namespace behind fd, on a thread of its own that is put
+// back afterwards.
+func onThread(fd int, f func() error) error {
 	var (
 		err      error
 		returned bool
@@ -129,4 +145,21 @@ func leave(home int) {
 		runtime.UnlockOSThread()
 	}
 	unix.Close(home)
+}
+
+// Move moves an interface of the calling thread's network namespace to the one
+// behind fd and gives it a name there, in one request. If the name is taken there,
+// the error wraps unix.EEXIST, and the interface has been moved all the same,
+// with its old name.
+func Move(index, fd int, name string) error {
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	req := nl.NewNetlinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK)
+	req.AddData(msg)
+	req.AddData(nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(fd))))
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
+		return fmt.Errorf("move interface %d to another network namespace as %q: %w", index, name, err)
+	}
+	return nil
 }

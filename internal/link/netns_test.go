@@ -59,6 +59,31 @@ func TestInNetNSIsThereAndOnlyThere(t *testing.T) {
 	wg.Wait()
 }
 
+// To stay where one is takes no privilege: another thread would have to be moved.
+func TestInNetNSStaysWhereItIs(t *testing.T) {
+	testnet.Privileged(t)
+	testnet.CheckLeaks(t)
+	ns := testnet.New(t)
+	err := link.InNetNS(ns.FD(), func() error {
+		thread := unix.Gettid()
+		if !link.IsCurrent(ns.FD()) {
+			t.Error("the namespace of the thread is taken for another")
+		}
+		return link.InNetNS(ns.FD(), func() error {
+			if now := unix.Gettid(); now != thread {
+				t.Errorf("thread %d, want %d", now, thread)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if link.IsCurrent(ns.FD()) {
+		t.Error("another namespace is taken for that of the thread")
+	}
+}
+
 func TestInNetNSLeavesWhereverTheFunctionWent(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)
