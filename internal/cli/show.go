@@ -94,6 +94,7 @@ func printStatus(w io.Writer, s api.Interface) error {
 	module.text("")
 
 	ours := report{w: w, width: 24, err: module.err}
+	ours.some("stale", s.Stale)
 	ours.line("stats.rx_dropped", s.Stats.RxDropped)
 	ours.line("stats.tx_dropped", s.Stats.TxDropped)
 	for _, reason := range sortedKeys(s.Drops) {

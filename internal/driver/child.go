@@ -1,8 +1,11 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/datapath"
@@ -26,7 +29,7 @@ type child struct {
 // AddChild makes an interface that shares the channels of parent, with its MTU
 // and in its network namespace. It begins down and without marks.
 func (d *Driver) AddChild(parentName, name string) error {
-	d.change.Lock()
+	d.begin()
 	defer d.change.Unlock()
 	p, err := d.parentNamed(parentName)
 	if err != nil {
@@ -41,7 +44,7 @@ func (d *Driver) AddChild(parentName, name string) error {
 	}
 	p.adopt(c)
 	if err := c.watch(); err != nil {
-		c.lost(err)
+		c.post(link.Event{Kind: link.Missed})
 	}
 	d.save()
 	d.opt.Log.Info("child added", "child", c.name(), "parent", parentName)
@@ -50,7 +53,7 @@ func (d *Driver) AddChild(parentName, name string) error {
 
 // DeleteChild removes a child; its marks go back to the parent.
 func (d *Driver) DeleteChild(name string) error {
-	d.change.Lock()
+	d.begin()
 	defer d.change.Unlock()
 	c, err := d.childNamed(name)
 	if err != nil {
@@ -65,7 +68,7 @@ func (d *Driver) DeleteChild(name string) error {
 
 // AddMark sends the packets of a mark to a child.
 func (d *Driver) AddMark(name string, mark uint32) error {
-	d.change.Lock()
+	d.begin()
 	defer d.change.Unlock()
 	c, err := d.childNamed(name)
 	if err == nil {
@@ -81,7 +84,7 @@ func (d *Driver) AddMark(name string, mark uint32) error {
 
 // DeleteMark sends the packets of a mark to the parent again.
 func (d *Driver) DeleteMark(name string, mark uint32) error {
-	d.change.Lock()
+	d.begin()
 	defer d.change.Unlock()
 	c, err := d.childNamed(name)
 	if err != nil {
@@ -208,19 +211,15 @@ func (d *Driver) newChild(p *parent, alias string, cfg tuntap.Config, mtu int) (
 	}
 	c.changed = c.follow
 	cfg.Kind, cfg.MultiQueue, cfg.VnetHdr = tuntap.TUN, true, p.offload.vnet
-	if cfg.Adopt {
-		c.dev, err = tuntap.Open(cfg)
-	} else {
-		err = p.inNetNS(func() error { return c.makeDevice(cfg, mtu) })
+	if !cfg.Adopt {
+		err = c.makeDevice(cfg, mtu)
+	} else if err = c.openDevice(cfg); err == nil {
+		c.openMarks()
 	}
 	if err != nil {
-		return nil, err
-	}
-	if c.offload, err = openOffload(c.dev, p.offload.vnet); err != nil {
 		c.dispose(cfg.Adopt)
 		return nil, err
 	}
-	c.openMarks()
 	c.port = datapath.NewPort(datapath.PortConfig{Device: c.dev, Marks: c.marking.port(), Skip: p.skip(), Merge: c.offload.tcp, Log: c.log})
 	c.outbound = datapath.NewOutbound(datapath.OutboundConfig{
 		Device: c.dev, Sender: p.sender, Skip: p.skip(), Offload: c.offload.vnet, Marks: c.marking.queues, PMTU: p.newPMTU(c.port),
@@ -229,16 +228,60 @@ func (d *Driver) newChild(p *parent, alias string, cfg tuntap.Config, mtu int) (
 	return c, nil
 }
 
-// makeDevice makes a child's device in the calling thread's namespace.
-func (c *child) makeDevice(cfg tuntap.Config, mtu int) (err error) {
+// openDevice opens a child's device in the calling thread's namespace.
+func (c *child) openDevice(cfg tuntap.Config) (err error) {
 	if c.dev, err = tuntap.Open(cfg); err != nil {
 		return err
 	}
-	if err = configure(c.dev, c.alias, mtu, nil); err == nil {
-		err = c.dev.SetCarrier(c.parent.cfg.Carrier == CarrierAdmin)
-	}
+	c.offload, err = openOffload(c.dev, c.parent.offload.vnet)
+	return err
+}
+
+// makeDevice makes a child's device in its parent's namespace.
+func (c *child) makeDevice(cfg tuntap.Config, mtu int) error {
+	fd, err := c.parent.dev.NetNS()
 	if err != nil {
-		c.dev.Close()
+		return err
+	}
+	defer unix.Close(fd)
+	name := cfg.Name
+	here := link.IsCurrent(fd)
+	if !here {
+		if err := tuntap.CheckName(name); err != nil {
+			return fmt.Errorf("interface %q: %w", name, err)
+		}
+		cfg.Name = travelName
+	}
+	if err := c.openDevice(cfg); err != nil {
+		return err
+	}
+	if err := configure(c.dev, c.alias, mtu, nil); err != nil {
+		return err
+	}
+	if err := c.dev.SetCarrier(c.parent.cfg.Carrier == CarrierAdmin); err != nil {
+		return err
+	}
+	c.openMarks() // queues, too, are attached here
+	if !here {
+		return c.travel(fd, name)
+	}
+	return nil
+}
+
+// travelName is what a child is called until it is in its parent's namespace.
+const travelName = "muennet%d"
+
+// travel moves a new device from the calling thread's namespace into that of its
+// parent. Had it been opened there, its descriptor would keep that namespace
+// alive.
+func (c *child) travel(netnsFD int, name string) error {
+	index, err := c.dev.Index()
+	if err != nil {
+		return err
+	}
+	err = link.Move(index, netnsFD, name)
+	if errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("%w: %w", tuntap.ErrNameTaken, err)
 	}
 	return err
 }
@@ -266,19 +309,13 @@ func (c *child) close(keep bool) {
 	}
 	c.outbound.Close()
 	c.dispose(keep)
-	c.marking.close()
 }
 
-// leave takes a child out of its parent's set; false if it was not in it.
-func (c *child) leave() bool {
+// leave takes a child out of its parent's set.
+func (c *child) leave() {
 	c.parent.family.Lock()
 	defer c.parent.family.Unlock()
-	i := slices.Index(c.parent.children, c)
-	if i < 0 {
-		return false
-	}
-	c.parent.children = slices.Delete(c.parent.children, i, i+1)
-	return true
+	c.parent.children = slices.DeleteFunc(c.parent.children, func(other *child) bool { return other == c })
 }
 
 // adoptChildren takes over the children that a crashed process left to p, with
@@ -316,5 +353,9 @@ func (d *Driver) adoptChild(p *parent, r childRecord) error {
 			c.log.Warn("mark is not restored", "err", err)
 		}
 	}
-	return c.watch()
+	if err := c.watch(); err != nil {
+		c.post(link.Event{Kind: link.Missed})
+	}
+	c.keep(c.at().netns)
+	return nil
 }

@@ -27,8 +27,13 @@
 // features of segmentation offload, the eBPF programs for marks. Without them
 // the interface works, and Status says what is missing.
 //
+// A device that the kernel deletes, by ip link del or with its network namespace,
+// is closed like one that is unloaded, and always under Driver.change: no request
+// meets a device that is being closed.
+//
 // A Driver may be used from any goroutine. Locks are taken in this order:
-// Driver.change, Driver.mu, followed.mu, those of datapath, parent.family.
+// Driver.change, followed.mu, those of datapath, parent.family. Under Driver.mu
+// nothing is waited for.
 //
 // What a peer can do is bounded by datapath; a region that goes away stops its
 // own direction and is looked for again every second.

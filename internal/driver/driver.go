@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 )
 
@@ -39,17 +40,21 @@ type Options struct {
 type Driver struct {
 	opt      Options
 	state    stateFile
-	watches  watches
 	patrol   patrol
-	markless sync.Once // the warning that marks are not carried
-	probe    sync.Once // the first interface finds out early what can be had of it
+	markless sync.Once      // the warning that marks are not carried
+	probe    sync.Once      // the first interface finds out early what can be had of it
+	work     sync.WaitGroup // goroutines that act on events
+	saving   sync.Mutex     // held from reading the set to writing it down
 
-	change sync.Mutex // held by Load, Unload and Close: one at a time
+	change sync.Mutex // held, from begin on, while the set is changed and what leaves it is closed
 	left   []record   // by an earlier process, as the state file told; not changed after New
+	closed bool       // guarded by change
 
-	mu      sync.Mutex // guards the fields below
+	mu      sync.Mutex // guards the fields below; nothing is waited for under it
 	parents []*parent
-	closed  bool
+	watcher *link.Watcher // nil: nothing was loaded yet
+	keeping bool          // checkKept runs
+	stopped chan struct{} // closed by stop; set by New
 }
 
 // New returns a Driver without interfaces.
@@ -60,8 +65,7 @@ func New(opt Options) *Driver {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	d := &Driver{opt: opt, state: stateFile{path: opt.State}}
-	d.watches.event = d.event
+	d := &Driver{opt: opt, state: stateFile{path: opt.State}, stopped: make(chan struct{})}
 	d.patrol.parents = d.all
 	var err error
 	if d.left, err = d.state.read(); err != nil {
@@ -74,9 +78,9 @@ func New(opt Options) *Driver {
 // and returns their names. When one cannot be had none is kept, and the error
 // says which one and why.
 func (d *Driver) Load(cfg Config) (names []string, err error) {
-	d.change.Lock()
+	d.begin()
 	defer d.change.Unlock()
-	if d.isClosed() {
+	if d.closed {
 		return nil, errors.New("load: closed")
 	}
 	if cfg.Channels == "" {
@@ -96,7 +100,10 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 	d.patrol.begin()
 	for _, p := range loaded {
 		if err := p.watch(); err != nil {
-			p.lost(err)
+			p.post(link.Event{Kind: link.Missed})
+		}
+		if p.adopted {
+			p.keep(p.at().netns)
 		}
 		d.adoptChildren(p)
 		s := p.status()
@@ -152,8 +159,13 @@ func forEach(parents []*parent, f func(*parent)) {
 // Unload removes the named interfaces, all when none is named. A name that is
 // not here is an error before anything is removed.
 func (d *Driver) Unload(names ...string) error {
-	d.change.Lock()
+	d.begin()
 	defer d.change.Unlock()
+	return d.unload(names...)
+}
+
+// unload is Unload after begin.
+func (d *Driver) unload(names ...string) error {
 	gone, err := d.find(names)
 	if err != nil {
 		return err
@@ -197,26 +209,11 @@ func (d *Driver) notLoaded(name string) error {
 	return fmt.Errorf("%s: %w", name, ErrUnknown)
 }
 
-// forget takes p out of the set; false if it was not in it.
-func (d *Driver) forget(p *parent) bool {
+// forget takes p out of the set.
+func (d *Driver) forget(p *parent) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	i := slices.Index(d.parents, p)
-	if i < 0 {
-		return false
-	}
-	d.parents = slices.Delete(d.parents, i, i+1)
-	return true
-}
-
-// Status returns the state of every interface in the order of their loads.
-func (d *Driver) Status() []Status {
-	parents := d.all()
-	all := make([]Status, 0, len(parents))
-	for _, p := range parents {
-		all = append(all, p.status())
-	}
-	return all
+	d.parents = slices.DeleteFunc(d.parents, func(other *parent) bool { return other == p })
 }
 
 // all returns the interfaces of now in the order of their loads.
@@ -228,19 +225,29 @@ func (d *Driver) all() []*parent {
 
 // Close removes all interfaces. The Driver cannot be used after it.
 func (d *Driver) Close() error {
-	err := d.Unload()
-	d.mu.Lock()
+	d.begin()
+	err := d.unload()
 	d.closed = true
-	d.mu.Unlock()
-	d.watches.close()
+	d.change.Unlock()
+	d.stop()
 	d.patrol.end()
 	return err
 }
 
-func (d *Driver) isClosed() bool {
+// stop ends what follows interfaces. There are none any more, and none can come.
+func (d *Driver) stop() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.closed
+	watcher := d.watcher
+	select {
+	case <-d.stopped:
+	default:
+		close(d.stopped)
+	}
+	d.mu.Unlock()
+	if watcher != nil {
+		watcher.Close()
+	}
+	d.work.Wait()
 }
 
 // save writes the state file. That it cannot be written costs an adoption after
@@ -249,6 +256,8 @@ func (d *Driver) save() {
 	if d.opt.State == "" {
 		return
 	}
+	d.saving.Lock()
+	defer d.saving.Unlock()
 	d.mu.Lock()
 	records := make([]record, 0, len(d.parents))
 	for _, p := range d.parents {

@@ -115,7 +115,7 @@ func crash(d *Driver) {
 	for _, p := range gone {
 		p.close(true)
 	}
-	d.watches.close()
+	d.stop()
 }
 
 // status returns the state of the only interface.

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"errors"
+	"os"
 	"sync"
 
 	"github.com/muennet/muennet/internal/datapath"
@@ -44,6 +45,9 @@ var errNoMark = errors.New("no mark has come yet")
 func (i *incoming) Attach() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if errors.Is(i.err, os.ErrClosed) {
+		return i.err
+	}
 	if i.err = i.f.attachHere(i.Incoming); i.err == nil {
 		i.err = skbmark.Received()
 	}
@@ -122,7 +126,7 @@ func (f *followed) openOutgoing(m *marking) (err error) {
 		return err
 	}
 	// Before the programs see a packet there must be a queue for its mark.
-	if m.queues, err = datapath.NewMarks(outgoing{m.out}, f.dev, f.log); err == nil {
+	if m.queues, err = datapath.NewMarks(outgoing{m.out}, queues{f.dev, f}, f.log); err == nil {
 		err = f.dev.Control(m.out.Attach)
 	}
 	if err != nil {
@@ -156,12 +160,24 @@ func (m *marking) port() datapath.IncomingMarks {
 	return m.in
 }
 
+// close detaches what is attached and gives it back. Calling it again does
+// nothing. The device is in use no more, but events may still come.
 func (m *marking) close() {
 	if m.out != nil {
 		m.out.Close()
+		m.out = nil
 	}
 	if m.in != nil {
-		m.in.Close()
+		m.in.close()
+	}
+}
+
+func (i *incoming) close() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !errors.Is(i.err, os.ErrClosed) {
+		i.err = os.ErrClosed
+		i.Close()
 	}
 }
 

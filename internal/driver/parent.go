@@ -38,6 +38,8 @@ type parent struct {
 	mtu      int
 	pmtuFile error // what became of the file of pmtu
 
+	reporter reporter
+
 	// family guards children and their marks. Nothing else is locked or called
 	// while it is held. Only Driver.change lets them be changed.
 	family   sync.Mutex
@@ -175,7 +177,8 @@ func (p *parent) usableMTU(mtu int) int {
 		return p.cfg.MTU
 	case p.fragile() && mtu != DefaultMTU:
 		p.log.Warn("mtu is set back: the peer of this protocol copies lengths unchecked; force=1 allows it", "mtu", mtu, "protocol", hex(p.cfg.WriterProtocol))
-		if err := p.handle.SetMTU(p.state.Index, DefaultMTU); err != nil {
+		err := p.ask(func(h *link.Handle, index int) error { return h.SetMTU(index, DefaultMTU) })
+		if err != nil {
 			p.log.Warn("mtu cannot be set back", "err", err)
 		}
 		return DefaultMTU
@@ -323,7 +326,6 @@ func (p *parent) close(keep bool) {
 // dispose gives back what the operating system lent.
 func (p *parent) dispose(keep bool) {
 	p.followed.dispose(keep)
-	p.marking.close()
 	for _, e := range p.ends() {
 		if e.region != nil {
 			e.region.Close()

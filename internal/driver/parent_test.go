@@ -227,11 +227,7 @@ func TestDeletedInterfaceIsDropped(t *testing.T) {
 	}
 	until(t, "end", func() bool { return len(d.Status()) == 0 })
 	until(t, "inactive writer", func() bool { return l.header("b").Epoch == 0 })
-	// The lock goes with the interface; give its end the time it takes.
-	until(t, "second load", func() bool {
-		_, err := l.load(d, netHdr("net0"))
-		return err == nil
-	})
+	l.mustLoad(d, netHdr("net0"))
 }
 
 // The interface goes to and fro while the driver is closed: whatever is under

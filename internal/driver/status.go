@@ -25,6 +25,9 @@ type Status struct {
 	Poll    int    `json:"poll"`          // milliseconds
 	Renew   int    `json:"renew"`         // seconds; 0 = never
 	Adopted bool   `json:"adopted"`       // taken over from a daemon that ended without a clean stop
+	// Stale says that the interface does not answer, and of what time the rest is;
+	// name, ifindex and netns are those of now. Usually absent.
+	Stale string `json:"stale,omitempty"`
 	// Offload is the state of segmentation offload: off, or what of tso (the
 	// kernel leaves cutting TCP to us), uso (UDP) and gro (it takes packets that
 	// we merged) is active.
@@ -142,20 +145,31 @@ type Stats struct {
 
 func hex(n uint64) string { return fmt.Sprintf("%#x", n) }
 
-// status describes the interface as it is now.
-func (p *parent) status() Status {
+// identity is the part of the status that never has to be waited for.
+func (p *parent) identity() Status {
+	at := p.at()
+	return Status{
+		Name: at.name, Index: at.index, NetNS: at.netns,
+		Mode: p.cfg.Format.String(), In: p.cfg.In, Out: p.cfg.Out,
+		Carrier: p.cfg.Carrier.String(),
+		Poll:    int(p.poll.Milliseconds()), Renew: int(p.cfg.renewal().Seconds()), Adopted: p.adopted, PMTU: p.cfg.PMTU,
+		Drops: map[string]uint64{},
+	}
+}
+
+// status describes the interface as it is now; nil if it is closed.
+func (p *parent) status() *Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := Status{
-		Name: p.state.Name, Index: p.state.Index, NetNS: p.netns,
-		Mode: p.cfg.Format.String(), In: p.cfg.In, Out: p.cfg.Out,
-		MTU: p.mtu, Up: p.up, Carrier: p.cfg.Carrier.String(),
-		Poll: int(p.poll.Milliseconds()), Renew: int(p.cfg.renewal().Seconds()), Adopted: p.adopted, Drops: map[string]uint64{},
+	if p.isClosed() {
+		return nil
 	}
+	s := p.identity()
+	s.MTU, s.Up = p.mtu, p.up
 	if p.cfg.Format == element.EthDev {
 		s.MAC = p.state.HardwareAddr.String()
 	}
-	s.PMTU, s.PMTUFile = p.cfg.PMTU, text(p.pmtuFile)
+	s.PMTUFile = text(p.pmtuFile)
 	port := p.port.Status()
 	s.Offload, s.Merged = p.offload.describe(port.Merging), port.Counters.Merged
 	s.Stats.sent(p.outbound.Counters(), s.Drops)
@@ -164,7 +178,9 @@ func (p *parent) status() Status {
 		s.Stats.unmarked(s.Marks, s.Drops)
 	}
 	for _, c := range p.kids() {
-		s.Children = append(s.Children, c.status())
+		if child := c.status(); child != nil {
+			s.Children = append(s.Children, *child)
+		}
 	}
 	if p.sender != nil {
 		s.writer(p.sender.Status())
@@ -180,7 +196,7 @@ func (p *parent) status() Status {
 			}
 		}
 	}
-	return s
+	return &s
 }
 
 func (c *Channel) describe(e *end, protocol uint64, up bool) {
@@ -208,13 +224,16 @@ func (s *Status) writer(w datapath.SenderStatus) {
 	}
 }
 
-// status describes the child as it is now.
-func (c *child) status() ChildStatus {
+// status describes the child as it is now; nil if it is closed.
+func (c *child) status() *ChildStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	port := c.port.Status()
-	s := ChildStatus{
-		Name: c.state.Name, Index: c.state.Index, NetNS: c.netns, MTU: c.state.MTU, Up: c.up,
+	if c.isClosed() {
+		return nil
+	}
+	at, port := c.at(), c.port.Status()
+	s := &ChildStatus{
+		Name: at.name, Index: at.index, NetNS: at.netns, MTU: c.state.MTU, Up: c.up,
 		Held: c.held(), Marks: c.marking.status(c.dev, port), Adopted: c.adopted, Drops: map[string]uint64{},
 		Offload: c.offload.describe(port.Merging), Merged: port.Counters.Merged,
 	}

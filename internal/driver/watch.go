@@ -1,138 +1,166 @@
 package driver
 
 import (
+	"errors"
 	"os"
-	"sync"
+	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/internal/link"
 )
 
-// watches follow the link events of each network namespace that holds a device.
-type watches struct {
-	event func(netns uint64, ev link.Event)
-
-	mu     sync.Mutex
-	all    map[uint64]*watch
-	closed bool
-}
-
-// watch is one namespace's.
-type watch struct {
-	handle *link.Handle
-	stop   func()
-	users  int
-}
-
-// acquire watches the namespace of fd, which stays the caller's.
-func (w *watches) acquire(fd int) (*link.Handle, uint64, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return nil, 0, os.ErrClosed
+// watchNetNS hears of the link events of a namespace from now on. The first call
+// makes the calling thread's namespace the one that the watcher is at home in.
+func (d *Driver) watchNetNS(fd int) (id uint64, err error) {
+	d.mu.Lock()
+	if d.watcher == nil {
+		d.watcher, err = link.NewWatcher(d.event)
 	}
-	id := link.NSID(fd)
-	if known := w.all[id]; known != nil {
-		known.users++
-		return known.handle, id, nil
-	}
-	handle, err := link.Open(fd)
+	watcher := d.watcher
+	d.mu.Unlock()
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	stop, err := link.Watch(fd, func(ev link.Event) { w.event(id, ev) })
-	if err != nil {
-		handle.Close()
-		return nil, 0, err
-	}
-	if w.all == nil {
-		w.all = make(map[uint64]*watch)
-	}
-	w.all[id] = &watch{handle: handle, stop: stop, users: 1}
-	return handle, id, nil
+	return watcher.Watch(fd)
 }
 
-// release gives one acquire back. Stopping waits for the event under way, which
-// may be the caller's own: it happens on the side.
-func (w *watches) release(id uint64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	known := w.all[id]
-	if known == nil {
-		return
+// event passes a link event on to the devices it is about. It waits for none of
+// them.
+func (d *Driver) event(ev link.Event) {
+	concerned := slices.DeleteFunc(d.devices(), func(f *followed) bool { return !f.concerns(ev) })
+	if ev.Kind == link.Died && len(concerned) > 0 {
+		d.opt.Log.Warn("network namespace has ended, and its interfaces with it", "netns", ev.NetNS)
 	}
-	if known.users--; known.users == 0 {
-		delete(w.all, id)
-		go known.end()
+	for _, f := range concerned {
+		f.post(ev)
 	}
 }
 
-func (w *watches) close() {
-	w.mu.Lock()
-	all := w.all
-	w.all, w.closed = nil, true
-	w.mu.Unlock()
-	// An event under way may be about to acquire: it must not be waited for
-	// under the lock.
-	for _, known := range all {
-		known.end()
-	}
-}
-
-func (w *watch) end() {
-	w.stop()
-	w.handle.Close()
-}
-
-// event passes a link event on to the interface it is about.
-func (d *Driver) event(netns uint64, ev link.Event) {
-	f, forget, close := d.at(netns, ev.State.Index)
-	if f == nil {
-		return
-	}
-	if !ev.Deleted {
-		f.apply(netns, ev.State)
-		return
-	}
-	switch err := f.watch(); {
-	case err == nil: // moved to another namespace
-		f.moved()
-		d.save()
-	case f.dev.Gone():
-		if forget() {
-			d.deleted(f, close)
-		}
-	default:
-		f.lost(err)
-	}
-}
-
-// deleted is ip link del: what the administrator removes is removed.
-func (d *Driver) deleted(f *followed, close func()) {
-	f.log.Warn("interface was deleted")
-	go func() { // close waits for events of the calling goroutine's kind
-		close()
-		d.save()
-	}()
-}
-
-// at returns the device with that index in that namespace, what takes it out of
-// the set (false if somebody else did) and what closes it.
-func (d *Driver) at(netns uint64, index int) (f *followed, forget func() bool, close func()) {
+// devices returns those of all parents and children.
+func (d *Driver) devices() (all []*followed) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.parents {
-		if p.isAt(netns, index) {
-			return &p.followed, func() bool { return d.forget(p) }, func() { p.close(false) }
-		}
+		all = append(all, &p.followed)
 		for _, c := range p.kids() {
-			if c.isAt(netns, index) {
-				return &c.followed, c.leave, func() { c.close(false) }
+			all = append(all, &c.followed)
+		}
+	}
+	return all
+}
+
+// concerns tells whether an event is about the device, by what is known of it.
+func (f *followed) concerns(ev link.Event) bool {
+	at := f.at()
+	switch ev.Kind {
+	case link.Missed:
+		return true
+	case link.Died:
+		return at.netns == ev.NetNS
+	}
+	return at.netns == ev.NetNS && at.index == ev.State.Index
+}
+
+// take acts on an event. It is called for one event of a device at a time.
+func (f *followed) take(ev link.Event) {
+	switch ev.Kind {
+	case link.Changed:
+		f.apply(ev.NetNS, ev.State)
+	case link.Died:
+		if f.at().netns == ev.NetNS {
+			f.orphaned.Store(true)
+			f.d.collect()
+		}
+	default: // it was moved or deleted
+		f.trace()
+	}
+}
+
+// traceRetry is how often a device is looked for that cannot be followed.
+const traceRetry = time.Second
+
+// trace finds out what has become of a device. When the system is short of
+// something, it keeps trying.
+func (f *followed) trace() {
+	for tries := 0; ; tries++ {
+		before := f.at()
+		err := f.watch()
+		switch {
+		case err == nil:
+			if f.at().netns != before.netns {
+				f.moved()
+				f.d.save()
+			}
+			return
+		case f.isClosed(), errors.Is(err, os.ErrClosed):
+			return
+		case f.gone():
+			f.d.collect()
+			return
+		}
+		if tries == 0 {
+			f.log.Warn("interface cannot be followed now", "err", err)
+		}
+		select {
+		case <-f.closed:
+			return
+		case <-time.After(traceRetry):
+		}
+	}
+}
+
+// gone tells whether the kernel has deleted the device, or is about to.
+func (f *followed) gone() bool { return f.orphaned.Load() || f.dev.Gone() }
+
+// begin makes the caller the only one to change the set, until it unlocks
+// change. What the kernel has deleted is closed first: so a request never meets
+// its name, its channels' locks or its marks.
+func (d *Driver) begin() {
+	d.change.Lock()
+	parents, children := d.takeGone()
+	if len(parents)+len(children) == 0 {
+		return
+	}
+	for _, c := range children {
+		c.log.Warn("interface was deleted")
+		c.close(false)
+	}
+	forEach(parents, func(p *parent) {
+		p.log.Warn("interface was deleted")
+		p.close(false)
+	})
+	d.save()
+}
+
+// collect closes what the kernel has deleted. The caller holds nothing.
+func (d *Driver) collect() {
+	d.begin()
+	d.change.Unlock()
+}
+
+// takeGone takes what the kernel has deleted out of the set: what the
+// administrator removes is removed. The caller holds change.
+func (d *Driver) takeGone() (parents []*parent, children []*child) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.parents = slices.DeleteFunc(d.parents, func(p *parent) bool {
+		gone := p.gone()
+		if gone {
+			parents = append(parents, p)
+		}
+		return gone
+	})
+	for _, p := range d.parents {
+		for _, c := range p.kids() {
+			if c.gone() {
+				c.leave()
+				children = append(children, c)
 			}
 		}
 	}
-	return nil, nil, nil
+	return parents, children
 }
 
 // openNetNS finds the namespace with that inode number, by its name or by a

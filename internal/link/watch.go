@@ -1,6 +1,8 @@
 package link
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -11,247 +13,281 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Event says what an interface looks like now, or that it is gone.
+// EventKind is what an Event tells.
+type EventKind uint8
+
+const (
+	// Changed: State is what the interface looks like now.
+	Changed EventKind = iota
+	// Deleted: the interface was removed, or moved to another namespace. Of
+	// State, Index and Name are set.
+	Deleted
+	// Died: the namespace has ended. The kernel removes its interfaces now, if
+	// it has not yet, and tells of none.
+	Died
+	// Missed: more happened than the kernel could queue. Every namespace but
+	// home has to be watched again, and the state of what matters asked for.
+	Missed
+)
+
+// Event is what has happened to an interface or a namespace.
 type Event struct {
-	State   State // the last known one if Deleted
-	Deleted bool  // removed, or moved to another namespace
+	Kind  EventKind
+	NetNS uint64 // NSID of the namespace; 0 with Missed
+	State State
 }
 
-// Watch calls f with the state of each interface of the network namespace
-// behind netnsFD (of the calling thread's if negative), first once for every
-// interface there is and then for each change, in the order of the changes. It
-// does not take netnsFD over.
+// Supersedes reports whether an earlier event tells nothing once e is known.
+func (e Event) Supersedes(earlier Event) bool {
+	return e.Kind == earlier.Kind && e.NetNS == earlier.NetNS && e.State.Index == earlier.State.Index
+}
+
+// Watcher hears of changes to the interfaces of several network namespaces. It
+// has one socket, in the namespace of the thread that made it, which is called
+// home here, and keeps no other namespace alive.
+type Watcher struct {
+	home   uint64   // NSID
+	homeFD int      // of home
+	file   *os.File // the subscribed socket
+	raw    syscall.RawConn
+	port   uint32 // netlink port of the socket
+	buf    []byte
+	report func(Event)
+
+	mu      sync.Mutex // guards the fields below
+	closed  bool
+	pending map[uint32]request // by sequence number
+	watched map[int32]uint64   // NSID, by the kernel's number in home
+
+	done chan struct{} // closed when run has ended
+}
+
+// NewWatcher watches the network namespace of the calling thread and calls f
+// with each change, in the order of the changes. Watch adds other namespaces.
 //
-// No change is missed. When more happens than the kernel can queue, the
-// interfaces are listed again and f is told the difference: steps in between
-// are then left out, never the result. A change that happens while the
-// interfaces are being listed may be reported after a state that is newer; the
-// newest follows. Only what the kernel does not announce is not seen at once:
-// a new alias or queue length of an interface that is down.
+// No change is missed without an event of kind Missed. Only what the kernel does
+// not announce is not seen: a new alias or queue length of an interface that is
+// down.
 //
-// f runs on a goroutine of the watcher and may take its time. stop ends the
-// watcher and waits for f to return; it must not be called by f. Calling it
-// again does nothing.
-func Watch(netnsFD int, f func(Event)) (stop func(), err error) {
-	w, err := newWatcher(netnsFD, f)
-	if err != nil {
+// f is called by one goroutine and delays all further events until it returns.
+// It must call neither Watch nor Close.
+func NewWatcher(f func(Event)) (*Watcher, error) {
+	w := &Watcher{
+		buf:     make([]byte, receiveBuffer),
+		report:  f,
+		pending: make(map[uint32]request),
+		watched: make(map[int32]uint64),
+		done:    make(chan struct{}),
+	}
+	if err := w.open(); err != nil {
 		return nil, fmt.Errorf("watch interfaces: %w", err)
 	}
-	// The subscription is older than this list, so whatever the list does not
-	// show yet waits in the socket.
-	states, err := w.handle.List()
-	if err != nil {
-		w.close()
-		return nil, fmt.Errorf("watch interfaces: %w", err)
-	}
-	go w.run(states)
-	return w.stop, nil
+	go w.run()
+	return w, nil
 }
 
 // receiveBuffer is larger than any link message of the kernel, whose multicast
 // messages are bounded by the attributes of one interface.
 const receiveBuffer = 64 << 10
 
-type watcher struct {
-	handle  *Handle
-	file    *os.File // the subscribed socket
-	raw     syscall.RawConn
-	buf     []byte
-	known   map[int]State // by index, as last reported
-	report  func(Event)
-	relists int // how often events were lost
-
-	stopOnce sync.Once
-	stopping chan struct{} // closed by stop
-	done     chan struct{} // closed when run has ended
+func (w *Watcher) open() (err error) {
+	if w.homeFD, err = Current(); err != nil {
+		return err
+	}
+	w.home = NSID(w.homeFD)
+	if err := w.subscribe(); err != nil {
+		unix.Close(w.homeFD)
+		return err
+	}
+	return nil
 }
 
-func newWatcher(netnsFD int, f func(Event)) (*watcher, error) {
-	handle, err := Open(netnsFD)
-	if err != nil {
-		return nil, err
-	}
-	w := &watcher{
-		handle:   handle,
-		buf:      make([]byte, receiveBuffer),
-		known:    make(map[int]State),
-		report:   f,
-		stopping: make(chan struct{}),
-		done:     make(chan struct{}),
-	}
-	if err := InNetNS(netnsFD, w.subscribe); err != nil {
-		handle.Close()
-		return nil, err
-	}
-	return w, nil
-}
-
-func (w *watcher) subscribe() error {
+func (w *Watcher) subscribe() error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink socket: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK}); err != nil {
-		unix.Close(fd)
+	w.file = os.NewFile(uintptr(fd), "netlink")
+	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK})
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, unix.RTNLGRP_NSID)
+	}
+	if err != nil {
+		w.file.Close()
 		return fmt.Errorf("subscribe to link events: %w", err)
 	}
-	w.file = os.NewFile(uintptr(fd), "netlink")
-	w.raw, err = w.file.SyscallConn()
+	own, err := unix.Getsockname(fd)
+	if err == nil {
+		w.port = own.(*unix.SockaddrNetlink).Pid
+		w.raw, err = w.file.SyscallConn()
+	}
+	if err != nil {
+		w.file.Close()
+	}
 	return err
 }
 
-func (w *watcher) stop() {
-	w.stopOnce.Do(func() {
-		close(w.stopping)
+// Home returns the NSID of the namespace that w is in.
+func (w *Watcher) Home() uint64 { return w.home }
+
+// Close ends the Watcher and waits for f to return. Calling it again does
+// nothing.
+func (w *Watcher) Close() {
+	w.mu.Lock()
+	first := !w.closed
+	w.closed = true
+	w.mu.Unlock()
+	if first {
 		// An expired deadline ends a wait that is going on and any later one.
 		_ = w.file.SetReadDeadline(time.Unix(1, 0))
-	})
+	}
 	<-w.done
 }
 
-func (w *watcher) close() {
-	w.file.Close()
-	w.handle.Close()
-}
-
-func (w *watcher) run(states []State) {
+func (w *Watcher) run() {
 	defer close(w.done)
-	defer w.close()
-	w.update(states)
+	defer unix.Close(w.homeFD)
+	defer w.file.Close()
+	defer w.fail(os.ErrClosed)
 	for {
-		n, err := w.receive()
-		for err != nil {
-			// Messages were lost, or it is the end. If the list cannot be had
-			// either (no memory), it is worth another try a little later.
-			if err = w.relist(); err != nil && !w.pause() {
+		n, origin, err := w.receive()
+		switch {
+		case err == nil:
+			w.parse(w.buf[:n], origin)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		default:
+			if w.drain() != nil {
 				return
 			}
-			n = 0
+			w.missed()
 		}
-		w.parse(w.buf[:n])
 	}
 }
 
-// pause waits before another try, and reports false when stop was called.
-func (w *watcher) pause() bool {
-	select {
-	case <-w.stopping:
-		return false
-	case <-time.After(time.Second):
-		return true
-	}
+// origin is the namespace a message comes from: home, or the one that has this
+// number in home.
+type origin struct {
+	numbered bool
+	number   int32
 }
 
 // receive waits for one datagram. An error means that messages were lost, or
-// that stop was called.
-func (w *watcher) receive() (n int, err error) {
+// that Close was called.
+func (w *Watcher) receive() (n int, from origin, err error) {
 	var recvErr error
 	err = w.raw.Read(func(fd uintptr) bool {
-		n, recvErr = w.receiveNow(int(fd))
+		n, from, recvErr = w.receiveNow(int(fd))
 		return recvErr != unix.EAGAIN
 	})
 	if err != nil {
-		return 0, err
+		return 0, from, err
 	}
-	return n, recvErr
+	return n, from, recvErr
 }
 
 // receiveNow returns the next datagram of the kernel, or EAGAIN.
-func (w *watcher) receiveNow(fd int) (int, error) {
+func (w *Watcher) receiveNow(fd int) (int, origin, error) {
+	var control [64]byte
 	for {
-		// With MSG_TRUNC the length is that of the message, not of the copy.
-		n, from, err := unix.Recvfrom(fd, w.buf, unix.MSG_TRUNC)
+		n, controls, flags, peer, err := unix.Recvmsg(fd, w.buf, control[:], 0)
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err == unix.ENOMEM:
-			return 0, unix.ENOBUFS // as good as lost
+			return 0, origin{}, unix.ENOBUFS // as good as lost
 		case err != nil:
-			return 0, err
-		case n > len(w.buf):
-			return 0, unix.ENOBUFS
+			return 0, origin{}, err
+		case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
+			return 0, origin{}, unix.ENOBUFS
 		}
-		if a, ok := from.(*unix.SockaddrNetlink); ok && a.Pid == 0 {
-			return n, nil
+		if a, ok := peer.(*unix.SockaddrNetlink); ok && a.Pid == 0 {
+			return n, originOf(control[:controls]), nil
 		}
 	}
 }
 
-// relist reports what has changed without an event. Events still queued are
-// older than the list that follows, so they are thrown away first.
-func (w *watcher) relist() error {
-	w.relists++
-	err := w.raw.Read(func(fd uintptr) bool {
+func originOf(control []byte) (o origin) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return o
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_NETLINK && m.Header.Type == unix.NETLINK_LISTEN_ALL_NSID && len(m.Data) >= 4 {
+			o = origin{numbered: true, number: int32(binary.NativeEndian.Uint32(m.Data))}
+		}
+	}
+	return o
+}
+
+// drain throws away what is queued. After a loss it is older than the states
+// that are asked for then, and the kernel queues nothing new before.
+func (w *Watcher) drain() error {
+	return w.raw.Read(func(fd uintptr) bool {
 		for {
-			if _, err := w.receiveNow(int(fd)); err != nil && err != unix.ENOBUFS {
+			if _, _, err := w.receiveNow(int(fd)); err != nil && err != unix.ENOBUFS {
 				return true
 			}
 		}
 	})
-	if err != nil {
-		return err
-	}
-	states, err := w.handle.List()
-	if err != nil {
-		return err
-	}
-	w.update(states)
-	return nil
 }
 
-// update reports the difference between what was known and a complete list.
-func (w *watcher) update(states []State) {
-	listed := make(map[int]bool, len(states))
-	for _, s := range states {
-		listed[s.Index] = true
-	}
-	for index := range w.known {
-		if !listed[index] {
-			w.deleted(index)
-		}
-	}
-	for _, s := range states {
-		w.changed(s)
-	}
+// missed tells that events were lost. One of them may have been the end of a
+// namespace, whose number is another one's now.
+func (w *Watcher) missed() {
+	w.mu.Lock()
+	clear(w.watched)
+	w.mu.Unlock()
+	w.fail(unix.ENOBUFS)
+	w.findHome()
+	w.report(Event{Kind: Missed})
 }
 
-func (w *watcher) changed(s State) {
-	// The kernel repeats itself, and sends events for what State leaves out.
-	if old, ok := w.known[s.Index]; ok && old.Equal(s) {
-		return
-	}
-	w.known[s.Index] = s
-	w.report(Event{State: s})
-}
-
-func (w *watcher) deleted(index int) {
-	if s, ok := w.known[index]; ok {
-		delete(w.known, index)
-		w.report(Event{State: s, Deleted: true})
-	}
-}
-
-func (w *watcher) parse(datagram []byte) {
+func (w *Watcher) parse(datagram []byte, from origin) {
 	messages, err := syscall.ParseNetlinkMessage(datagram)
 	if err != nil {
 		return
 	}
+	netns, known := w.netns(from)
 	for _, m := range messages {
-		// The same group carries messages of bridges about their ports, of
-		// family AF_BRIDGE: a port that leaves its bridge looks like a deleted
-		// interface there.
-		if len(m.Data) < unix.SizeofIfInfomsg || m.Data[0] != unix.AF_UNSPEC {
-			continue
-		}
-		l, err := netlink.LinkDeserialize(nil, m.Data)
-		if err != nil {
-			continue
-		}
 		switch m.Header.Type {
-		case unix.RTM_NEWLINK:
-			w.changed(stateOf(l))
-		case unix.RTM_DELLINK:
-			w.deleted(l.Attrs().Index)
+		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+			if known {
+				w.link(netns, m)
+			}
+		case unix.RTM_NEWNSID, unix.RTM_DELNSID, unix.NLMSG_ERROR:
+			if known && netns == w.home {
+				w.numbered(m)
+			}
 		}
 	}
+}
+
+// netns returns the NSID of a namespace that is watched.
+func (w *Watcher) netns(o origin) (id uint64, known bool) {
+	if !o.numbered {
+		return w.home, true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id, known = w.watched[o.number]
+	return id, known
+}
+
+func (w *Watcher) link(netns uint64, m syscall.NetlinkMessage) {
+	// The same group carries messages of bridges about their ports, of family
+	// AF_BRIDGE: a port that leaves its bridge looks like a deleted interface
+	// there.
+	if len(m.Data) < unix.SizeofIfInfomsg || m.Data[0] != unix.AF_UNSPEC {
+		return
+	}
+	l, err := netlink.LinkDeserialize(nil, m.Data)
+	if err != nil {
+		return
+	}
+	if m.Header.Type == unix.RTM_DELLINK {
+		w.report(Event{Kind: Deleted, NetNS: netns, State: State{Index: l.Attrs().Index, Name: l.Attrs().Name}})
+		return
+	}
+	w.report(Event{Kind: Changed, NetNS: netns, State: stateOf(l)})
 }

@@ -1,12 +1,17 @@
 package link_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/testnet"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // next waits for an event that fulfils ok and returns it with those before it.
@@ -26,161 +31,269 @@ func next(t *testing.T, events <-chan link.Event, ok func(link.Event) bool) (ski
 	}
 }
 
-func watch(t *testing.T, ns *testnet.NS) <-chan link.Event {
+// newWatcher returns a watcher whose home is home, with its events.
+func newWatcher(t *testing.T, home *testnet.NS) (w *link.Watcher, events chan link.Event) {
 	t.Helper()
-	events := make(chan link.Event, 1<<16)
-	stop, err := link.Watch(ns.FD(), func(e link.Event) { events <- e })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stop)
-	return events
-}
-
-func TestWatchReportsInOrder(t *testing.T) {
-	ns, h, index := setup(t)
-	events := watch(t, ns)
-	next(t, events, func(e link.Event) bool { return e.State.Name == "d0" && e.State.Up && !e.Deleted })
-	steps := []struct {
-		change func() error
-		seen   func(link.State) bool
-	}{
-		{func() error { return h.SetDown(index) }, func(s link.State) bool { return !s.Up }},
-		{func() error { return h.SetUp(index) }, func(s link.State) bool { return s.Up && s.Carrier }},
-		{func() error { return h.SetMTU(index, 1400) }, func(s link.State) bool { return s.MTU == 1400 }},
-		{func() error { return h.SetAlias(index, "a") }, func(s link.State) bool { return s.Alias == "a" }},
-		{func() error { return h.SetDown(index) }, func(s link.State) bool { return !s.Up }},
-		{func() error { return h.SetName(index, "d1") }, func(s link.State) bool { return s.Name == "d1" }},
-	}
-	for i, step := range steps {
-		if err := step.change(); err != nil {
-			t.Fatalf("step %d: %v", i, err)
+	events = make(chan link.Event, 1<<16)
+	home.Do(func() {
+		var err error
+		if w, err = link.NewWatcher(func(e link.Event) { events <- e }); err != nil {
+			t.Fatal(err)
 		}
-	}
-	for _, step := range steps {
-		next(t, events, func(e link.Event) bool { return !e.Deleted && e.State.Index == index && step.seen(e.State) })
-	}
-	if err := h.Delete(index); err != nil {
-		t.Fatal(err)
-	}
-	next(t, events, func(e link.Event) bool { return e.Deleted && e.State.Index == index && e.State.Name == "d1" })
+	})
+	t.Cleanup(w.Close)
+	return w, events
 }
 
-func TestWatchSeesMovesAsDeletion(t *testing.T) {
+func add(t *testing.T, w *link.Watcher, ns *testnet.NS) {
+	t.Helper()
+	if id, err := w.Watch(ns.FD()); err != nil || id != ns.ID() {
+		t.Fatalf("namespace %d, %v; want %d", id, err, ns.ID())
+	}
+}
+
+// places runs a test on interface d0 of the watcher's home, and of another
+// namespace.
+func places(t *testing.T, test func(t *testing.T, ns *testnet.NS, h *link.Handle, index int, events <-chan link.Event)) {
+	t.Run("home", func(t *testing.T) {
+		ns, h, index := setup(t)
+		w, events := newWatcher(t, ns)
+		add(t, w, ns)
+		test(t, ns, h, index, events)
+	})
+	t.Run("elsewhere", func(t *testing.T) {
+		ns, h, index := setup(t)
+		w, events := newWatcher(t, testnet.New(t))
+		add(t, w, ns)
+		add(t, w, ns) // changes nothing
+		test(t, ns, h, index, events)
+	})
+}
+
+func TestWatcherReportsInOrder(t *testing.T) {
+	places(t, func(t *testing.T, ns *testnet.NS, h *link.Handle, index int, events <-chan link.Event) {
+		steps := []struct {
+			change func() error
+			seen   func(link.State) bool
+		}{
+			{func() error { return h.SetDown(index) }, func(s link.State) bool { return !s.Up }},
+			{func() error { return h.SetUp(index) }, func(s link.State) bool { return s.Up && s.Carrier }},
+			{func() error { return h.SetMTU(index, 1400) }, func(s link.State) bool { return s.MTU == 1400 }},
+			{func() error { return h.SetAlias(index, "a") }, func(s link.State) bool { return s.Alias == "a" }},
+			{func() error { return h.SetDown(index) }, func(s link.State) bool { return !s.Up }},
+			{func() error { return h.SetName(index, "d1") }, func(s link.State) bool { return s.Name == "d1" }},
+		}
+		for i, step := range steps {
+			if err := step.change(); err != nil {
+				t.Fatalf("step %d: %v", i, err)
+			}
+		}
+		for _, step := range steps {
+			next(t, events, func(e link.Event) bool {
+				return e.Kind == link.Changed && e.NetNS == ns.ID() && e.State.Index == index && step.seen(e.State)
+			})
+		}
+		if err := h.Delete(index); err != nil {
+			t.Fatal(err)
+		}
+		next(t, events, func(e link.Event) bool {
+			return e.Kind == link.Deleted && e.NetNS == ns.ID() && e.State.Index == index && e.State.Name == "d1"
+		})
+	})
+}
+
+func TestWatcherIgnoresBridgePorts(t *testing.T) {
+	places(t, func(t *testing.T, ns *testnet.NS, h *link.Handle, index int, events <-chan link.Event) {
+		ns.MustRun("ip", "link", "add", "br0", "type", "bridge")
+		ns.MustRun("ip", "link", "set", "d0", "master", "br0")
+		ns.MustRun("ip", "link", "set", "d0", "nomaster")
+		if err := h.SetAlias(index, "end"); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range next(t, events, func(e link.Event) bool { return e.State.Alias == "end" }) {
+			if e.Kind == link.Deleted {
+				t.Errorf("a port that left its bridge was reported as deleted: %+v", e)
+			}
+		}
+	})
+}
+
+func TestWatcherSeesMovesAsDeletion(t *testing.T) {
 	ns, h, index := setup(t)
 	there := testnet.New(t)
-	hereEvents, thereEvents := watch(t, ns), watch(t, there)
-	if err := h.MoveToNetNS(index, there.FD()); err != nil {
-		t.Fatal(err)
+	w, events := newWatcher(t, ns)
+	add(t, w, there)
+	for range 3 {
+		if err := h.MoveToNetNS(index, there.FD()); err != nil {
+			t.Fatal(err)
+		}
+		next(t, events, func(e link.Event) bool { return e.Kind == link.Deleted && e.NetNS == ns.ID() && e.State.Index == index })
+		next(t, events, func(e link.Event) bool {
+			return e.Kind == link.Changed && e.NetNS == there.ID() && e.State.Name == "d0"
+		})
+		if err := there.Link().MoveToNetNS(there.Index("d0"), ns.FD()); err != nil {
+			t.Fatal(err)
+		}
+		next(t, events, func(e link.Event) bool { return e.Kind == link.Deleted && e.NetNS == there.ID() })
+		next(t, events, func(e link.Event) bool { return e.Kind == link.Changed && e.NetNS == ns.ID() && e.State.Name == "d0" })
 	}
-	next(t, hereEvents, func(e link.Event) bool { return e.Deleted && e.State.Name == "d0" })
-	next(t, thereEvents, func(e link.Event) bool { return !e.Deleted && e.State.Name == "d0" })
 }
 
-func TestWatchIgnoresBridgePorts(t *testing.T) {
+// Home may have a number in itself, and get it at any time: then its own events
+// come with a number, too.
+func TestWatcherKnowsHomeByNumber(t *testing.T) {
 	ns, h, index := setup(t)
-	ns.MustRun("ip", "link", "add", "br0", "type", "bridge")
-	events := watch(t, ns)
-	ns.MustRun("ip", "link", "set", "d0", "master", "br0")
-	ns.MustRun("ip", "link", "set", "d0", "nomaster")
-	if err := h.SetAlias(index, "end"); err != nil {
+	w, events := newWatcher(t, ns)
+	add(t, w, testnet.New(t))
+	ns.Do(func() {
+		if err := netlink.SetNetNsIdByFd(ns.FD(), 5); err != nil {
+			t.Fatal(err)
+		}
+	})
+	next(t, events, func(e link.Event) bool { return e.Kind == link.Missed })
+	if err := h.SetAlias(index, "numbered"); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range next(t, events, func(e link.Event) bool { return e.State.Alias == "end" }) {
-		if e.Deleted {
-			t.Errorf("a port that left its bridge was reported as deleted: %+v", e)
+	next(t, events, func(e link.Event) bool { return e.NetNS == ns.ID() && e.State.Alias == "numbered" })
+	add(t, w, testnet.New(t))
+}
+
+// Namespaces that are not watched are heard of by the kernel's numbers, too.
+func TestWatcherLeavesOthersOut(t *testing.T) {
+	home, other := testnet.New(t), testnet.New(t)
+	ns, h, index := setup(t)
+	w, events := newWatcher(t, home)
+	home.AddVeth("v0", other, "v1") // numbers both ends' namespaces
+	add(t, w, ns)
+	if err := other.Link().SetAlias(other.Index("v1"), "not watched"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.SetAlias(index, "watched"); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range next(t, events, func(e link.Event) bool { return e.State.Alias == "watched" }) {
+		if e.NetNS == other.ID() || e.State.Alias == "not watched" {
+			t.Errorf("event %+v of a namespace that is not watched", e)
 		}
 	}
 }
 
-func TestWatchStops(t *testing.T) {
-	ns, h, index := setup(t)
-	calls := make(chan link.Event, 100)
-	stop, err := link.Watch(ns.FD(), func(e link.Event) { calls <- e })
-	if err != nil {
-		t.Fatal(err)
+// The watcher neither keeps a namespace alive nor takes a later one for it.
+func TestWatchedNamespaceDies(t *testing.T) {
+	testnet.Privileged(t)
+	testnet.CheckLeaks(t)
+	w, events := newWatcher(t, testnet.New(t))
+	for range 5 {
+		fd, err := link.NewNetNS()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := w.Watch(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(fd)
+		before := next(t, events, func(e link.Event) bool { return e.Kind == link.Died })
+		if got := before[len(before)-1].NetNS; got != id {
+			t.Errorf("namespace %d died, want %d", got, id)
+		}
 	}
-	stop()
-	stop()
-	n := len(calls)
+}
+
+func TestWatcherCloses(t *testing.T) {
+	ns, h, index := setup(t)
+	w, events := newWatcher(t, ns)
+	if _, err := w.Watch(1 << 20); err == nil {
+		t.Error("watches a namespace that is not there")
+	}
+	w.Close()
+	w.Close()
+	n := len(events)
 	if err := h.SetDown(index); err != nil {
 		t.Fatal(err)
 	}
-	if len(calls) != n {
-		t.Errorf("called after stop with %+v", <-calls)
+	if len(events) != n {
+		t.Errorf("reported after Close: %+v", <-events)
 	}
-	if _, err := link.Watch(1<<20, func(link.Event) {}); err == nil {
-		t.Error("watches a namespace that is not there")
+	if _, err := w.Watch(testnet.New(t).FD()); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("watch after Close: %v", err)
 	}
 }
 
-// What changes while the watcher starts is in its first list or follows.
-func TestWatchMissesNothingAtItsStart(t *testing.T) {
+// What changes once a namespace is watched is reported.
+func TestWatcherMissesNothingAtItsStart(t *testing.T) {
 	ns, h, index := setup(t)
+	w, events := newWatcher(t, testnet.New(t))
 	for i := range 50 {
-		done := make(chan error)
+		busy := make(chan error)
+		go func() { busy <- h.SetAlias(index, fmt.Sprint("before ", i)) }()
+		add(t, w, ns)
 		want := fmt.Sprint("alias ", i)
-		go func() { done <- h.SetAlias(index, want) }()
-		events := watch(t, ns)
-		if err := <-done; err != nil {
+		if err := errors.Join(<-busy, h.SetAlias(index, want)); err != nil {
 			t.Fatal(err)
 		}
 		next(t, events, func(e link.Event) bool { return e.State.Alias == want })
 	}
 }
 
-func TestWatchCatchesUpAfterLostEvents(t *testing.T) {
+func TestWatcherTellsOfLostEvents(t *testing.T) {
 	ns, h, index := setup(t)
-	ns.MustRun("ip", "tuntap", "add", "gone", "mode", "tap")
-	gone := ns.Index("gone")
-	hold := make(chan struct{})
-	known := make(map[string]link.State)
-	caughtUp := make(chan struct{})
+	hold, held := make(chan struct{}), make(chan struct{})
+	events := make(chan link.Event, 1<<16)
 	first := true
-	stop, lost, err := link.WatchLossy(ns.FD(), func(e link.Event) {
-		if first {
-			<-hold // until the kernel has had to drop events
-			first = false
-		}
-		if e.Deleted {
-			delete(known, e.State.Name)
-		} else {
-			known[e.State.Name] = e.State
-		}
-		_, stillThere := known["gone"]
-		if known["d0"].Alias == "last" && !stillThere && known["new"].Name == "new" {
-			select {
-			case <-caughtUp:
-			default:
-				close(caughtUp)
+	var w *link.Watcher
+	testnet.New(t).Do(func() {
+		var err error
+		w, err = link.NewWatcher(func(e link.Event) {
+			if first {
+				first = false
+				close(held)
+				<-hold // until the kernel has had to drop events
 			}
+			events <- e
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stop)
+	t.Cleanup(w.Close)
+	w.Shrink()
+	add(t, w, ns)
 	for i := range 200 {
 		if err := h.SetAlias(index, fmt.Sprint("alias ", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// All of these come when the buffer is full.
-	if err := h.Delete(gone); err != nil {
-		t.Fatal(err)
+	<-held
+	close(hold)
+	before := next(t, events, func(e link.Event) bool { return e.Kind == link.Missed })
+	if slices.ContainsFunc(before, func(e link.Event) bool { return e.State.Alias == "alias 199" }) {
+		t.Fatal("no event was lost: the test has tested nothing")
 	}
-	ns.MustRun("ip", "tuntap", "add", "new", "mode", "tap")
+	add(t, w, ns)
 	if err := h.SetAlias(index, "last"); err != nil {
 		t.Fatal(err)
 	}
-	close(hold)
-	select {
-	case <-caughtUp:
-	case <-time.After(30 * time.Second):
-		t.Fatal("never caught up")
+	for _, e := range next(t, events, func(e link.Event) bool { return e.State.Alias == "last" }) {
+		if e.State.Alias != "last" && e.Kind == link.Changed {
+			t.Errorf("reported after the loss: %+v, which is older", e.State)
+		}
 	}
-	stop()
-	if lost() == 0 {
-		t.Error("no event was lost: the test has tested nothing")
+}
+
+func TestSupersedes(t *testing.T) {
+	here := link.Event{NetNS: 1, State: link.State{Index: 2, Name: "new"}}
+	for _, c := range []struct {
+		earlier link.Event
+		want    bool
+	}{
+		{link.Event{NetNS: 1, State: link.State{Index: 2, Name: "old"}}, true},
+		{link.Event{Kind: link.Deleted, NetNS: 1, State: link.State{Index: 2}}, false},
+		{link.Event{NetNS: 2, State: link.State{Index: 2}}, false},
+		{link.Event{NetNS: 1, State: link.State{Index: 3}}, false},
+	} {
+		if got := here.Supersedes(c.earlier); got != c.want {
+			t.Errorf("%+v supersedes %+v: %v, want %v", here, c.earlier, got, c.want)
+		}
 	}
 }

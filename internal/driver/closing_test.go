@@ -1,0 +1,152 @@
+package driver
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+// loadUp loads net0 and sets it up.
+func (l *lab) loadUp(d *Driver) {
+	l.t.Helper()
+	l.mustLoad(d, netHdr("net0"))
+	l.up(d, "net0")
+}
+
+func TestDeletedAndLoadedAtOnce(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	for range 10 {
+		l.loadUp(d)
+		must(t, l.ns.Link().Delete(l.state1("net0").Index))
+		l.mustLoad(d, netHdr("net0"))
+		must(t, d.Unload())
+	}
+}
+
+// The process may end as soon as Unload or Close have returned: then the writer
+// is inactive, whatever the kernel has deleted before.
+func TestDeletedAndUnloadedAtOnce(t *testing.T) {
+	l := newLab(t)
+	for _, end := range []func(*Driver) error{func(d *Driver) error { return d.Unload() }, (*Driver).Close} {
+		for range 5 {
+			d := l.driver()
+			l.loadUp(d)
+			must(t, l.ns.Link().Delete(l.state1("net0").Index))
+			must(t, end(d))
+			if epoch := l.header("b").Epoch; epoch != 0 {
+				t.Fatalf("epoch %#x of a writer that has ended", epoch)
+			}
+			must(t, d.Close())
+		}
+	}
+}
+
+// A child is deleted in the middle of a request that is about it.
+func TestDeletionWaitsForTheRequest(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	l.loadUp(d)
+	must(t, d.AddChild("net0", "child0"))
+	p := l.peer("a")
+	p.start()
+	until(t, "peer", func() bool { return status(t, d).Reader.Peer == "active" })
+
+	d.begin()
+	end := sync.OnceFunc(d.change.Unlock)
+	defer end()
+	c, err := d.childNamed("child0")
+	must(t, err)
+	must(t, l.ns.Link().Delete(l.state1("child0").Index))
+	until(t, "deletion", func() bool { return c.dev.Gone() || c.isClosed() })
+	time.Sleep(50 * time.Millisecond) // for what must not happen
+	if c.isClosed() {
+		t.Error("child was closed beside a request")
+	}
+	must(t, d.giveMark(c, 7))
+	end()
+
+	until(t, "close", c.isClosed)
+	if err := d.AddMark("child0", 8); !errors.Is(err, ErrUnknown) {
+		t.Errorf("mark for a child that was deleted: %v", err)
+	}
+	if !l.log.contains("interface was deleted") {
+		t.Error("nothing is said about the deletion")
+	}
+	p.sendMarked(7, packet(1))
+	until(t, "packet of a mark that the child had", func() bool { return status(t, d).Stats.RxPackets == 1 })
+}
+
+// A child and its parent are deleted together.
+func TestFamilyIsDeletedTogether(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	l.loadUp(d)
+	must(t, d.AddChild("net0", "child0"))
+	must(t, d.AddMark("child0", 7))
+	d.begin()
+	must(t, l.ns.Link().Delete(l.state1("child0").Index))
+	must(t, l.ns.Link().Delete(l.state1("net0").Index))
+	d.change.Unlock()
+	until(t, "deletion", func() bool { return len(d.Status()) == 0 })
+	l.mustLoad(d, netHdr("net0"))
+}
+
+func TestStatusBesideUnload(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	l.mustLoad(d, netHdr("net0"))
+	p := d.parents[0]
+	must(t, d.AddChild("net0", "child0"))
+	c := p.kids()[0]
+	must(t, d.Unload())
+	if s := p.status(); s != nil {
+		t.Errorf("status of a closed interface: %+v", s)
+	}
+	if s := c.status(); s != nil {
+		t.Errorf("status of a closed child: %+v", s)
+	}
+	done := make(chan struct{})
+	var asking sync.WaitGroup
+	for range 2 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					d.Status()
+				}
+			}
+		})
+	}
+	for range 10 {
+		l.mustLoad(d, netHdr("net0"))
+		must(t, d.AddChild("net0", "child0"))
+		must(t, d.Unload())
+	}
+	close(done)
+	asking.Wait()
+}
+
+func TestCloseBesideLoad(t *testing.T) {
+	l := newLab(t)
+	for range 20 {
+		d := l.driver()
+		var both sync.WaitGroup
+		d.change.Lock()
+		both.Go(func() {
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Go(func() { _, _ = l.load(d, netHdr("net0")) }) // before Close, or not at all
+		time.Sleep(2 * time.Millisecond)                     // so that both wait
+		d.change.Unlock()
+		both.Wait()
+		if names := l.names(l.ns); len(names) > 0 {
+			t.Fatalf("%v left behind", names)
+		}
+	}
+}

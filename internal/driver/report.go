@@ -1,0 +1,111 @@
+package driver
+
+import (
+	"sync"
+	"time"
+)
+
+// statusWait is how long Status waits for the interfaces. One whose forwarder
+// hangs in a page fault, on a file system that does not answer, never answers.
+const statusWait = time.Second
+
+// Status returns the state of every interface in the order of their loads. It
+// returns within little more than a second: for an interface that does not answer
+// it returns the last known state, which says so in Stale. What the maps and
+// pointers of the result lead to may be shared by several results.
+func (d *Driver) Status() []Status {
+	parents := d.all()
+	answers := make([]<-chan struct{}, len(parents))
+	for i, p := range parents {
+		answers[i] = p.reporter.ask(p.status)
+	}
+	late := make(chan struct{})
+	timer := time.AfterFunc(statusWait, func() { close(late) })
+	defer timer.Stop()
+	all := make([]Status, 0, len(parents))
+	for i, p := range parents {
+		if s := p.report(answers[i], late); s != nil {
+			all = append(all, *s)
+		}
+	}
+	return all
+}
+
+// report returns the state that was asked for or, if it comes too late, the last
+// known one; nil if the interface is closed.
+func (p *parent) report(answer, late <-chan struct{}) *Status {
+	select {
+	case <-answer: // also when it is late
+	default:
+		select {
+		case <-answer:
+		case <-late:
+			return p.stale()
+		}
+	}
+	s, _ := p.reporter.last()
+	return s
+}
+
+// stale describes an interface that does not answer.
+func (p *parent) stale() *Status {
+	if p.isClosed() {
+		return nil
+	}
+	now := p.identity()
+	known, when := p.reporter.last()
+	if known == nil {
+		now.Stale = "does not answer, and never has"
+		return &now
+	}
+	s := *known
+	s.Name, s.Index, s.NetNS = now.Name, now.Index, now.NetNS
+	s.Stale = "does not answer: state of " + when.Format(time.RFC3339)
+	return &s
+}
+
+// reporter gathers the status of one interface, on a goroutine of its own and
+// only once at a time.
+type reporter struct {
+	mu    sync.Mutex
+	busy  bool
+	next  chan struct{} // closed when what was asked for has been gathered
+	known *Status       // nil: nothing yet, or closed
+	when  time.Time
+}
+
+// ask has the status gathered and returns what is closed then. What is being
+// gathered already may be too old.
+func (r *reporter) ask(gather func() *Status) (done <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.next == nil {
+		r.next = make(chan struct{})
+	}
+	if !r.busy {
+		r.busy = true
+		go r.run(gather)
+	}
+	return r.next
+}
+
+func (r *reporter) run(gather func() *Status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.next != nil {
+		done := r.next
+		r.next = nil
+		r.mu.Unlock()
+		s := gather()
+		r.mu.Lock()
+		r.known, r.when = s, time.Now()
+		close(done)
+	}
+	r.busy = false
+}
+
+func (r *reporter) last() (s *Status, when time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.known, r.when
+}

@@ -1,0 +1,245 @@
+package link
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// The kernel marks a message of another namespace with the number that this one
+// has in the namespace of the socket. Requests for these numbers go through the
+// subscribed socket itself: their answers are queued in order with the
+// announcements that a number was given or has become free, so an answer is
+// never taken for that of a later or an earlier holder of the same number.
+
+// notNumbered is NETNSA_NSID_NOT_ASSIGNED of include/uapi/linux/net_namespace.h.
+const notNumbered int32 = -1
+
+// request is one whose answer is waited for.
+type request struct {
+	netns  uint64     // what it is about
+	answer chan error // nil: none waits
+}
+
+// Watch adds the network namespace behind netnsFD, which stays the caller's, and
+// returns its NSID. Changes are reported from its return on, until the namespace
+// has died. Watching a namespace again does nothing.
+//
+// Another namespace than home needs CAP_NET_ADMIN and CAP_NET_BROADCAST in the
+// user namespaces of both: without the error wraps unix.EPERM. After Close it
+// wraps os.ErrClosed.
+func (w *Watcher) Watch(netnsFD int) (id uint64, err error) {
+	id = NSID(netnsFD)
+	if id == w.home {
+		return id, nil
+	}
+	// The kernel would leave out the events without a word.
+	if err = capable(unix.CAP_NET_BROADCAST); err == nil {
+		err = w.number(netnsFD, id)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("watch interfaces of another network namespace: %w", err)
+	}
+	return id, nil
+}
+
+// number gives the namespace a number in home, unless it has one, and learns it.
+func (w *Watcher) number(netnsFD int, id uint64) error {
+	if err := w.listen(); err != nil {
+		return err
+	}
+	for {
+		err := w.ask(unix.RTM_NEWNSID, netnsFD, id)
+		if err == nil || errors.Is(err, unix.EEXIST) {
+			w.findHome()
+			err = w.ask(unix.RTM_GETNSID, netnsFD, id)
+		}
+		if !errors.Is(err, unix.ENOBUFS) { // else the answer was lost
+			return err
+		}
+	}
+}
+
+// listen has the kernel pass on the events of all namespaces with a number.
+func (w *Watcher) listen() error {
+	return w.control(func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1)
+	})
+}
+
+// control calls f with the subscribed socket.
+func (w *Watcher) control(f func(fd int) error) (err error) {
+	if w.raw.Control(func(fd uintptr) { err = f(int(fd)) }) != nil {
+		return os.ErrClosed
+	}
+	return err
+}
+
+// findHome asks which number home has in itself. Usually it has none; if it has
+// one, its own events come with that.
+func (w *Watcher) findHome() {
+	_ = w.send(unix.RTM_GETNSID, w.homeFD, request{netns: w.home})
+}
+
+// ask makes a request and waits for the answer.
+func (w *Watcher) ask(kind int, netnsFD int, id uint64) error {
+	r := request{netns: id, answer: make(chan error, 1)}
+	if err := w.send(kind, netnsFD, r); err != nil {
+		return err
+	}
+	return <-r.answer
+}
+
+// send makes a request.
+func (w *Watcher) send(kind int, netnsFD int, r request) error {
+	flags := 0
+	if kind == unix.RTM_NEWNSID {
+		flags = unix.NLM_F_ACK
+	}
+	req := nl.NewNetlinkRequest(kind, flags)
+	req.AddData(nl.NewRtGenMsg())
+	req.AddData(nl.NewRtAttr(netlink.NETNSA_FD, nl.Uint32Attr(uint32(netnsFD))))
+	if kind == unix.RTM_NEWNSID {
+		anyNumber := notNumbered
+		req.AddData(nl.NewRtAttr(netlink.NETNSA_NSID, nl.Uint32Attr(uint32(anyNumber))))
+	}
+	message := req.Serialize()
+
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return os.ErrClosed
+	}
+	w.pending[req.Seq] = r
+	w.mu.Unlock()
+	err := w.control(func(fd int) error {
+		return unix.Sendto(fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	})
+	if err != nil {
+		w.mu.Lock()
+		delete(w.pending, req.Seq)
+		w.mu.Unlock()
+	}
+	return err
+}
+
+// fail answers all requests with an error.
+func (w *Watcher) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for seq, r := range w.pending {
+		delete(w.pending, seq)
+		r.finish(err)
+	}
+}
+
+func (r request) finish(err error) {
+	if r.answer != nil {
+		r.answer <- err
+	}
+}
+
+// numbered takes a message of home about numbers of namespaces.
+func (w *Watcher) numbered(m syscall.NetlinkMessage) {
+	if m.Header.Type == unix.NLMSG_ERROR {
+		if r, mine := w.take(m); mine && len(m.Data) >= 4 {
+			r.finish(errnoOf(m.Data))
+		}
+		return
+	}
+	number, ok := nsidOf(m.Data)
+	if !ok {
+		return
+	}
+	if m.Header.Type == unix.RTM_DELNSID {
+		w.died(number)
+		return
+	}
+	r, mine := w.take(m)
+	switch {
+	case !mine: // one was given, maybe to home
+		w.findHome()
+	case number != notNumbered:
+		w.learn(number, r)
+	case r.answer != nil: // it was numbered, and has lost that since
+		r.finish(unix.ENOBUFS)
+	}
+}
+
+// take returns the request that m answers.
+func (w *Watcher) take(m syscall.NetlinkMessage) (r request, mine bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if m.Header.Pid == w.port {
+		r, mine = w.pending[m.Header.Seq]
+		delete(w.pending, m.Header.Seq)
+	}
+	return r, mine
+}
+
+func (w *Watcher) learn(number int32, r request) {
+	w.mu.Lock()
+	_, known := w.watched[number]
+	w.watched[number] = r.netns
+	w.mu.Unlock()
+	r.finish(nil)
+	if r.netns == w.home && !known {
+		// Its events came with a number that nothing was known of.
+		w.report(Event{Kind: Missed})
+	}
+}
+
+func (w *Watcher) died(number int32) {
+	w.mu.Lock()
+	netns, known := w.watched[number]
+	delete(w.watched, number)
+	w.mu.Unlock()
+	if known {
+		w.report(Event{Kind: Died, NetNS: netns})
+	}
+}
+
+// errnoOf is the error in a struct nlmsgerr, nil for an acknowledgement.
+func errnoOf(data []byte) error {
+	if n := int32(binary.NativeEndian.Uint32(data)); n != 0 {
+		return unix.Errno(-n)
+	}
+	return nil
+}
+
+// nsidOf reads the number of a struct rtgenmsg.
+func nsidOf(data []byte) (number int32, ok bool) {
+	header := new(nl.RtGenMsg).Len()
+	if len(data) < header {
+		return 0, false
+	}
+	attrs, err := nl.ParseRouteAttr(data[header:])
+	if err != nil {
+		return 0, false
+	}
+	for _, a := range attrs {
+		if a.Attr.Type == netlink.NETNSA_NSID && len(a.Value) >= 4 {
+			return int32(binary.NativeEndian.Uint32(a.Value)), true
+		}
+	}
+	return 0, false
+}
+
+// capable fails with EPERM unless this thread has a capability.
+func capable(bit uint) error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return err
+	}
+	if sets[bit/32].Effective&(1<<(bit%32)) == 0 {
+		return fmt.Errorf("%w: it needs CAP_NET_BROADCAST", unix.EPERM)
+	}
+	return nil
+}
