@@ -19,21 +19,24 @@
 //
 // Which of the two a writer is, a Listener learns:
 //
-//	         heard a ring, or (futex) the writer's lock is held
+//	         a ring told of something, or (futex) the writer's lock is held
 //	┌─────────┐ ─────────────────────────────────────────▶ ┌─────────┐
 //	│ polling │                                            │ ringing │
 //	└─────────┘ ◀───────────────────────────────────────── └─────────┘
-//	            a time-out found data, or a new epoch began
+//	            a time-out found data, an epoch began or ended, or the lock is free
 //
 // Polling sleeps in growing steps up to the configured poll interval (up to
-// IdlePoll while the writer is inactive); ringing sleeps in growing steps up to
-// a minute, so that an idle channel costs nothing. Polled channels that have
+// IdlePoll while the writer is inactive); ringing sleeps a second, and with the
+// lock in growing steps up to a minute, so that an idle channel costs nothing.
+// Only the lock is proof: any process that maps the channel can ring, and one that
+// does so when there is something is taken for the writer. Polled channels that have
 // been quiet long enough to sleep the longest step are left to one goroutine of
 // the process, which looks at all of them and wakes those that have something.
 //
 // A Listener belongs to one goroutine, except Interrupt, which any goroutine
 // may call. The peer can change the words at any time; all it can cause is a
-// wake-up too many or, for its own packets, one too few until the next look.
+// wake-up too many, which Wait tells, or for its own packets one too few until the
+// next look.
 //
 // A bell that turns out not to work is given up, and the reason kept for `show`.
 //

@@ -9,7 +9,7 @@ import (
 const (
 	firstPoll = 50 * time.Microsecond // first sleep after traffic
 	firstRing = time.Second           // first sleep where the writer rings
-	longest   = time.Minute           // longest sleep where the writer rings
+	longest   = time.Minute           // longest sleep where the writer's lock is held
 	// IdlePoll is the longest sleep while the writer is inactive and nothing
 	// says that it would ring: what it sends at first waits in the channel.
 	IdlePoll = 100 * time.Millisecond
@@ -26,16 +26,18 @@ type Config struct {
 	Poll time.Duration
 	// Locked reports whether a writer holds its lock on the channel, which only
 	// writers that ring a futex do. It is called where there is one, when an epoch
-	// begins and from time to time while the writer is inactive. nil means never.
+	// begins, after a sleep that was long because of it, and from time to time while
+	// the writer is inactive. nil means never.
 	Locked func() bool
 }
 
 // Listener waits for a channel's writer. See the package comment for the states.
 type Listener struct {
-	cfg  Config
-	bell bell
+	cfg   Config
+	words words
+	bell  bell
 
-	heard  bool // a ring was heard in this epoch
+	heard  bool // a ring told of something in this epoch
 	locked bool // the writer's lock was held when last looked
 	asked  bool // locked is an answer for this epoch
 	step   time.Duration
@@ -46,7 +48,7 @@ type Listener struct {
 	quiet  entry       // of the process's poller
 	polled atomic.Bool // it has seen the words change
 
-	ringing           atomic.Bool // what Rings said last, for other goroutines
+	ringing           atomic.Bool // the writer was taken to ring at the last Wait
 	wakeups, timeouts atomic.Uint64
 }
 
@@ -55,8 +57,8 @@ func NewListener(cfg Config) (*Listener, error) {
 	if cfg.Memory == nil {
 		cfg.Memory = plain{}
 	}
-	l := &Listener{cfg: cfg}
 	w := words{cfg.WC, cfg.Epoch}
+	l := &Listener{cfg: cfg, words: w}
 	switch {
 	case cfg.Memory.EventPath() != "":
 		b, err := newEvents(w, cfg.Memory.Descriptor())
@@ -91,9 +93,14 @@ func (l *Listener) Look() {
 	l.seenEpoch = atomic.LoadUint32(l.cfg.Epoch)
 }
 
-// Found tells that the look after the last Wait found work.
+// Found tells that the look after the last Wait found work. Only now a ring
+// counts as the writer's: anybody who can map the channel can make one for
+// nothing.
 func (l *Listener) Found() {
-	if l.last == timedOut {
+	switch l.last {
+	case rung:
+		l.heard = true
+	case timedOut:
 		// The writer had something and did not ring.
 		l.heard, l.locked = false, false
 	}
@@ -109,62 +116,75 @@ func (l *Listener) NewEpoch() {
 
 // Wait sleeps until the writer rings, the words differ from what Look saw,
 // Interrupt is called or it is time to look again. active says whether the
-// channel's writer is (compatible and) active.
-func (l *Listener) Wait(active bool) {
+// channel's writer is (compatible and) active. It reports whether there was a
+// sign of the writer, or of who pretends to be it: a ring, or other words.
+func (l *Listener) Wait(active bool) (sign bool) {
 	d, most := l.next(active)
-	if d == most && !l.Rings() && l.bell.prompt() {
-		l.last = l.sleepQuietly(most)
+	polled := false
+	if d == most && !l.ringing.Load() && l.bell.prompt() {
+		l.last, polled = l.sleepQuietly(most)
 	} else {
 		l.last = l.bell.sleep(l.seenWC, l.seenEpoch, d)
 	}
 	switch l.last {
 	case rung:
-		l.heard, l.step = true, 0
 		l.wakeups.Add(1)
 	case timedOut:
 		l.timeouts.Add(1)
 	}
+	return polled || l.last == rung || l.last == changed
 }
 
 // sleepQuietly has the process's poller look every so often instead of waking
-// up for each look. A ring is still heard.
-func (l *Listener) sleepQuietly(interval time.Duration) cause {
+// up for each look, and tells whether that has found something. A ring is still
+// heard.
+func (l *Listener) sleepQuietly(interval time.Duration) (c cause, polled bool) {
 	l.quiet = entry{l: l, wc: l.seenWC, epoch: l.seenEpoch, interval: interval}
 	quiet.add(&l.quiet)
-	c := l.bell.sleep(l.seenWC, l.seenEpoch, longest)
+	c = l.bell.sleep(l.seenWC, l.seenEpoch, longest)
 	quiet.remove(&l.quiet)
 	if l.polled.Swap(false) && c == interrupted {
-		return timedOut
+		return timedOut, true
 	}
-	return c
+	return c, false
 }
 
 // next gives the length of the coming sleep and that of the longest.
+//
+// Rings that were heard may have been another program's, who wakes up others for
+// nothing: without the lock no sleep is longer than a second. And they were those
+// of an epoch, which say nothing of the writer that comes after it.
 func (l *Listener) next(active bool) (step, most time.Duration) {
-	if !l.asked || (!active && !l.Rings() && l.step >= IdlePoll) || l.step >= longest {
+	lockEnds := l.locked && l.last == timedOut // the process may have ended during the sleep
+	if !l.asked || lockEnds || (!active && !l.locked && l.step >= IdlePoll) {
 		l.locked = l.cfg.Locked != nil && l.cfg.Locked()
 		l.asked = true
 	}
+	rings := (l.locked || (l.heard && active)) && l.bell.hears()
+	l.ringing.Store(rings)
 	first := firstPoll
-	most = l.cfg.Poll
-	l.ringing.Store(l.Rings())
 	switch {
-	case l.Rings():
+	case rings && l.locked:
 		first, most = firstRing, longest
-	case !active:
+	case rings:
+		first, most = firstRing, firstRing
+	case active:
+		most = l.cfg.Poll
+	default:
 		most = max(IdlePoll, l.cfg.Poll)
 	}
 	l.step = min(max(2*l.step, first), most)
 	return l.step, most
 }
 
-// Rings reports whether the writer is taken to ring.
-func (l *Listener) Rings() bool { return (l.heard || l.locked) && l.bell.hears() }
+// Rings reports whether the writer was taken to ring at the last Wait. Any
+// goroutine may call it.
+func (l *Listener) Rings() bool { return l.ringing.Load() && l.bell.hears() }
 
 // String names the bell in use for `show`: "futex", "muenfs events" or
 // "polling". Any goroutine may call it.
 func (l *Listener) String() string {
-	if l.ringing.Load() && l.bell.hears() {
+	if l.Rings() {
 		return l.bell.name()
 	}
 	return pollingName

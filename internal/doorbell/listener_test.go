@@ -170,11 +170,13 @@ func TestRingingLengthens(t *testing.T) {
 	if d, _ := l.next(true); d != firstRing || l.String() != "futex" {
 		t.Errorf("first sleep %v by %s", d, l)
 	}
+	// Without the lock there may be another writer, or none that rings: others
+	// can ring, too.
 	for range 10 {
 		l.next(true)
 	}
-	if d, _ := l.next(true); d != longest {
-		t.Errorf("sleep %v, want %v", d, longest)
+	if d, _ := l.next(true); d != firstRing {
+		t.Errorf("sleep %v, want %v", d, firstRing)
 	}
 	// A time-out that found work unmasks a writer that does not ring.
 	l.last = timedOut
@@ -190,11 +192,11 @@ func TestLockedWriterRings(t *testing.T) {
 	if d, _ := l.next(true); d != firstRing {
 		t.Errorf("first sleep %v, want %v", d, firstRing)
 	}
-	for range 3 {
+	for range 10 {
 		l.next(true)
 	}
-	if asked != 1 {
-		t.Errorf("asked %d times in one epoch", asked)
+	if d, _ := l.next(true); d != longest || asked != 1 {
+		t.Errorf("sleep %v, want %v; asked %d times in one epoch", d, longest, asked)
 	}
 	held = false
 	l.NewEpoch()
@@ -209,6 +211,82 @@ func TestLockedWriterRings(t *testing.T) {
 	if !l.Rings() {
 		t.Error("the lock of an inactive writer was not seen")
 	}
+	// Who held it may have ended while the reader slept, without a word.
+	for _, active := range []bool{false, true} {
+		held = false
+		l.last = timedOut
+		if d, _ := l.next(active); d > IdlePoll {
+			t.Errorf("active %t: the lock is free, and the sleep %v", active, d)
+		}
+		held = true
+		l.last = changed
+		l.NewEpoch()
+		l.next(true)
+	}
+	// It is no proof against a time-out that found work in the same epoch.
+	l.last = timedOut
+	l.Found()
+	for range 10 {
+		l.next(true)
+	}
+	if l.Rings() {
+		t.Error("a writer that holds the lock and does not ring is believed again")
+	}
+}
+
+// Anybody who can map the channel can ring. As long as nothing comes of it, it
+// changes nothing for a writer that does not.
+func TestEmptyRingsAreNotTheWriters(t *testing.T) {
+	l, _, _ := listen(t, Config{Poll: time.Millisecond})
+	settle(l, true)
+	for range 10 {
+		l.last = rung
+		if d, _ := l.next(true); d != time.Millisecond {
+			t.Fatalf("after an empty ring the sleep is %v", d)
+		}
+	}
+	l.Found() // the last one was not empty
+	if d, _ := l.next(true); d != firstRing {
+		t.Errorf("after a ring the sleep is %v, want %v", d, firstRing)
+	}
+}
+
+// What a writer did says nothing of the one that comes after it.
+func TestNoWriterRings(t *testing.T) {
+	l, _, _ := listen(t, Config{Poll: time.Millisecond})
+	l.last, l.heard = rung, true
+	l.NewEpoch() // its last ring told of its end
+	for range 20 {
+		if d, _ := l.next(false); d > IdlePoll {
+			t.Fatalf("sleep %v, want %v at most", d, IdlePoll)
+		}
+	}
+}
+
+// Wait tells what may have been a writer from what was not.
+func TestWaitTellsSigns(t *testing.T) {
+	l, wc, _ := listen(t, Config{Poll: time.Millisecond})
+	l.Look()
+	if l.Wait(true) {
+		t.Error("a time-out is taken for a sign")
+	}
+	l.Interrupt()
+	if l.Wait(true) {
+		t.Error("an interrupt is taken for a sign")
+	}
+	atomic.AddUint32(wc, 1)
+	if !l.Wait(true) {
+		t.Error("a change is no sign")
+	}
+	settle(l, true)
+	l.Look()
+	signs := make(chan bool)
+	go func() { signs <- l.Wait(true) }()
+	comes(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
+	atomic.AddUint32(wc, 1)
+	if !<-signs {
+		t.Error("what the poller saw is no sign")
+	}
 }
 
 // An epoch that was told of by a ring was begun by one who rings.
@@ -216,12 +294,12 @@ func TestNewEpochKeepsItsRing(t *testing.T) {
 	l, _, _ := listen(t, Config{Poll: time.Millisecond})
 	l.last, l.heard = rung, true
 	l.NewEpoch()
-	if !l.Rings() {
+	if l.next(true); !l.Rings() {
 		t.Error("the ring that told of the epoch is forgotten")
 	}
 	l.last = changed
 	l.NewEpoch()
-	if l.Rings() {
+	if l.next(true); l.Rings() {
 		t.Error("what was known of the old writer is taken for the new one")
 	}
 }

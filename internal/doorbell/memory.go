@@ -1,6 +1,7 @@
 package doorbell
 
 import (
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"unsafe"
@@ -48,11 +49,25 @@ func (w words) load() (wc, epoch uint32, there bool) {
 	before := debug.SetPanicOnFault(true)
 	defer func() {
 		debug.SetPanicOnFault(before)
-		if recover() != nil {
+		switch v := recover(); {
+		case isFault(v):
 			there = false
+		case v != nil:
+			panic(v)
 		}
 	}()
 	return atomic.LoadUint32(w.wc), atomic.LoadUint32(w.epoch), true
+}
+
+// isFault reports whether a panic was an access to memory that is not there. Any
+// other is a mistake of the program's, and must not be hidden. A nil pointer is
+// one of those: the runtime gives it no address.
+func isFault(v any) bool {
+	_, ok := v.(interface {
+		runtime.Error
+		Addr() uintptr
+	})
+	return ok
 }
 
 // there reports whether the words can be read.

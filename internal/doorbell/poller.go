@@ -2,10 +2,8 @@ package doorbell
 
 import (
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -55,7 +53,6 @@ func (p *poller) remove(e *entry) {
 
 // run looks until there is nothing left to look at.
 func (p *poller) run() {
-	debug.SetPanicOnFault(true)
 	for {
 		now := time.Now()
 		next, more := p.look(now)
@@ -95,42 +92,19 @@ func doze(d time.Duration) {
 func (p *poller) look(now time.Time) (next time.Time, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := 0; i < len(p.entries); {
-		i = p.wakeFrom(i, now)
-	}
 	for _, e := range p.entries {
+		if !now.Before(e.next) {
+			e.next = now.Add(e.interval)
+			if e.l.words.differ(e.wc, e.epoch) {
+				e.wake()
+			}
+		}
 		if next.IsZero() || e.next.Before(next) {
 			next = e.next
 		}
 	}
 	p.running = len(p.entries) > 0
 	return next, p.running
-}
-
-// wakeFrom looks at the entries from the i-th on and wakes those that have
-// something to look into: other words, or a region that is gone, which is for
-// the Listener's owner to find out. It ends at one of the latter, and returns
-// where to go on.
-func (p *poller) wakeFrom(i int, now time.Time) (end int) {
-	defer func() {
-		if recover() != nil {
-			p.entries[end].wake()
-			end++
-		}
-	}()
-	for end = i; end < len(p.entries); end++ {
-		if e := p.entries[end]; !now.Before(e.next) {
-			e.next = now.Add(e.interval)
-			if e.changed() {
-				e.wake()
-			}
-		}
-	}
-	return end
-}
-
-func (e *entry) changed() bool {
-	return atomic.LoadUint32(e.l.cfg.WC) != e.wc || atomic.LoadUint32(e.l.cfg.Epoch) != e.epoch
 }
 
 func (e *entry) wake() {

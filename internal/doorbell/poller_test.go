@@ -1,7 +1,6 @@
 package doorbell
 
 import (
-	"runtime/debug"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -69,10 +68,9 @@ func TestPollerLeavesTheFutex(t *testing.T) {
 	settle(l, true)
 	l.Look()
 	ringUntil(t, wait(l), func() { Ring(wc) })
-	if l.last != rung || !l.Rings() {
+	if l.last != rung || l.Rings() {
 		t.Errorf("cause %v", l.last)
 	}
-	l.heard = false
 	settle(l, true)
 	l.Look()
 	ringUntil(t, wait(l), l.Interrupt)
@@ -126,7 +124,6 @@ func TestPollerRegionGone(t *testing.T) {
 	if err := unix.Ftruncate(fd, 0); err != nil {
 		t.Fatal(err)
 	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	now := time.Now()
 	if next, more := p.look(now); !more || next != now.Add(time.Millisecond) {
 		t.Errorf("next look in %v (%v), want in 1ms", next.Sub(now), more)
