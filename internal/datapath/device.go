@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -100,6 +101,22 @@ func (t *turn) over(now time.Duration) bool {
 	}
 	t.begun = now
 	return true
+}
+
+// waitFor waits until the condition is true, but not longer than d. Whoever
+// changes what the condition depends on broadcasts; the caller holds the lock.
+func waitFor(change *sync.Cond, d time.Duration, condition func() bool) {
+	over := false
+	timer := time.AfterFunc(d, func() {
+		change.L.Lock()
+		defer change.L.Unlock()
+		over = true
+		change.Broadcast()
+	})
+	defer timer.Stop()
+	for !over && !condition() {
+		change.Wait()
+	}
 }
 
 // yield lets other goroutines run, and other threads of the machine: the peer,

@@ -110,13 +110,18 @@ func (o *Outbound) told() order {
 	return o.want
 }
 
-// halt pauses after an error of the device that nobody asked for. A second of
-// patience bounds the rate should the device come back broken each time.
+// patience bounds the rate should a device come back broken each time.
+const patience = time.Second
+
+// halt pauses after an error of the device that nobody asked for, and stays for
+// patience unless the forwarder is closed.
 func (o *Outbound) halt() {
 	o.mu.Lock()
-	o.want = pause
-	o.mu.Unlock()
-	time.Sleep(time.Second)
+	defer o.mu.Unlock()
+	if o.want == run { // else the order came since the error, and was the reason for it
+		o.want = pause
+	}
+	waitFor(o.change, patience, func() bool { return o.want == quit })
 }
 
 // burst carries up to burstSize packets and rings for them. It returns how many

@@ -1,0 +1,46 @@
+package datapath
+
+import (
+	"os"
+	"testing"
+)
+
+// gone is a device that was deleted: there is nothing to wait for.
+type gone struct{ *fakeDevice }
+
+func (gone) Wait(func() bool) error { return os.ErrClosed }
+
+// An order that comes between an error of the device and the pause that follows
+// it stands.
+func TestOutboundHaltKeepsOrders(t *testing.T) {
+	for _, w := range []order{run, pause, quit} {
+		o := NewOutbound(OutboundConfig{Device: newFakeDevice()})
+		o.Resume()
+		o.order(w)
+		halted := make(chan order)
+		go func() {
+			o.halt()
+			halted <- o.told()
+		}()
+		want := pause
+		if w == quit {
+			want = quit
+		}
+		if got := <-halted; got != want {
+			t.Errorf("order %d is %d after the halt, want %d", w, got, want)
+		}
+	}
+}
+
+// A forwarder whose device is gone is closed at once, whatever it is doing.
+func TestOutboundClosesWithoutDevice(t *testing.T) {
+	for i := range 20 {
+		o := NewOutbound(OutboundConfig{Device: gone{newFakeDevice()}})
+		o.Resume()
+		go o.Run()
+		if i%2 == 0 {
+			until(t, "the halt", func() bool { return o.told() == pause })
+		}
+		o.Close()
+	}
+}
