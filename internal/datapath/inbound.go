@@ -39,19 +39,6 @@ type InboundConfig struct {
 	OnFault func(error)
 }
 
-// Peer is what the reader makes of the in-channel's writer.
-type Peer uint8
-
-// The states of a peer.
-const (
-	PeerInactive Peer = iota
-	PeerActive
-	PeerIncompatible
-)
-
-// String gives the state as `show` prints it.
-func (p Peer) String() string { return [...]string{"inactive", "active", "incompatible"}[p] }
-
 // Inbound carries what the peer writes into the in-channel to the kernel.
 // It begins paused.
 type Inbound struct {
@@ -64,7 +51,9 @@ type Inbound struct {
 	parked bool // Run waits for an order: it uses neither reader nor listener
 	r      *shmstream.Reader
 	peer   Peer
-	moved  int // elements the last burst dealt with
+	moved  int  // elements the last burst dealt with
+	good   bool // some of them were packets
+	turned bool // the peer's state changed with it
 	arena  []byte
 	size   int // of the elements that arena is laid out for
 	stride int // bytes of arena for each packet
@@ -76,8 +65,9 @@ type Inbound struct {
 	quiet  quiet
 	done   chan struct{}
 
-	guarded func()
-	now     func() time.Duration // the clock, which tests replace
+	restraint restraint // of the goroutine
+	guarded   func()
+	now       func() time.Duration // the clock, which tests replace
 }
 
 // holding is a packet that has been copied out of the channel and confirmed. Its
@@ -132,18 +122,22 @@ func (in *Inbound) Run() {
 	defer close(in.done)
 	var own turn
 	busy := busyPoll{most: in.cfg.BusyPoll, bulk: in.cfg.Sender.sendsBulk, now: clock, yield: yield}
+	sign := false // of the writer, before the burst
 	for {
 		moved, active, ok := in.burst()
-		switch {
-		case !ok:
+		if !ok {
 			return
+		}
+		in.restrain(sign)
+		sign = false
+		switch {
 		case moved > 0:
 			in.listener.Found()
 			busy.found(moved)
 			own.end()
 		case busy.again():
 		default:
-			in.listener.Wait(active)
+			sign = in.listener.Wait(active)
 		}
 	}
 }
@@ -159,8 +153,11 @@ func (in *Inbound) burst() (moved int, active, ok bool) {
 		in.mu.Unlock()
 		return 0, false, false
 	}
+	before := in.peer
 	in.moved = 0
 	fault := region.Guard(in.guarded)
+	in.good = len(in.held) > 0
+	in.turned = in.peer != before
 	in.deliver()
 	if in.moved > 0 {
 		in.cfg.Pulse.hear(in.now)
@@ -292,30 +289,6 @@ func (in *Inbound) port(mark uint32) *Port {
 		}
 	}
 	return in.cfg.Port
-}
-
-// follow takes note of what the channel showed.
-func (in *Inbound) follow(p Peer) {
-	if p != in.peer {
-		in.listener.NewEpoch()
-		in.setPeer(p)
-	}
-}
-
-// setPeer notes the state of the peer. The caller holds the lock.
-func (in *Inbound) setPeer(p Peer) {
-	before := in.peer
-	in.peer = p
-	if before == p {
-		return
-	}
-	in.cfg.Pulse.state(p == PeerActive)
-	if p == PeerIncompatible {
-		in.quiet.warn(in.cfg.Log, "peer is incompatible", "reason", in.r.Reason())
-	}
-	if (before == PeerActive) != (p == PeerActive) {
-		in.cfg.OnPeer(p == PeerActive)
-	}
 }
 
 // Route sends packets of a mark to a child from the next one on; nil sends them

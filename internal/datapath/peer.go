@@ -1,0 +1,38 @@
+package datapath
+
+// Peer is what the reader makes of the in-channel's writer.
+type Peer uint8
+
+// The states of a peer.
+const (
+	PeerInactive Peer = iota
+	PeerActive
+	PeerIncompatible
+)
+
+// String gives the state as `show` prints it.
+func (p Peer) String() string { return [...]string{"inactive", "active", "incompatible"}[p] }
+
+// follow takes note of what the channel showed.
+func (in *Inbound) follow(p Peer) {
+	if p != in.peer {
+		in.listener.NewEpoch()
+		in.setPeer(p)
+	}
+}
+
+// setPeer notes the state of the peer. The caller holds the lock.
+func (in *Inbound) setPeer(p Peer) {
+	before := in.peer
+	in.peer = p
+	if before == p {
+		return
+	}
+	in.cfg.Pulse.state(p == PeerActive)
+	if p == PeerIncompatible {
+		in.quiet.warn(in.cfg.Log, "peer is incompatible", "reason", in.r.Reason())
+	}
+	if (before == PeerActive) != (p == PeerActive) {
+		in.cfg.OnPeer(p == PeerActive)
+	}
+}
