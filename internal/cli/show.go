@@ -97,6 +97,7 @@ func printStatus(w io.Writer, s api.Interface) error {
 	ours.some("stale", s.Stale)
 	ours.line("stats.rx_dropped", s.Stats.RxDropped)
 	ours.line("stats.tx_dropped", s.Stats.TxDropped)
+	ours.line("stats.rx_oversize", s.Oversize)
 	for _, reason := range sortedKeys(s.Drops) {
 		ours.line("drops."+reason, s.Drops[reason])
 	}

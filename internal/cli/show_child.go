@@ -40,6 +40,7 @@ func (r *report) child(c api.Child) {
 	r.line(key+"stats.rx_packets", c.Stats.RxPackets)
 	r.line(key+"stats.rx_bytes", c.Stats.RxBytes)
 	r.line(key+"stats.rx_dropped", c.Stats.RxDropped)
+	r.line(key+"stats.rx_oversize", c.Oversize)
 	r.line(key+"stats.tx_packets", c.Stats.TxPackets)
 	r.line(key+"stats.tx_bytes", c.Stats.TxBytes)
 	r.line(key+"stats.tx_dropped", c.Stats.TxDropped)

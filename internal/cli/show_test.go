@@ -23,12 +23,12 @@ func TestPrintStatus(t *testing.T) {
 			Lost: 300, ProtocolErrors: 6, Wakeups: 7, Timeouts: 8},
 		Stats: api.Stats{RxPackets: 1, TxPackets: 2, RxBytes: 3, TxBytes: 4, RxErrors: 5, RxDropped: 6, TxDropped: 7, RxOverErrors: 8, RxFrameErrors: 9},
 		Drops: map[string]uint64{"tx_oversize": 7, "rx_bad_length": 9},
-		PMTU:  "mtus", PMTUFile: "its file was replaced", Offload: "tso uso gro", Merged: 17,
+		PMTU:  "mtus", PMTUFile: "its file was replaced", Offload: "tso uso gro", Merged: 17, Oversize: 19,
 		Marks: &api.Marking{Outgoing: "active", Incoming: "active (tcx)", Queues: 2, Overflows: 3, Mismatches: 4, Unmarked: 5},
 		Children: []api.Child{
 			{Name: "child0", Index: 5, NetNS: 4026531840, MTU: 1400, Up: true, Held: []uint32{7, 0xffffffff},
 				Marks:   &api.Marking{Outgoing: "eBPF is switched off", Incoming: "eBPF is switched off", Queues: 1},
-				Adopted: true, Offload: "tso", Merged: 18, Stats: api.Stats{RxPackets: 11, RxBytes: 12, RxDropped: 13, TxPackets: 14, TxBytes: 15, TxDropped: 16},
+				Adopted: true, Offload: "tso", Merged: 18, Oversize: 20, Stats: api.Stats{RxPackets: 11, RxBytes: 12, RxDropped: 13, TxPackets: 14, TxBytes: 15, TxDropped: 16},
 				Drops: map[string]uint64{"tx_oversize": 16}},
 			{Name: "c1", Held: []uint32{}, Offload: "off"},
 		},
@@ -54,6 +54,7 @@ stats.tx_bytes: 4
 
 stats.rx_dropped:        6
 stats.tx_dropped:        7
+stats.rx_oversize:       19
 drops.rx_bad_length:     9
 drops.tx_oversize:       7
 ifindex:                 4
@@ -118,6 +119,7 @@ child.child0.marks.unmarked: 0
 child.child0.stats.rx_packets: 11
 child.child0.stats.rx_bytes: 12
 child.child0.stats.rx_dropped: 13
+child.child0.stats.rx_oversize: 20
 child.child0.stats.tx_packets: 14
 child.child0.stats.tx_bytes: 15
 child.child0.stats.tx_dropped: 16
@@ -133,6 +135,7 @@ child.c1.offload.merged: 0
 child.c1.stats.rx_packets: 0
 child.c1.stats.rx_bytes: 0
 child.c1.stats.rx_dropped: 0
+child.c1.stats.rx_oversize: 0
 child.c1.stats.tx_packets: 0
 child.c1.stats.tx_bytes: 0
 child.c1.stats.tx_dropped: 0

@@ -50,8 +50,6 @@ const (
 	DeviceDown
 	// DeviceRefused: the kernel did not take the packet.
 	DeviceRefused
-	// ExceedsMTU: the peer sent more than the interface's MTU.
-	ExceedsMTU
 	// ExceedsPMTU: the packet was longer than the path of its mark allows, and
 	// must not be cut.
 	ExceedsPMTU
@@ -62,7 +60,7 @@ const (
 	NumReasons = iota
 )
 
-var reasonNames = [NumReasons]string{"no_channel", "inactive", "device_down", "device_refused", "exceeds_mtu", "exceeds_pmtu", "bad_offload"}
+var reasonNames = [NumReasons]string{"no_channel", "inactive", "device_down", "device_refused", "exceeds_pmtu", "bad_offload"}
 
 // String returns one lower-case word, fit for the key of a counter.
 func (r Reason) String() string { return reasonNames[r] }

@@ -254,7 +254,7 @@ func (in *Inbound) deliver() {
 	var port *Port
 	for i, h := range in.held {
 		to, packet := in.port(h.mark), h.frame[in.cfg.Port.cfg.Skip:]
-		merges := to.merges(len(packet))
+		merges := to.merges()
 		if n := in.batch.Len(); n > 0 && n == i-first && merges && to == port && h.mark == in.held[first].mark && in.batch.Add(packet, in.ethernet()) {
 			continue
 		}

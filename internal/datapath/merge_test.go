@@ -172,21 +172,20 @@ func TestInboundParts(t *testing.T) {
 	}
 }
 
-// A packet that the interface does not take is not taken as a part either, and
-// does not keep others from being merged.
-func TestInboundMergesWithinLimit(t *testing.T) {
+// Packets that are longer than the interface may send are merged like others, and
+// each counts.
+func TestInboundMergesOversize(t *testing.T) {
 	var f, long flow
 	long.port = 7
 	m := newMerger(t, element.NetHdr, nil)
-	m.port.Limit(1052)
-	small := f.segments(5, 1000, 1000)
-	more := f.segments(5, 1000, 7)
-	frames, _ := m.receive(slices.Concat(small, long.segments(3, 1001, 1001), more))
-	if len(frames) != 2 {
-		t.Errorf("%d calls, want 2", len(frames))
+	m.port.Expect(1052)
+	packets := slices.Concat(f.segments(5, 1000, 1000), long.segments(3, 1001, 1000), f.segments(5, 1000, 7))
+	frames, _ := m.receive(packets)
+	if len(frames) != 3 {
+		t.Errorf("%d calls, want 3", len(frames))
 	}
-	samePackets(t, m.apart(frames), slices.Concat(small, more))
-	if c := m.port.Status().Counters; c.Packets != 10 || c.Reasons[ExceedsMTU] != 3 || c.Dropped != 3 {
+	samePackets(t, m.apart(frames), packets)
+	if c := m.port.Status().Counters; c.Packets != 13 || c.Merged != 13 || c.Oversize != 2 || c.Dropped != 0 {
 		t.Errorf("%+v", c)
 	}
 }

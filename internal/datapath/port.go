@@ -45,12 +45,11 @@ type PortConfig struct {
 type Port struct {
 	cfg PortConfig
 
-	limit   atomic.Int64 // longest packet the interface takes
+	longest atomic.Int64 // packet that the interface's MTU allows to be sent
 	unmerge atomic.Bool  // the kernel refused a merged packet
 
 	mu    sync.Mutex // one packet at a time: its mark lies beside it
 	count RxCounters
-	quiet quiet
 	parts [][]byte // of the packet under way
 	vnet  [offload.HeaderSize]byte
 
@@ -76,32 +75,35 @@ type RxCounters struct {
 	Packets, Bytes uint64
 	Dropped        uint64
 	Reasons        [NumReasons]uint64
+	// Oversize counts packets that were delivered although they are longer than
+	// the interface may send.
+	Oversize uint64
 	// Merged counts packets that were handed over together with others.
 	Merged uint64
 	// Unmarked counts packets that were delivered without their mark.
 	Unmarked uint64
 }
 
-// NewPort returns a Port that takes packets of any length.
+// NewPort returns a Port.
 func NewPort(cfg PortConfig) *Port {
 	p := &Port{cfg: cfg}
-	p.limit.Store(maxPacket)
+	p.longest.Store(maxPacket)
 	return p
 }
 
-// Limit sets the length of the longest packet that the interface takes.
-func (p *Port) Limit(n int) { p.limit.Store(int64(n)) }
+// Expect sets the length of the longest packet that the interface may send, in
+// bytes with its Ethernet header. An MTU limits what is sent, not what comes:
+// longer packets are delivered as well, and counted.
+func (p *Port) Expect(n int) { p.longest.Store(int64(n)) }
 
-// fits reports whether the interface takes a packet of size bytes, and counts
-// it if not. The caller holds the lock.
-func (p *Port) fits(size int) bool {
-	limit := int(p.limit.Load())
-	if size <= limit {
-		return true
+// received counts a packet of size bytes that the kernel took. The caller holds
+// the lock.
+func (p *Port) received(size int) {
+	p.count.Packets++
+	p.count.Bytes += uint64(size)
+	if size > int(p.longest.Load()) {
+		p.count.Oversize++
 	}
-	p.drop(ExceedsMTU)
-	p.quiet.warn(p.cfg.Log, "packet from the peer is too long for this interface", "size", size, "limit", limit)
-	return false
 }
 
 // deliver hands a packet with its mark to the kernel. frame has room for Skip
@@ -109,22 +111,15 @@ func (p *Port) fits(size int) bool {
 func (p *Port) deliver(frame []byte, mark uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.fits(len(frame) - p.cfg.Skip) {
-		return
-	}
 	if err := p.write(frame, nil, mark); err != nil {
 		p.drop(refusal(err))
 		return
 	}
-	p.count.Packets++
-	p.count.Bytes += uint64(len(frame) - p.cfg.Skip)
+	p.received(len(frame) - p.cfg.Skip)
 }
 
-// merges reports whether a packet of size bytes may be merged with others: the
-// device takes that, and the packet alone.
-func (p *Port) merges(size int) bool {
-	return p.cfg.Merge && !p.unmerge.Load() && size <= int(p.limit.Load())
-}
+// merges reports whether packets may be merged with others: the device takes that.
+func (p *Port) merges() bool { return p.cfg.Merge && !p.unmerge.Load() }
 
 // deliverMerged hands several packets of one flow and one mark to the kernel as
 // one. False: it refused, and takes them one by one.
@@ -146,10 +141,11 @@ func (p *Port) deliverMerged(b *offload.Batch, mark uint32) bool {
 		p.count.Reasons[refusal(err)] += n
 		return true
 	}
-	p.count.Packets += n
 	p.count.Merged += n
 	// parts begins with the headers, which each packet came with.
-	p.count.Bytes += uint64(b.Bytes()) + (n-1)*uint64(len(parts[0]))
+	for _, payload := range parts[1:] {
+		p.received(len(parts[0]) + len(payload))
+	}
 	return true
 }
 
@@ -264,5 +260,5 @@ type PortStatus struct {
 func (p *Port) Status() PortStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return PortStatus{Counters: p.count, Async: p.async, Merging: p.merges(0)}
+	return PortStatus{Counters: p.count, Async: p.async, Merging: p.merges()}
 }

@@ -217,13 +217,20 @@ func TestPortRefused(t *testing.T) {
 	}
 }
 
-func TestPortLimit(t *testing.T) {
+// What is longer than the interface may send is delivered, and counted.
+func TestPortOversize(t *testing.T) {
 	port, f := newMarkedPort()
-	port.Limit(100)
-	port.deliver(ip(100, 0), 7)
+	port.Expect(100)
+	for i, n := range []int{100, 101, 9000} {
+		port.deliver(ip(n, 0), 7)
+		if s := port.Status().Counters; len(f.got) != i+1 || len(f.got[i]) != n || s.Oversize != uint64(i) || s.Dropped != 0 {
+			t.Errorf("%d packets, %+v", len(f.got), s)
+		}
+	}
+	f.refuse = errRefused
 	port.deliver(ip(101, 0), 7)
-	if s := port.Status(); len(f.got) != 1 || s.Counters.Reasons[ExceedsMTU] != 1 || s.Counters.Dropped != 1 {
-		t.Errorf("%d packets, %+v", len(f.got), s)
+	if s := port.Status().Counters; s.Oversize != 2 || s.Dropped != 1 {
+		t.Errorf("a refused packet: %+v", s)
 	}
 }
 

@@ -288,7 +288,7 @@ func (c *child) travel(netnsFD int, name string) error {
 
 // follow brings the forwarder in step with the interface. The caller holds mu.
 func (c *child) follow(state link.State) {
-	c.port.Limit(state.MTU)
+	c.port.Expect(state.MTU)
 	switch {
 	case state.Up && !c.up:
 		c.outbound.Resume()

@@ -200,14 +200,17 @@ func TestChildIsFollowed(t *testing.T) {
 	seven := []uint32{7}
 	h, index := l.ns.Link(), l.state1("child0").Index
 
-	// Its own MTU limits what it receives.
+	// Its own MTU limits what it sends, not what it receives.
 	must(t, h.SetMTU(index, 100))
 	until(t, "mtu", func() bool { return childStatus(t, d, "child0").MTU == 100 })
 	long := packet(1)
 	long = append(long, make([]byte, 101-len(long))...)
 	long[3] = 101
 	p.sendMarked(7, long)
-	until(t, "drop", func() bool { return childStatus(t, d, "child0").Drops["rx_exceeds_mtu"] == 1 })
+	until(t, "long packet", func() bool { return childStatus(t, d, "child0").Oversize == 1 })
+	if s := childStatus(t, d, "child0"); s.Stats.RxPackets != 1 || s.Stats.RxDropped != 0 || len(s.Drops) > 0 {
+		t.Errorf("a long packet: %+v, drops %v", s.Stats, s.Drops)
+	}
 	l.expect(d, p, seven, map[string]uint64{"child0": 1})
 
 	// Down it receives nothing, and nobody else gets it.

@@ -163,7 +163,7 @@ func (p *parent) follow(state link.State) {
 	case state.Up && mtu != p.mtu:
 		p.mtu = mtu
 		p.startOut()
-		p.limit()
+		p.expect()
 	default:
 		p.mtu = mtu
 	}
@@ -196,7 +196,7 @@ func (p *parent) start() {
 	p.up = true
 	p.presence.reset()
 	p.startOut()
-	p.limit()
+	p.expect()
 	p.startIn()
 	p.outbound.Resume()
 }
@@ -238,14 +238,14 @@ func (p *parent) stop() {
 	}
 }
 
-// limit tells the inbound forwarder the longest packet that the interface
-// takes. A tagged Ethernet frame may be 4 bytes longer, as on any port.
-func (p *parent) limit() {
+// expect tells the inbound forwarder the longest packet that the interface
+// sends. A tagged Ethernet frame may be 4 bytes longer, as on any port.
+func (p *parent) expect() {
 	most := p.mtu
 	if p.cfg.Format == element.EthDev {
 		most += ethernetHeader + vlanTag
 	}
-	p.port.Limit(most)
+	p.port.Expect(most)
 }
 
 const (

@@ -34,6 +34,9 @@ type Status struct {
 	Offload string `json:"offload"`
 	// Merged counts received packets that were handed over together with others.
 	Merged uint64 `json:"merged"`
+	// Oversize counts received packets that are longer than the interface's MTU
+	// lets it send. They are delivered like any other.
+	Oversize uint64 `json:"rx_oversize"`
 	// PMTU names the region with the path MTU of each mark.
 	PMTU string `json:"pmtu,omitempty"`
 	// PMTUFile is what became of its file: it was removed or replaced, and the old
@@ -64,18 +67,20 @@ type Marking struct {
 
 // ChildStatus is the state of a child.
 type ChildStatus struct {
-	Name    string            `json:"name"`
-	Index   int               `json:"ifindex"`
-	NetNS   uint64            `json:"netns"` // inode number of its network namespace
-	MTU     int               `json:"mtu"`   // bytes
-	Up      bool              `json:"up"`
-	Held    []uint32          `json:"held"` // the marks whose packets it receives, sorted
-	Marks   *Marking          `json:"marks"`
-	Adopted bool              `json:"adopted"`
-	Offload string            `json:"offload"` // as in Status
-	Merged  uint64            `json:"merged"`
-	Stats   Stats             `json:"stats"`
-	Drops   map[string]uint64 `json:"drops"`
+	Name    string   `json:"name"`
+	Index   int      `json:"ifindex"`
+	NetNS   uint64   `json:"netns"` // inode number of its network namespace
+	MTU     int      `json:"mtu"`   // bytes
+	Up      bool     `json:"up"`
+	Held    []uint32 `json:"held"` // the marks whose packets it receives, sorted
+	Marks   *Marking `json:"marks"`
+	Adopted bool     `json:"adopted"`
+	Offload string   `json:"offload"` // as in Status
+	Merged  uint64   `json:"merged"`
+	// Oversize as in Status.
+	Oversize uint64            `json:"rx_oversize"`
+	Stats    Stats             `json:"stats"`
+	Drops    map[string]uint64 `json:"drops"`
 }
 
 // Channel is the state of one end of a channel.
@@ -171,7 +176,7 @@ func (p *parent) status() *Status {
 	}
 	s.PMTUFile = text(p.pmtuFile)
 	port := p.port.Status()
-	s.Offload, s.Merged = p.offload.describe(port.Merging), port.Counters.Merged
+	s.Offload, s.Merged, s.Oversize = p.offload.describe(port.Merging), port.Counters.Merged, port.Counters.Oversize
 	s.Stats.sent(p.outbound.Counters(), s.Drops)
 	if p.cfg.Format == element.NetHdr {
 		s.Marks = p.marking.status(p.dev, port)
@@ -236,6 +241,7 @@ func (c *child) status() *ChildStatus {
 		Name: at.name, Index: at.index, NetNS: at.netns, MTU: c.state.MTU, Up: c.up,
 		Held: c.held(), Marks: c.marking.status(c.dev, port), Adopted: c.adopted, Drops: map[string]uint64{},
 		Offload: c.offload.describe(port.Merging), Merged: port.Counters.Merged,
+		Oversize: port.Counters.Oversize,
 	}
 	s.Stats.sent(c.outbound.Counters(), s.Drops)
 	s.Stats.unmarked(s.Marks, s.Drops)

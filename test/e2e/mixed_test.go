@@ -21,14 +21,13 @@ func mixed(t *testing.T, flags string) *pair {
 	return startPair(t, append([]string{"mtu=9000"}, params...), params)
 }
 
-// refused waits until b has counted n packets as too long, and nothing else.
-func (p *pair) refused(t *testing.T, n uint64) {
+// longer checks that b has counted n packets as longer than its own MTU, and none
+// as dropped.
+func (p *pair) longer(t *testing.T, n uint64) {
 	t.Helper()
-	p.b.awaitShow("net0", fmt.Sprintf("%d packets are too long", n), func(s api.Interface) bool {
-		return s.Stats.RxDropped == n && s.Drops["rx_exceeds_mtu"] == n && len(s.Drops) == 1
-	})
-	if s := p.b.show("net0"); s.Reader.ElementSize <= 9000-1 || s.Stats.RxErrors > 0 {
-		t.Errorf("%+v, elements of %d bytes; want those of the peer and no errors", s.Stats, s.Reader.ElementSize)
+	s := p.b.show("net0")
+	if s.Oversize != n || s.Stats.RxDropped > 0 || s.Stats.RxErrors > 0 || len(s.Drops) > 0 || s.Reader.ElementSize < 9000 {
+		t.Errorf("%d are longer, want %d; %+v, drops %v, elements of %d bytes", s.Oversize, n, s.Stats, s.Drops, s.Reader.ElementSize)
 	}
 }
 
@@ -38,17 +37,17 @@ func TestMixedMTUIP(t *testing.T) {
 	p.up()
 	a, b := listenUDP(t, p.a, addrA), listenUDP(t, p.b, addrB)
 	for range 10 {
-		if _, err := a.WriteTo(content(0, 3000), b.LocalAddr()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := a.WriteTo(content(0, 1500-overhead4+1), b.LocalAddr()); err != nil {
-			t.Fatal(err)
-		}
+		datagrams(t, a, b, 3000, 1500-overhead4+1, 1500-overhead4, 9000-overhead4)
 	}
-	// What fits is delivered, and nothing of what went before.
 	datagrams(t, a, b, sizes(0, 1500-overhead4)...)
 	datagrams(t, b, a, sizes(0, 1500-overhead4)...)
-	p.refused(t, 20)
+	p.longer(t, 30)
+	// Also after the interface was made narrower.
+	p.b.ip("link set net0 mtu 1300")
+	p.b.awaitShow("net0", "the new MTU is in force", func(s api.Interface) bool { return s.MTU == 1300 })
+	p.connected()
+	datagrams(t, a, b, 1300-overhead4+1, 1300-overhead4)
+	p.longer(t, 31)
 	for _, way := range []struct {
 		from, to *host
 		addr     string
@@ -65,14 +64,10 @@ func TestMixedMTUEthernet(t *testing.T) {
 	p := mixed(t, "eth_dev")
 	p.upQuiet()
 	a, b := p.a.socket(), p.b.socket()
-	for _, long := range frames(p.a, p.b, 1519, 3000, 9014) {
-		if err := a.Send(long); err != nil {
-			t.Fatal(err)
-		}
-	}
+	exchange(t, a, b, frames(p.a, p.b, 1518, 1519, 3000, 9014), same)
 	exchange(t, a, b, frames(p.a, p.b, sizes(headerSize, headerSize+1500)...), same)
 	exchange(t, b, a, frames(p.b, p.a, sizes(headerSize, headerSize+1500)...), same)
-	p.refused(t, 3)
+	p.longer(t, 3)
 }
 
 // Raw packets are as long as the sender's elements, whatever was put into them.
@@ -82,17 +77,14 @@ func TestMixedMTURaw(t *testing.T) {
 	p.upQuiet()
 	a, b := p.a.packets(), p.b.packets()
 	exchange(t, b, a, raw(1, 700, 1500), padded(1500))
-	for _, packet := range raw(1, 700, 1500) {
-		if err := a.Send(packet); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p.refused(t, 3)
-	// The interface takes them once it is as wide.
+	exchange(t, a, b, raw(1, 700, 1500, 9000), padded(9000))
+	p.longer(t, 4)
 	p.b.ip("link set net0 mtu 9000")
 	p.connected()
 	p.b.awaitShow("net0", "the new MTU is in force", func(s api.Interface) bool { return s.MTU == 9000 })
+	exchange(t, b, a, raw(1, 700, 1500, 9000), padded(9000))
 	exchange(t, a, b, raw(1, 700, 1500, 9000), padded(9000))
+	p.longer(t, 4)
 }
 
 func TestJumbo(t *testing.T) {
