@@ -143,9 +143,9 @@ func TestMarksOfCutPackets(t *testing.T) {
 	binary.LittleEndian.PutUint32(limits[4*6:], limit)
 	dev := newFakeDevice()
 	port := NewPort(PortConfig{Device: dev, Skip: offload.HeaderSize, Merge: true, Log: silent})
-	for _, pmtu := range []*PMTU{nil, NewPMTU(limits, port, silent)} {
+	for _, pmtu := range []*PMTU{nil, NewPMTU(limits, silent)} {
 		c := newCutter(t, element.NetHdr, 1500, 600)
-		c.o.cfg.PMTU = pmtu
+		c.o.cfg.PMTU, c.o.cfg.Answers = pmtu, port
 		var f flow
 		for _, mark := range []uint32{1, 0xffffffff, 7} {
 			packets := f.segments(30, limit-52, 900)

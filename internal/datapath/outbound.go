@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/internal/offload"
+	"github.com/muennet/muennet/internal/packet"
 )
 
 // OutboundConfig is what an Outbound is made of.
@@ -20,8 +21,13 @@ type OutboundConfig struct {
 	Offload bool
 	// Ethernet: the packets are Ethernet frames.
 	Ethernet bool
-	// PMTU limits the length of packets by their mark; nil: nothing does.
+	// PMTU limits the length of packets by their mark; nil: nothing does. It needs
+	// Answers.
 	PMTU *PMTU
+	// Answers is told what to tell the senders of packets that are too long for
+	// their path or for an element; those that may be cut are sent in pieces. nil:
+	// the packets are not IP, or nobody is told.
+	Answers *Port
 	// Marks tells what mark the packets of each queue have; nil: none has one.
 	Marks *Marks
 }
@@ -37,6 +43,7 @@ type Outbound struct {
 	ready func() bool
 	segs  offload.Segments
 	piece []byte // a segment that is not written straight into an element
+	reply [packet.MaxTooBig]byte
 
 	counting sync.Mutex // guards count where there is no Sender whose lock does
 	count    TxCounters
@@ -175,7 +182,7 @@ func (o *Outbound) cut(frame []byte, mark uint32) {
 		o.drop(BadOffload)
 		return
 	}
-	if o.cfg.Sender != nil && (mark == 0 || o.cfg.PMTU == nil) {
+	if most := o.most(mark); o.cfg.Sender != nil && (most == 0 || o.segs.MaxLen() <= most) {
 		o.cfg.Sender.sendSegments(&o.segs, packet, mark, &o.count)
 		return
 	}
@@ -203,8 +210,8 @@ func (o *Outbound) send(packet []byte, mark uint32) {
 		o.drop(NoChannel)
 		return
 	}
-	if mark != 0 && o.cfg.PMTU != nil {
-		o.sendLimited(packet, mark)
+	if most := o.most(mark); most != 0 && len(packet) > most {
+		o.sendLong(packet, mark, most)
 		return
 	}
 	o.cfg.Sender.send(packet, mark, &o.count)

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/muennet/muennet/internal/packet"
 	"github.com/muennet/muennet/internal/region"
 )
 
@@ -17,20 +16,17 @@ import (
 // entry is read once per packet. One PMTU serves one device.
 type PMTU struct {
 	entries []uint32
-	port    *Port
 	log     *slog.Logger
 	quiet   quiet
 
-	mark   uint32 // of the lookup under way, for guarded
-	entry  uint32
-	look   func()
-	answer [packet.MaxTooBig]byte
+	mark  uint32 // of the lookup under way, for guarded
+	entry uint32
+	look  func()
 }
 
-// NewPMTU reads limits from table, which must be aligned to 4 bytes. Senders of
-// packets that are too long are told through port.
-func NewPMTU(table []byte, port *Port, log *slog.Logger) *PMTU {
-	t := &PMTU{port: port, log: log}
+// NewPMTU reads limits from table, which must be aligned to 4 bytes.
+func NewPMTU(table []byte, log *slog.Logger) *PMTU {
+	t := &PMTU{log: log}
 	if n := len(table) / 4; n > 0 {
 		t.entries = unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(table))), n)
 	}
@@ -49,27 +45,4 @@ func (t *PMTU) lookup(mark uint32) uint32 {
 		return 0
 	}
 	return t.entry
-}
-
-// sendLimited sends a packet, or pieces of it, or tells its sender how long it
-// may be.
-func (o *Outbound) sendLimited(p []byte, mark uint32) {
-	t := o.cfg.PMTU
-	limit := packet.Limit(t.lookup(mark), packet.Version(p))
-	switch packet.Check(p, limit) {
-	case packet.Cut:
-		pieces, _ := packet.Fragment(p, limit)
-		for piece := pieces.Next(); piece != nil; piece = pieces.Next() {
-			o.cfg.Sender.send(piece, mark, &o.count)
-		}
-	case packet.Refuse:
-		o.cfg.Sender.drop(ExceedsPMTU, &o.count)
-		if n, ok := packet.TooBig(t.answer[:], p, limit); ok {
-			t.port.answer(t.answer[:n])
-		}
-	case packet.Drop:
-		o.cfg.Sender.drop(ExceedsPMTU, &o.count)
-	default:
-		o.cfg.Sender.send(p, mark, &o.count)
-	}
 }

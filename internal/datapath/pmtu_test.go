@@ -15,7 +15,7 @@ import (
 )
 
 // limited is an Outbound with path MTUs, whose packets come from queues of
-// their marks.
+// their marks, before elements for an MTU.
 type limited struct {
 	*Outbound
 	t   testing.TB
@@ -25,14 +25,14 @@ type limited struct {
 	buf []byte
 }
 
-func newLimited(t testing.TB, table []byte) *limited {
+func newLimited(t testing.TB, mtu int, table []byte) *limited {
 	t.Helper()
 	channel := mmapRegion(t, 1<<20)
 	q, dev := newFakeQueues(t), newFakeDevice()
 	m := q.newMarks()
 	t.Cleanup(m.close)
 	port := NewPort(PortConfig{Device: dev, Log: silent})
-	o := NewOutbound(OutboundConfig{Device: q, Marks: m, Sender: startSender(t, channel, element.NetHdr, 9000), PMTU: NewPMTU(table, port, silent)})
+	o := NewOutbound(OutboundConfig{Device: q, Marks: m, Sender: startSender(t, channel, element.NetHdr, mtu), PMTU: NewPMTU(table, silent), Answers: port})
 	l := &limited{Outbound: o, t: t, q: q, dev: dev, r: newReader(t, channel), buf: make([]byte, 1<<16)}
 	if _, result := l.r.Next(); result != shmstream.EpochChanged {
 		t.Fatal(result)
@@ -102,7 +102,7 @@ func TestPMTULimits(t *testing.T) {
 	for _, test := range tests {
 		entries = append(entries, test.entry)
 	}
-	l := newLimited(t, table(entries...))
+	l := newLimited(t, 9000, table(entries...))
 	for i, test := range tests {
 		mark := uint32(i + 1)
 		for _, v := range []struct {
@@ -151,7 +151,7 @@ func TestPMTULimits(t *testing.T) {
 }
 
 func TestPMTUOfOtherMarks(t *testing.T) {
-	l := newLimited(t, append(table(68, 68), 0, 1, 2)) // not even a whole entry
+	l := newLimited(t, 9000, append(table(68, 68), 0, 1, 2)) // not even a whole entry
 	for _, mark := range []uint32{0, 3, 1 << 31, 0xffffffff} {
 		for _, p := range [][]byte{ip4(1500, false), ip4(1500, true), ip6(1500)} {
 			if got, answer := l.send(p, mark); len(got) != 1 || !bytes.Equal(got[0].Data, p) || answer != nil {
@@ -159,14 +159,14 @@ func TestPMTUOfOtherMarks(t *testing.T) {
 			}
 		}
 	}
-	if got, _ := newLimited(t, nil).send(ip6(1500), 1); len(got) != 1 {
+	if got, _ := newLimited(t, 9000, nil).send(ip6(1500), 1); len(got) != 1 {
 		t.Errorf("an empty table: %d elements", len(got))
 	}
 }
 
 // What is malformed cannot be cut and nobody can be told.
 func TestPMTUDropsWhatItCannotRead(t *testing.T) {
-	l := newLimited(t, table(100))
+	l := newLimited(t, 9000, table(100))
 	short := ip4(200, false)
 	short[3]++ // longer than the packet
 	got, answer := l.send(short, 1)
@@ -177,7 +177,7 @@ func TestPMTUDropsWhatItCannotRead(t *testing.T) {
 
 func TestPMTUFollowsTheTable(t *testing.T) {
 	entries := table(0)
-	l := newLimited(t, entries)
+	l := newLimited(t, 9000, entries)
 	for i, want := range []int{1, 2, 1, 4, 2} {
 		binary.NativeEndian.PutUint32(entries, []uint32{0, 1400, 1500, 500, 1499}[i])
 		if got, _ := l.send(ip4(1500, false), 1); len(got) != want {
@@ -201,7 +201,7 @@ func TestPMTURegionShrinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	l := newLimited(t, r.Bytes())
+	l := newLimited(t, 9000, r.Bytes())
 	const last = 1 << 14
 	for i, size := range []int64{1 << 16, 4096, 0, 1 << 16} {
 		if err := os.Truncate(file, size); err != nil {
@@ -218,7 +218,7 @@ func TestPMTURegionShrinks(t *testing.T) {
 }
 
 func TestPMTUDoesNotAllocate(t *testing.T) {
-	l := newLimited(t, table(600, 600))
+	l := newLimited(t, 9000, table(600, 600))
 	long, refused := ip4(1500, false), ip4(1500, true)
 	cut := make([]byte, len(long))
 	l.dev.refuse = errRefused // it keeps what it takes

@@ -56,6 +56,8 @@ type Sender struct {
 	renewal  renewal
 	renewals uint64
 	stuck    quiet
+	// longest packet that fits an element of this epoch, in bytes; 0 = there is none.
+	longest atomic.Int64
 	// The clock, which tests replace.
 	now   func() time.Duration
 	sleep func(time.Duration)
@@ -126,6 +128,7 @@ func (s *Sender) begin() {
 	s.unrung, s.ahead, s.wakes = 0, 0, false
 	s.window.begin(s.w.Elements())
 	s.renewal.begin(s.now())
+	s.longest.Store(int64(s.cfg.Format.MaxPacket(s.w.Size())))
 }
 
 // mend begins a new epoch if somebody has overwritten the header: whoever shrank
@@ -152,6 +155,7 @@ func (s *Sender) mend() {
 func (s *Sender) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.longest.Store(0)
 	// A region that is gone needs no stopping.
 	_ = region.Guard(s.w.Stop)
 	s.bell.RingAll()

@@ -128,16 +128,25 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 			return fmt.Errorf("channel %s: %w", p.cfg.In, err)
 		}
 	}
-	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sender: p.sender, Skip: p.skip(), Offload: p.offload.vnet, Ethernet: p.cfg.Format == element.EthDev, Marks: p.marking.queues, PMTU: p.newPMTU(p.port)})
+	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sender: p.sender, Skip: p.skip(), Offload: p.offload.vnet, Ethernet: p.cfg.Format == element.EthDev, Marks: p.marking.queues, PMTU: p.newPMTU(), Answers: p.answers()})
 	return nil
 }
 
 // newPMTU limits what a device of this interface sends; nil: nothing does.
-func (p *parent) newPMTU(port *datapath.Port) *datapath.PMTU {
+func (p *parent) newPMTU() *datapath.PMTU {
 	if p.pmtu == nil {
 		return nil
 	}
-	return datapath.NewPMTU(p.pmtu.Bytes(), port, p.log)
+	return datapath.NewPMTU(p.pmtu.Bytes(), p.log)
+}
+
+// answers is where senders are told that a packet is too long, nil in modes whose
+// packets may be anything.
+func (p *parent) answers() *datapath.Port {
+	if p.cfg.Format != element.NetHdr {
+		return nil
+	}
+	return p.port
 }
 
 // skip is how many bytes the device has before each packet.

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
 )
@@ -288,5 +290,46 @@ func TestPMTUTableChanges(t *testing.T) {
 	expect("with a table again", 2)
 	if s := l.show("net0"); s.Writer.Error != "" || s.Reader.Error != "" || s.Stats.TxDropped > 0 {
 		t.Errorf("writer %+v, reader %+v, %+v", s.Writer, s.Reader, s.Stats)
+	}
+}
+
+// A child's packets may be longer than its parent's elements. Their senders are
+// told, as on a path with a short MTU, and no connection hangs.
+func TestNarrowParentTellsItsChildren(t *testing.T) {
+	for _, offload := range []string{"on", "off"} {
+		t.Run(offload, func(t *testing.T) {
+			begin(t)
+			const mtu = 1300
+			p := newPair(t, "net_hdr", "offload="+offload)
+			p.up()
+			for h, n := range map[*host]string{p.a: "1", p.b: "2"} {
+				h.child("child0", "10.5.0."+n+"/24", 5)
+				h.up("child0", "fd05::"+n+"/64")
+				h.nft("table inet t { chain out { type route hook output priority mangle; oifname child0 meta mark set 5; }\n}")
+			}
+			p.a.ip(fmt.Sprintf("link set net0 mtu %d", mtu))
+			p.a.awaitShow("net0", "the new MTU is in force", func(s api.Interface) bool { return s.MTU == mtu && s.Writer.ElementSize == element.NetHdr.Size(mtu) })
+			p.connected()
+			for _, to := range []string{"10.5.0.2", "fd05::2"} {
+				const records = 64
+				client, server := connect(t, p.a, p.b, to)
+				if n, err := stream(client, server, func(sent int) bool { return sent < records }); err != nil || n != records {
+					t.Errorf("to %s: %d records, error %v", to, n, err)
+				}
+				learned(t, p.a.NS, to, mtu)
+			}
+			if c := p.a.show("net0").Children[0]; c.Drops["tx_oversize"] == 0 || len(c.Drops) > 1 {
+				t.Errorf("drops %v", c.Drops)
+			}
+			// What may be cut is.
+			a, b := newMarkSocket(t, p.a.NS, "child0", "10.5.0.2"), newMarkSocket(t, p.b.NS, "child0", "10.5.0.1")
+			a.option(unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, mtuMayBeCut)
+			p.a.ip("route flush cache")
+			want := content(1, 1472)
+			a.send(5, want)
+			if _, payload, err := b.recv(); err != nil || !bytes.Equal(payload, want) {
+				t.Errorf("%d bytes arrive, error %v, want %d bytes", len(payload), err, len(want))
+			}
+		})
 	}
 }
