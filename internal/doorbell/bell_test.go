@@ -72,12 +72,11 @@ func TestFutexOfARegionThatIsGone(t *testing.T) {
 	each(t, func(t *testing.T, prepare func(*Listener)) {
 		region, resize := shrinking(t)
 		wc, epoch := Words(region)
-		l, err := NewListener(Config{WC: wc, Epoch: epoch})
+		l, err := NewListener(Config{WC: wc, Epoch: epoch, Locked: held})
 		if err != nil {
 			t.Fatal(err)
 		}
 		prepare(l)
-		l.heard = true
 		l.Look()
 		resize(0)
 		l.Wait(true)

@@ -26,8 +26,8 @@
 //	            a time-out found data, an epoch began or ended, or the lock is free
 //
 // Polling sleeps in growing steps up to the configured poll interval (up to
-// IdlePoll while the writer is inactive); ringing sleeps a second, and with the
-// lock in growing steps up to a minute, so that an idle channel costs nothing.
+// IdlePoll while the writer is inactive); ringing sleeps up to a second, and with
+// the lock in growing steps up to a minute, so that an idle channel costs nothing.
 // Only the lock is proof: any process that maps the channel can ring, and one that
 // does so when there is something is taken for the writer. Polled channels that have
 // been quiet long enough to sleep the longest step are left to one goroutine of

@@ -115,9 +115,10 @@ func TestEventWakes(t *testing.T) {
 		atomic.AddUint32(word, 1)
 		i.raise()
 		<-done
+		c := l.last
 		l.Found()
-		if d, _ := l.next(true); l.last != rung || l.Wakeups() != 1 || d != firstRing || l.String() != "muenfs events" || l.Err() != nil {
-			t.Errorf("cause %v, %d wake-ups, next sleep %v, %s: %v", l.last, l.Wakeups(), d, l, l.Err())
+		if d, _ := l.next(true); c != rung || l.Wakeups() != 1 || d != firstRing || l.String() != "muenfs events" || l.Err() != nil {
+			t.Errorf("cause %v, %d wake-ups, next sleep %v, %s: %v", c, l.Wakeups(), d, l, l.Err())
 		}
 	}
 }

@@ -23,6 +23,9 @@ func (m memory) Futex() bool       { return m.futex }
 func (m memory) EventPath() string { return m.events }
 func (m memory) Descriptor() int   { return m.descriptor }
 
+// held is the lock of a writer for which sleeps are long.
+func held() bool { return true }
+
 // pageFrames returns memory that this process has mapped by page frame number,
 // as a muenfs and a PCI device are: the kernel's page of clocks. It can be read,
 // and futex(2) does not work on it.

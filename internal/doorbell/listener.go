@@ -36,6 +36,7 @@ type Listener struct {
 	cfg   Config
 	words words
 	bell  bell
+	open  bool // who maps the channel can ring, not only its writer
 
 	heard  bool // a ring told of something in this epoch
 	locked bool // the writer's lock was held when last looked
@@ -73,7 +74,7 @@ func NewListener(cfg Config) (*Listener, error) {
 		b.deaf(errNoFutex)
 		l.bell = b
 	}
-	if _, ok := l.bell.(*futex); !ok {
+	if _, l.open = l.bell.(*futex); !l.open {
 		l.cfg.Locked = nil
 	}
 	return l, nil
@@ -94,8 +95,7 @@ func (l *Listener) Look() {
 }
 
 // Found tells that the look after the last Wait found work. Only now a ring
-// counts as the writer's: anybody who can map the channel can make one for
-// nothing.
+// counts as the writer's.
 func (l *Listener) Found() {
 	switch l.last {
 	case rung:
@@ -104,7 +104,7 @@ func (l *Listener) Found() {
 		// The writer had something and did not ring.
 		l.heard, l.locked = false, false
 	}
-	l.step = 0
+	l.last, l.step = changed, 0
 }
 
 // NewEpoch tells that the writer has started or stopped: it may be another
@@ -119,6 +119,9 @@ func (l *Listener) NewEpoch() {
 // channel's writer is (compatible and) active. It reports whether there was a
 // sign of the writer, or of who pretends to be it: a ring, or other words.
 func (l *Listener) Wait(active bool) (sign bool) {
+	if l.last == rung && l.open {
+		l.heard = false // it was for nothing: there are others who ring
+	}
 	d, most := l.next(active)
 	polled := false
 	if d == most && !l.ringing.Load() && l.bell.prompt() {
@@ -151,9 +154,10 @@ func (l *Listener) sleepQuietly(interval time.Duration) (c cause, polled bool) {
 
 // next gives the length of the coming sleep and that of the longest.
 //
-// Rings that were heard may have been another program's, who wakes up others for
-// nothing: without the lock no sleep is longer than a second. And they were those
-// of an epoch, which say nothing of the writer that comes after it.
+// Rings that were heard were those of an epoch and say nothing of the writer that
+// comes after it: without the lock no sleep is longer than a second. And a futex may
+// have been woken by another program than the writer: its sleeps begin short, so
+// that one that does not ring is found out.
 func (l *Listener) next(active bool) (step, most time.Duration) {
 	lockEnds := l.locked && l.last == timedOut // the process may have ended during the sleep
 	if !l.asked || lockEnds || (!active && !l.locked && l.step >= IdlePoll) {
@@ -166,6 +170,8 @@ func (l *Listener) next(active bool) (step, most time.Duration) {
 	switch {
 	case rings && l.locked:
 		first, most = firstRing, longest
+	case rings && l.open:
+		most = firstRing
 	case rings:
 		first, most = firstRing, firstRing
 	case active:

@@ -79,9 +79,8 @@ func ringUntil(t *testing.T, done chan struct{}, ring func()) {
 
 func TestRingWakes(t *testing.T) {
 	each(t, func(t *testing.T, prepare func(*Listener)) {
-		l, wc, _ := listen(t, Config{Poll: time.Hour})
+		l, wc, _ := listen(t, Config{Locked: held})
 		prepare(l)
-		l.heard = true // else the sleeps are short
 		l.Look()
 		done := wait(l)
 		ringUntil(t, done, func() { Ring(wc) })
@@ -92,8 +91,7 @@ func TestRingWakes(t *testing.T) {
 }
 
 func TestEpochRings(t *testing.T) {
-	l, _, epoch := listen(t, Config{Poll: time.Hour})
-	l.heard = true
+	l, _, epoch := listen(t, Config{Locked: held})
 	l.Look()
 	ringUntil(t, wait(l), func() { Ring(epoch) })
 	if l.last != rung {
@@ -104,9 +102,8 @@ func TestEpochRings(t *testing.T) {
 // A change between Look and Wait must not be slept over.
 func TestChangeBeforeWait(t *testing.T) {
 	each(t, func(t *testing.T, prepare func(*Listener)) {
-		l, wc, _ := listen(t, Config{Poll: time.Hour})
+		l, wc, _ := listen(t, Config{Locked: held})
 		prepare(l)
-		l.heard = true
 		l.Look()
 		atomic.AddUint32(wc, 1)
 		l.Wait(true)
@@ -114,8 +111,7 @@ func TestChangeBeforeWait(t *testing.T) {
 			t.Errorf("cause %v, want changed", l.last)
 		}
 	})
-	l, _, epoch := listen(t, Config{Poll: time.Hour})
-	l.heard = true
+	l, _, epoch := listen(t, Config{Locked: held})
 	l.Look()
 	atomic.AddUint32(epoch, 1)
 	l.Wait(true)
@@ -126,9 +122,8 @@ func TestChangeBeforeWait(t *testing.T) {
 
 func TestInterrupt(t *testing.T) {
 	each(t, func(t *testing.T, prepare func(*Listener)) {
-		l, _, _ := listen(t, Config{Poll: time.Hour})
+		l, _, _ := listen(t, Config{Locked: held})
 		prepare(l)
-		l.heard = true
 		l.Look()
 		l.Interrupt() // before the sleep: it must end that sleep
 		l.Wait(true)
@@ -167,12 +162,12 @@ func TestPollingGrowsAndForgets(t *testing.T) {
 func TestRingingLengthens(t *testing.T) {
 	l, _, _ := listen(t, Config{Poll: time.Millisecond})
 	l.last, l.heard = rung, true
-	if d, _ := l.next(true); d != firstRing || l.String() != "futex" {
+	if d, _ := l.next(true); d != firstPoll || l.String() != "futex" {
 		t.Errorf("first sleep %v by %s", d, l)
 	}
 	// Without the lock there may be another writer, or none that rings: others
 	// can ring, too.
-	for range 10 {
+	for range 20 {
 		l.next(true)
 	}
 	if d, _ := l.next(true); d != firstRing {
@@ -245,9 +240,15 @@ func TestEmptyRingsAreNotTheWriters(t *testing.T) {
 			t.Fatalf("after an empty ring the sleep is %v", d)
 		}
 	}
-	l.Found() // the last one was not empty
-	if d, _ := l.next(true); d != firstRing {
-		t.Errorf("after a ring the sleep is %v, want %v", d, firstRing)
+	l.last = rung
+	l.Found() // this one was not empty
+	if _, most := l.next(true); most != firstRing {
+		t.Errorf("after a ring the longest sleep is %v, want %v", most, firstRing)
+	}
+	l.last = rung
+	l.Look()
+	if l.Wait(true); l.Rings() {
+		t.Error("a writer is taken to ring although others ring")
 	}
 }
 

@@ -21,8 +21,7 @@ func ringer(t *testing.T, region []byte, m Memory) *Ringer {
 
 func TestRingerFutex(t *testing.T) {
 	for _, m := range []Memory{nil, memory{futex: true}} {
-		l, _, _ := listen(t, Config{})
-		l.heard = true
+		l, _, _ := listen(t, Config{Locked: held})
 		writer := l.cfg.WC // the same page, mapped for reading: enough to wake
 		r := &Ringer{event: -1}
 		r.words.Store(&words{writer, l.cfg.Epoch})
