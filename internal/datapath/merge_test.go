@@ -290,7 +290,7 @@ func TestInboundFallsBack(t *testing.T) {
 		}
 	}
 	s := m.port.Status()
-	if dev.asked != 1 || s.Merging || s.Counters.Packets != 3*40 || s.Counters.Merged != 0 || s.Counters.Dropped != 0 || s.Async {
+	if dev.asked != 1 || s.Merging || s.Counters.Packets != 3*40 || s.Counters.Merged != 0 || s.Counters.Dropped != 0 || s.Suspended {
 		t.Errorf("%d merged packets were tried, %+v", dev.asked, s)
 	}
 	if n := bytes.Count(m.log.Bytes(), []byte("not merged")); n != 1 {

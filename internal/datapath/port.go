@@ -5,28 +5,11 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/internal/offload"
 )
-
-// IncomingMarks puts a mark on the packet that is about to be written to a
-// device: skbmark.Incoming, or a test.
-type IncomingMarks interface {
-	// Attach is called once, before all others. When it returns, every packet
-	// that was written before has been received. With an error there are no
-	// marks on received packets; whoever implements it says so.
-	Attach() error
-	// Arm gives packets that are received from now on this mark; 0 leaves them
-	// as they are.
-	Arm(mark uint32)
-	// Seen reports whether one was received since Arm, or nothing is armed.
-	Seen() bool
-	// Disarm takes Arm back.
-	Disarm()
-}
 
 // PortConfig is what a Port is made of.
 type PortConfig struct {
@@ -58,17 +41,9 @@ type Port struct {
 	// interfaces, and most never carry a mark.
 	attached bool
 
-	// async: a packet came out of Write before it had been received (somebody
-	// has set RPS on the device). Others may be on their way since then, and any
-	// of them would take the mark of one that is being written: none is set
-	// until packets have been received within their writes for a while.
-	async bool
-	since time.Time // when the last one was not
+	receipt receipt
+	quiet   quiet
 }
-
-// calm is how long every packet has to be received within its write until marks
-// are set again. Whatever the kernel had put aside before has been received then.
-const calm = time.Second
 
 // RxCounters count what came out of the in-channel for one device.
 type RxCounters struct {
@@ -80,7 +55,8 @@ type RxCounters struct {
 	Oversize uint64
 	// Merged counts packets that were handed over together with others.
 	Merged uint64
-	// Unmarked counts packets that were delivered without their mark.
+	// Unmarked counts packets that were delivered without their mark, or were
+	// taken by a program before they got it.
 	Unmarked uint64
 }
 
@@ -163,85 +139,6 @@ func (p *Port) answer(packet []byte) {
 	_ = p.write(nil, p.parts, 0)
 }
 
-// hand gives the device a packet: frame, or its parts.
-func (p *Port) hand(frame []byte, parts [][]byte) (err error) {
-	if parts != nil {
-		_, err = p.cfg.Device.Writev(parts)
-	} else {
-		_, err = p.cfg.Device.Write(frame)
-	}
-	return err
-}
-
-// Prepare takes beforehand the time that the first packet with a mark would.
-func (p *Port) Prepare() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.attach()
-}
-
-// attach makes use of the marks, if they can be had. The caller holds the lock.
-func (p *Port) attach() {
-	if p.attached || p.cfg.Marks == nil {
-		return
-	}
-	if p.cfg.Marks.Attach() != nil {
-		p.cfg.Marks = nil
-		return
-	}
-	p.attached = true
-}
-
-// write hands a packet to the kernel. One without a mark is armed for as well
-// once marks are in use: only so it is noticed if it is still on its way when the
-// next one is written, whose mark it would take.
-func (p *Port) write(frame []byte, parts [][]byte, mark uint32) error {
-	if mark != 0 {
-		p.attach()
-	}
-	if !p.attached || p.async {
-		return p.writeUnmarked(frame, parts, mark)
-	}
-	marks := p.cfg.Marks
-	marks.Arm(mark)
-	err := p.hand(frame, parts)
-	seen := marks.Seen()
-	marks.Disarm()
-	if err == nil && !seen {
-		p.async, p.since = true, time.Now()
-		p.cfg.Log.Warn("marks are not set on received packets: the interface receives asynchronously, as with RPS (rps_cpus)")
-		if mark != 0 {
-			p.count.Unmarked++
-		}
-	}
-	return err
-}
-
-// writeUnmarked hands a packet to the kernel without its mark.
-func (p *Port) writeUnmarked(frame []byte, parts [][]byte, mark uint32) error {
-	if mark != 0 {
-		p.count.Unmarked++
-	}
-	if !p.attached {
-		return p.hand(frame, parts)
-	}
-	marks := p.cfg.Marks
-	late := marks.Seen() // of what was armed behind the previous packet
-	marks.Arm(0)
-	err := p.hand(frame, parts)
-	seen := marks.Seen()
-	marks.Arm(0)
-	switch now := time.Now(); {
-	case late || (err == nil && !seen):
-		p.since = now
-	case err == nil && now.Sub(p.since) >= calm:
-		marks.Disarm()
-		p.async = false
-		p.cfg.Log.Info("marks are set on received packets again")
-	}
-	return err
-}
-
 func (p *Port) drop(r Reason) {
 	p.count.Dropped++
 	p.count.Reasons[r]++
@@ -252,13 +149,14 @@ type PortStatus struct {
 	Counters RxCounters
 	// Merging: packets that belong together are handed over together.
 	Merging bool
-	// Async: marks are not set because the interface receives asynchronously.
-	Async bool
+	// Suspended: marks are not set, because packets are not received within their
+	// writes, as with RPS.
+	Suspended bool
 }
 
 // Status returns the state of now.
 func (p *Port) Status() PortStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return PortStatus{Counters: p.count, Async: p.async, Merging: p.merges()}
+	return PortStatus{Counters: p.count, Suspended: p.receipt.suspended, Merging: p.merges()}
 }

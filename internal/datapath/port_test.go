@@ -21,10 +21,23 @@ type fakeIncoming struct {
 	refused     error // by Attach
 
 	backlog bool // as with RPS
+	drops   bool // as an XDP program does
+	tells   bool // whether packets are on their way
+	account bool // it has been asked to
 	writes  int
 	waiting [][]byte // in it
 	marks   []uint32 // of what was received, in order
 }
+
+func (f *fakeIncoming) Account(on bool) error {
+	if !f.tells {
+		return errRefused
+	}
+	f.account = on
+	return nil
+}
+
+func (f *fakeIncoming) Pending() bool { return len(f.waiting) > 0 }
 
 func (f *fakeIncoming) Attach() error {
 	f.receive(len(f.waiting)) // it waits for them
@@ -41,6 +54,12 @@ func (f *fakeIncoming) Writev(parts [][]byte) (int, error) { return f.Write(slic
 func (f *fakeIncoming) Write(p []byte) (int, error) {
 	if f.refuse != nil {
 		return 0, f.refuse
+	}
+	if f.account && f.Pending() {
+		return 0, unix.EAGAIN
+	}
+	if f.drops {
+		return len(p), nil
 	}
 	if f.writes++; f.backlog && f.writes%2 == 0 { // another processor is receiving
 		f.receive(len(f.waiting))
@@ -79,7 +98,7 @@ func TestPortMarks(t *testing.T) {
 	if f.armed {
 		t.Error("a mark is armed between packets: others would take it")
 	}
-	if s := port.Status(); s.Counters.Packets != 7 || s.Counters.Bytes != 7*20+21 || s.Counters.Unmarked != 0 || s.Async {
+	if s := port.Status(); s.Counters.Packets != 7 || s.Counters.Bytes != 7*20+21 || s.Counters.Unmarked != 0 || s.Suspended {
 		t.Errorf("%+v", s)
 	}
 }
@@ -90,7 +109,7 @@ func TestPortWithoutMarks(t *testing.T) {
 	for _, mark := range []uint32{0, 7, 8} {
 		port.deliver(ip(20, 0), mark)
 	}
-	if s := port.Status(); s.Counters.Packets != 3 || s.Counters.Unmarked != 2 || s.Async {
+	if s := port.Status(); s.Counters.Packets != 3 || s.Counters.Unmarked != 2 || s.Suspended {
 		t.Errorf("%+v; want 3 packets, 2 of them unmarked", s)
 	}
 }
@@ -101,7 +120,7 @@ func TestPortAttachesOnDemand(t *testing.T) {
 	f.backlog = true
 	port.deliver(ip(20, 0), 0)
 	port.answer(ip(20, 0))
-	if f.attached != 0 || port.Status().Async {
+	if f.attached != 0 || port.Status().Suspended {
 		t.Fatalf("attached %d times without a mark, %+v", f.attached, port.Status())
 	}
 	f.backlog = false
@@ -130,7 +149,7 @@ func TestPortAttachFails(t *testing.T) {
 	for _, mark := range []uint32{7, 0, 8} {
 		port.deliver(ip(20, 0), mark)
 	}
-	if s := port.Status(); f.attached != 1 || !slices.Equal(f.marks, []uint32{0, 0, 0}) || s.Counters.Unmarked != 2 || s.Counters.Packets != 3 || s.Async {
+	if s := port.Status(); f.attached != 1 || !slices.Equal(f.marks, []uint32{0, 0, 0}) || s.Counters.Unmarked != 2 || s.Counters.Packets != 3 || s.Suspended {
 		t.Errorf("attached %d times, marks %v, %+v", f.attached, f.marks, s)
 	}
 }
@@ -138,9 +157,10 @@ func TestPortAttachFails(t *testing.T) {
 // Marks are never set on the wrong packet, whatever the kernel puts aside and
 // whenever it receives it; and set again when it puts nothing aside any more.
 func TestPortAsynchronous(t *testing.T) {
-	for _, first := range []uint32{0, 7} {
-		t.Run(fmt.Sprint("first mark ", first), func(t *testing.T) {
+	for i, first := range []uint32{0, 7, 0, 7} {
+		t.Run(fmt.Sprintf("first mark %d, %d", first, i/2), func(t *testing.T) {
 			port, f := newMarkedPort()
+			f.tells = i >= 2
 			var log bytes.Buffer
 			port.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 			f.backlog = true
@@ -152,30 +172,30 @@ func TestPortAsynchronous(t *testing.T) {
 					mark = i % 3 // unmarked ones, too
 				}
 				port.deliver(ip(20, 0), mark)
-				port.since = later
+				port.receipt.since = later
 				if i%4 == 3 {
 					f.receive(int(i) % (len(f.waiting) + 1))
 				}
 			}
-			if s := port.Status(); !s.Async {
+			if s := port.Status(); !s.Suspended {
 				t.Fatal("a port with a backlog is not taken for asynchronous")
 			}
 			// RPS is switched off; what waits is received at some time after.
 			f.backlog = false
 			waiting := append(f.waiting, ip(20, 0))
 			f.waiting = nil
-			port.since = later
+			port.receipt.since = later
 			port.deliver(ip(20, 0), 9)
 			f.waiting = waiting
 			f.receive(len(waiting))
-			port.since = time.Time{}
+			port.receipt.since = time.Time{}
 			port.deliver(ip(20, 0), 9)
-			if !port.Status().Async {
+			if !port.Status().Suspended {
 				t.Fatal("marks are set although there was a backlog since the last packet")
 			}
-			port.since = later
+			port.receipt.since = later
 			port.deliver(ip(20, 0), 9)
-			if !port.Status().Async {
+			if !port.Status().Suspended {
 				t.Fatal("marks are set again before it was calm for a while")
 			}
 			for i, mark := range f.marks {
@@ -183,10 +203,10 @@ func TestPortAsynchronous(t *testing.T) {
 					t.Fatalf("packet %d got mark %d from another one", i, mark)
 				}
 			}
-			port.since = time.Now().Add(-calm)
+			port.receipt.since = time.Now().Add(-calm)
 			port.deliver(ip(20, 0), 9) // still without
 			port.deliver(ip(20, 0), 9)
-			if s := port.Status(); s.Async || f.marks[len(f.marks)-1] != 9 || f.marks[len(f.marks)-2] != 0 {
+			if s := port.Status(); s.Suspended || f.marks[len(f.marks)-1] != 9 || f.marks[len(f.marks)-2] != 0 {
 				t.Errorf("%+v, marks end with %v; want them to be set again", s, f.marks[len(f.marks)-3:])
 			}
 			if n := bytes.Count(log.Bytes(), []byte("\n")); n != 2 {
@@ -201,18 +221,18 @@ func TestPortRefused(t *testing.T) {
 	port, f := newMarkedPort()
 	f.refuse = unix.EIO
 	port.deliver(ip(20, 0), 7)
-	if s := port.Status(); s.Async || f.armed || s.Counters.Reasons[DeviceDown] != 1 || s.Counters.Dropped != 1 {
+	if s := port.Status(); s.Suspended || f.armed || s.Counters.Reasons[DeviceDown] != 1 || s.Counters.Dropped != 1 {
 		t.Errorf("%+v, armed %v", s, f.armed)
 	}
 	f.refuse, f.backlog = nil, true
 	port.deliver(ip(20, 0), 7)
 	f.receive(1)
 	f.refuse = errRefused
-	port.since = time.Time{}
+	port.receipt.since = time.Time{}
 	port.deliver(ip(20, 0), 7)
-	port.since = time.Time{}
+	port.receipt.since = time.Time{}
 	port.deliver(ip(20, 0), 7)
-	if s := port.Status(); !s.Async || s.Counters.Reasons[DeviceRefused] != 2 {
+	if s := port.Status(); !s.Suspended || s.Counters.Reasons[DeviceRefused] != 2 {
 		t.Errorf("%+v; want it to stay asynchronous", s)
 	}
 }
@@ -255,6 +275,8 @@ func (*discard) Attach() error                      { return nil }
 func (*discard) Arm(uint32)                         {}
 func (*discard) Seen() bool                         { return true }
 func (*discard) Disarm()                            {}
+func (*discard) Account(bool) error                 { return nil }
+func (*discard) Pending() bool                      { return true }
 
 func TestPortDoesNotAllocate(t *testing.T) {
 	dev := new(discard)
@@ -262,10 +284,60 @@ func TestPortDoesNotAllocate(t *testing.T) {
 	p := ip(1500, 0)
 	for _, async := range []bool{false, true} {
 		if n := testing.AllocsPerRun(100, func() {
-			port.async, port.since = async, time.Now()
+			port.receipt.suspended, port.receipt.since = async, time.Now()
 			port.deliver(p, 7)
 		}); n != 0 {
 			t.Errorf("async %v: %v allocations per packet", async, n)
+		}
+	}
+}
+
+// A program that takes packets before they are received is not taken for RPS: what
+// it lets pass has its mark, after the second in which it might be RPS.
+func TestPortLossy(t *testing.T) {
+	port, f := newMarkedPort()
+	f.tells = true
+	send := func(mark uint32, taken bool) {
+		f.drops = taken
+		port.deliver(ip(20, 0), mark)
+	}
+	send(7, false)
+	send(8, true)
+	if !port.Status().Suspended {
+		t.Fatal("a packet that was not received suspends nothing")
+	}
+	for range 10 { // however many are taken
+		send(0, true)
+		send(9, false)
+	}
+	port.receipt.since = time.Now().Add(-calm)
+	send(9, true)
+	if !port.Status().Suspended {
+		t.Fatal("none is received, and marks are set")
+	}
+	send(9, false)
+	for range 10 {
+		send(5, true)
+		send(6, false)
+		send(0, true)
+		send(0, false)
+	}
+	want := slices.Concat([]uint32{7}, make([]uint32, 11), slices.Repeat([]uint32{6, 0}, 10))
+	if s := port.Status(); !slices.Equal(f.marks, want) || s.Suspended || s.Counters.Unmarked != 1+10+2+10 {
+		t.Errorf("marks %v, want %v; %+v", f.marks, want, s)
+	}
+	// RPS is noticed at once, by a packet that is on its way...
+	f.drops, f.backlog, f.marks = false, true, nil
+	for _, mark := range []uint32{1, 2, 3, 4} {
+		port.deliver(ip(20, 0), mark)
+	}
+	f.receive(len(f.waiting))
+	if s := port.Status(); !s.Suspended || f.account || len(f.marks) != 4 {
+		t.Errorf("with RPS: %+v, marks %v", s, f.marks)
+	}
+	for i, mark := range f.marks {
+		if mark != 0 && mark != uint32(i+1) {
+			t.Errorf("with RPS: packet %d has mark %d", i+1, mark)
 		}
 	}
 }

@@ -57,6 +57,10 @@ func (i *incoming) Attach() error {
 	return i.err
 }
 
+// Account and Pending are the device's.
+func (i *incoming) Account(on bool) error { return i.f.dev.Account(on) }
+func (i *incoming) Pending() bool         { return i.f.dev.Pending() }
+
 // follow keeps it attached after a move: what a clsact qdisc holds stays behind,
 // a tcx program does not.
 func (i *incoming) follow() {
@@ -195,8 +199,8 @@ func (m *marking) status(dev *tuntap.Device, port datapath.PortStatus) *Marking 
 		s.Overflows, s.Mismatches = m.out.Overflows(), m.out.Mismatches()
 	}
 	switch {
-	case port.Async:
-		s.Incoming = "suspended: the interface receives asynchronously, as with RPS (rps_cpus)"
+	case port.Suspended:
+		s.Incoming = "suspended: packets are not received within their writes, as with RPS (rps_cpus)"
 	case m.in != nil:
 		s.Incoming = m.in.state()
 	}

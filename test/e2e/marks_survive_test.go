@@ -1,13 +1,9 @@
 package e2e
 
 import (
-	"encoding/binary"
 	"fmt"
-	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
@@ -133,95 +129,5 @@ func TestMarksSurvive(t *testing.T) {
 	}
 	if held := l.show(l.name).Children[0].Held; len(held) != 2 || held[0] != 7 || held[1] != 100 {
 		t.Errorf("the child holds %v", held)
-	}
-}
-
-// setRPS has all processors named by mask receive what arrives on a device.
-func setRPS(l *lone, mask string) {
-	l.t.Helper()
-	l.MustRun("unshare", "--mount", "sh", "-e", "-c",
-		"mount -t sysfs sysfs /sys && for f in /sys/class/net/net0/queues/rx-*/rps_cpus; do echo "+mask+" > $f; done")
-}
-
-// While RPS puts packets aside none gets a mark, rather than another one's.
-func TestMarksWithRPS(t *testing.T) {
-	begin(t)
-	l := newLone(t)
-	l.up("net0", "10.0.0.1/24")
-	socket := newMarkSocket(t, l.NS, "net0", "10.0.0.2")
-	var marked, wrong, received atomic.Int64
-	ended := make(chan error, 1)
-	go func() {
-		for {
-			mark, payload, err := socket.recv()
-			if err != nil || len(payload) != 4 {
-				ended <- err // nil: the empty one at the end
-				return
-			}
-			want := binary.BigEndian.Uint32(payload)
-			switch {
-			case mark == want:
-				if mark != 0 {
-					marked.Add(1)
-				}
-			case mark != 0:
-				wrong.Add(1)
-			}
-			received.Add(1)
-		}
-	}()
-	packets := make([][]byte, 256)
-	for i := range packets {
-		packets[i] = udp("10.0.0.2", "10.0.0.1", binary.BigEndian.AppendUint32(nil, uint32(i%3)))
-		// Other flows go to other processors.
-		binary.BigEndian.PutUint16(packets[i][20:], uint16(1000+i*7))
-		packets[i][20+6], packets[i][20+7] = 0, 0 // no checksum
-	}
-	number := 0
-	send := func(n int) {
-		for range n {
-			l.in.Reserve(1)
-			used, _ := element.NetHdr.Encode(l.in.Slot(0), packets[number%256], uint32(number%256%3))
-			l.in.Fill(0, used)
-			l.in.Publish()
-			number++
-		}
-		l.in.ring()
-		time.Sleep(500 * time.Microsecond)
-	}
-	incoming := func() string { return l.show("net0").Marks.Incoming }
-	traffic := func(what string, until func() bool) {
-		t.Helper()
-		eventually(t, what, func() bool {
-			if len(ended) > 0 {
-				t.Fatalf("receiving: %v", <-ended)
-			}
-			for range 20 {
-				send(64)
-			}
-			return until()
-		})
-	}
-	traffic("marked packets", func() bool { return marked.Load() > 1000 })
-	for range 2 {
-		setRPS(l, fmt.Sprintf("%x", 1<<min(runtime.NumCPU(), 31)-1))
-		traffic("marks are suspended", func() bool { return strings.HasPrefix(incoming(), "suspended") })
-		from := received.Load()
-		begun := time.Now() // longer than it takes to find out that it is calm
-		traffic("packets with RPS", func() bool { return received.Load() > from+20_000 && time.Since(begun) > 3*time.Second })
-		setRPS(l, "0")
-		traffic("marks are set again", func() bool { return strings.HasPrefix(incoming(), "active") })
-		before := marked.Load()
-		traffic("marked packets", func() bool { return marked.Load() > before+1000 })
-	}
-	l.in.send(element.NetHdr, udp("10.0.0.2", "10.0.0.1", nil), 0)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if n := wrong.Load(); n > 0 {
-		t.Errorf("%d of %d packets had another one's mark", n, received.Load())
-	}
-	if s := l.show("net0"); s.Marks.Unmarked == 0 {
-		t.Error("nothing is counted as unmarked")
 	}
 }
