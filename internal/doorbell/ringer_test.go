@@ -192,7 +192,7 @@ func TestRingerRebind(t *testing.T) {
 	now, _ := shrinking(t)
 	r := ringer(t, old, nil)
 	wc, epoch := Words(now)
-	l, err := NewListener(Config{WC: wc, Epoch: epoch})
+	l, err := NewListener(Config{WC: wc, Epoch: epoch, Locked: held})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,6 @@ func TestRingerRebind(t *testing.T) {
 	}
 	r.ringing.Add(-1)
 	<-done
-	l.heard = true
 	l.Look()
 	woken := false
 	ringUntil(t, wait(l), func() { woken = r.Ring() || woken })
