@@ -20,6 +20,7 @@ func (s *Sender) Rebind(memory []byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.longest.Store(0)
 	_ = region.Guard(s.w.Stop)
 	s.bell.RingAll()
 	s.cfg.Region, s.w = memory, w
