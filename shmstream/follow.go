@@ -56,17 +56,18 @@ func (r *Reader) Reset() { r.forget() }
 func (r *Reader) forget() {
 	r.epoch, r.rc, r.wc, r.taken = 0, 0, 0, false
 	r.elements, r.size, r.end, r.off = 0, 0, 0, 0
-	r.broken, r.refused, r.why = 0, Header{}, reason{}
+	r.lost, r.refused, r.why = false, Header{}, reason{}
 }
 
-// follow handles an epoch that is 0 or not the one being read.
+// follow handles an epoch that is 0, not the one being read, or one whose
+// counters made no sense.
 func (r *Reader) follow(e Epoch) Result {
 	switch e {
 	case 0:
 		r.forget()
 		return Inactive
-	case r.broken:
-		return Incompatible
+	case r.epoch:
+		return r.resync()
 	}
 	h := r.loadHeader(e)
 	if Epoch(r.load(wordEpoch)) != e { // P1: h may be a mixture of two sessions
@@ -118,11 +119,47 @@ func (r *Reader) mostElements(size uint64) uint64 {
 	return uint64(len(r.region)-HeaderSize) / size
 }
 
-// giveUp delivers nothing more of this epoch.
-func (r *Reader) giveUp(why reason) Result {
-	e := r.epoch
-	r.forget()
-	r.broken, r.why = e, why
+// lose stops delivering until the counters make sense again.
+func (r *Reader) lose(why reason) Result {
+	r.lost, r.taken, r.why = true, false, why
 	r.stats.ProtocolErrors++
 	return Incompatible
+}
+
+// resync goes on with an epoch whose counters made no sense once they do
+// again, as after an overrun. What was delivered before is not delivered again,
+// unless the counters have gone back behind it: then the reader starts behind
+// the newest element.
+func (r *Reader) resync() Result {
+	wc, wsc, sane := r.counters()
+	if Epoch(r.load(wordEpoch)) != r.epoch { // P6
+		r.forget()
+		return EpochChanged
+	}
+	if !sane {
+		return Incompatible
+	}
+	rc := wc
+	if r.rc <= wc {
+		rc = max(r.rc, r.resume(wc, wsc))
+		r.stats.Lost += rc - r.rc
+	}
+	r.lost, r.why = false, reason{}
+	r.stats.Overruns++
+	r.seek(rc)
+	return Overrun
+}
+
+// counters reads both counters and tells whether they can be those of a writer.
+func (r *Reader) counters() (wc, wsc uint64, sane bool) {
+	wc = r.load(wordWC)                  // P5: before WSC
+	wsc = r.load(wordWSC)                // P5
+	return wc, wsc, wsc >= wc && wsc-wc <= r.elements
+}
+
+// resume returns where to go on behind an overrun. Half a ring behind the writer
+// leaves room to read without being overrun at once; further on if more than
+// that is being overwritten right now.
+func (r *Reader) resume(wc, wsc uint64) uint64 {
+	return max(wc-min(wc, r.elements/2), wsc-min(wsc, r.elements))
 }

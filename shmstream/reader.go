@@ -15,7 +15,7 @@ type Expect struct {
 type ReaderStats struct {
 	Overruns       uint64 // outcomes Overrun
 	Lost           uint64 // elements skipped by them
-	ProtocolErrors uint64 // sessions given up because their counters made no sense
+	ProtocolErrors uint64 // times that counters of a session made no sense
 	EpochChanges   uint64 // sessions that began to be read
 }
 
@@ -23,11 +23,11 @@ type ReaderStats struct {
 // restarts and rubbish for ever; no state is final:
 //
 //	            header good                 counters make no sense
-//	searching -------------> synchronised -----------------------> broken
-//	 |     ^                     |                                   |
-//	 |     +---------------------+---- Epoch is another one ---------+
-//	 |     |
-//	 |     +--- Epoch or header changed ---+
+//	searching -------------> synchronised -----------------------> lost
+//	 |  ^  ^                  |    ^                                | |
+//	 |  |  +-- Epoch changed -+    +------ they make sense again ---+ |
+//	 |  |  +---------------- Epoch changed ---------------------------+
+//	 |  +--- Epoch or header changed ---+
 //	 +------------ header bad ---------> refused
 //
 // Elements are taken one at a time:
@@ -50,7 +50,7 @@ type Reader struct {
 	off      int  // offset of element rc
 	taken    bool // Next said Success and Confirm was not called yet
 
-	broken  Epoch  // the epoch that was given up; 0 = none
+	lost    bool   // the counters of this epoch made no sense
 	refused Header // the header that was found bad; its Epoch 0 = none
 	why     reason
 
@@ -87,7 +87,7 @@ func NewReader(region []byte, want Expect) (*Reader, error) {
 // left to the next call as well). Each call does a bounded amount of work.
 func (r *Reader) Next() ([]byte, Result) {
 	e := Epoch(r.load(wordEpoch)) // P1, P2
-	if e != r.epoch || e == 0 {
+	if e != r.epoch || e == 0 || r.lost {
 		return nil, r.follow(e)
 	}
 	wc := r.load(wordWC) // P4, P5: before the element is copied
@@ -108,7 +108,7 @@ func (r *Reader) idle(wc uint64) Result {
 		r.forget()
 		return EpochChanged
 	}
-	return r.giveUp(reason{wcWentBack, wc, r.rc})
+	return r.lose(reason{wcWentBack, wc, r.rc})
 }
 
 // Confirm tells whether the copy made since Next is good. Success: it is, and
@@ -143,7 +143,7 @@ func (r *Reader) discard(wsc uint64, e Epoch) Result {
 		return EpochChanged
 	}
 	if wsc < r.wc {
-		return r.giveUp(reason{wscBelowWC, wsc, r.wc})
+		return r.lose(reason{wscBelowWC, wsc, r.wc})
 	}
 	wc := r.load(wordWC)                     // P5: before WSC
 	wsc = r.load(wordWSC)                    // P5
@@ -153,13 +153,11 @@ func (r *Reader) discard(wsc uint64, e Epoch) Result {
 	}
 	switch {
 	case wc < r.wc:
-		return r.giveUp(reason{wcWentBack, wc, r.wc})
+		return r.lose(reason{wcWentBack, wc, r.wc})
 	case wsc < wc:
-		return r.giveUp(reason{wscBelowWC, wsc, wc})
+		return r.lose(reason{wscBelowWC, wsc, wc})
 	}
-	// Half a ring behind the writer leaves room to read without being overrun at
-	// once; further on if more than that is being overwritten right now.
-	rc := max(wc-min(wc, r.elements/2), wsc-min(wsc, r.elements), r.rc+1)
+	rc := max(r.resume(wc, wsc), r.rc+1)
 	rc = min(rc, wc) // a hostile WSC; wc >= r.wc > r.rc, so this advances too
 	r.stats.Overruns++
 	r.stats.Lost += rc - r.rc
@@ -194,8 +192,8 @@ func (r *Reader) Read(dst []byte) (int, Result) {
 // the call EpochChanged; whatever such a writer writes later is read from its
 // first element on. What is skipped here does not count as lost.
 func (r *Reader) SkipPending() Result {
-	if e := Epoch(r.load(wordEpoch)); e != r.epoch || e == 0 {
-		if result := r.follow(e); r.epoch == 0 {
+	if e := Epoch(r.load(wordEpoch)); e != r.epoch || e == 0 || r.lost {
+		if result := r.follow(e); r.epoch == 0 || r.lost {
 			return result
 		}
 	}
@@ -206,7 +204,7 @@ func (r *Reader) SkipPending() Result {
 		return EpochChanged
 	}
 	if wc < r.rc {
-		return r.giveUp(reason{wcWentBack, wc, r.rc})
+		return r.lose(reason{wcWentBack, wc, r.rc})
 	}
 	r.seek(wc)
 	return Success
@@ -220,13 +218,14 @@ func (r *Reader) Ready() bool {
 	e := Epoch(r.load(wordEpoch))
 	switch {
 	case e == 0:
-		return r.epoch != 0 || r.broken != 0 || r.refused.Epoch != 0
-	case e == r.broken:
-		return false
+		return r.epoch != 0 || r.refused.Epoch != 0
 	case e == r.refused.Epoch:
 		return r.loadHeader(e) != r.refused
 	case e != r.epoch:
 		return true
+	case r.lost:
+		_, _, sane := r.counters()
+		return sane
 	}
 	return r.load(wordWC) != r.rc
 }

@@ -321,11 +321,16 @@ func TestSkipPending(t *testing.T) {
 	}
 
 	poke(region, WCOffset, 0)
+	poke(region, WSCOffset, 100)
 	if got := r.SkipPending(); got != Incompatible || r.Stats().ProtocolErrors != 1 {
 		t.Errorf("WC below the reader: %v, %+v", got, r.Stats())
 	}
 	if got := r.SkipPending(); got != Incompatible || r.Stats().ProtocolErrors != 1 {
 		t.Errorf("again: %v, %+v", got, r.Stats())
+	}
+	w.Write([]byte("c"))
+	if got := r.SkipPending(); got != Success || r.Position() != 2 {
+		t.Errorf("counters that make sense again: %v at %d", got, r.Position())
 	}
 }
 

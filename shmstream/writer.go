@@ -25,6 +25,7 @@ type Writer struct {
 	region []byte
 
 	wc       uint64 // elements published in this epoch
+	wsc      uint64 // elements begun, also by reservations that were given up
 	reserved int    // elements reserved and not yet published
 	next     int    // index of the first reserved, or next, element: wc mod elements
 	elements int    // 0 = inactive
@@ -34,7 +35,8 @@ type Writer struct {
 	// shorter content clears only what the longer one left. Nil for small elements.
 	used []uint32
 
-	epoch Epoch // of the current or last session
+	protocol uint64 // of the current or last session, as is the next one
+	epoch    Epoch
 }
 
 // WriterConfig is what a session of a [Writer] begins with.
@@ -62,7 +64,8 @@ func NewWriter(region []byte) (*Writer, error) {
 
 // Start begins a session: it clears the whole region, so that nothing of an
 // earlier session remains, and makes the channel active. On an active writer
-// it is a restart. On an error the region is untouched and the writer is as before.
+// it is a restart. On an error the region is untouched and the writer is as
+// before. Should the region fault, the writer is inactive.
 func (w *Writer) Start(cfg WriterConfig) error {
 	if cfg.Protocol == 0 {
 		return fmt.Errorf("start writer: protocol is 0, allowed is any other value")
@@ -82,17 +85,11 @@ func (w *Writer) Start(cfg WriterConfig) error {
 		return fmt.Errorf("start writer: epoch %#x is that of the previous session, readers would not notice the start", uint64(epoch))
 	}
 
+	w.deactivate()        // the next line may fault
 	w.store(wordEpoch, 0) // P1: before anything of the old session changes
 	storeFence()          // P1
 	clear(w.region[HeaderSize:])
-	w.store(wordTransport, Transport)
-	w.store(wordProtocol, cfg.Protocol)
-	w.store(wordSize, uint64(cfg.Size))
-	w.store(wordElements, uint64(elements))
-	w.store(wordReserved, 0)
-	w.store(wordWSC, 0)               // P6: after Epoch = 0
-	w.store(wordWC, 0)                // P6
-	w.store(wordEpoch, uint64(epoch)) // P2: after everything else
+	w.announce(cfg.Protocol, cfg.Size, elements, epoch)
 
 	switch {
 	case cfg.Size <= smallElement:
@@ -102,9 +99,50 @@ func (w *Writer) Start(cfg WriterConfig) error {
 	default:
 		w.used = make([]uint32, elements)
 	}
-	w.wc, w.reserved, w.next = 0, 0, 0
-	w.elements, w.size, w.epoch = elements, cfg.Size, epoch
+	w.elements, w.size = elements, cfg.Size
+	w.protocol, w.epoch = cfg.Protocol, epoch
 	return nil
+}
+
+// announce makes a channel whose Epoch is 0 active.
+func (w *Writer) announce(protocol uint64, size, elements int, epoch Epoch) {
+	w.store(wordTransport, Transport)
+	w.store(wordProtocol, protocol)
+	w.store(wordSize, uint64(size))
+	w.store(wordElements, uint64(elements))
+	w.store(wordReserved, 0)
+	w.store(wordWSC, 0)               // P6: after Epoch = 0
+	w.store(wordWC, 0)                // P6
+	w.store(wordEpoch, uint64(epoch)) // P2: after everything else
+}
+
+// Renew begins a new epoch of the session: readers start at its first element,
+// and lose what they had not read. Unlike Start it leaves the elements as they
+// are, so it costs the same whatever their number. The epoch is next or, if
+// next is 0 or in use, a random one. On an inactive writer it does nothing.
+// Should the region fault, the writer is inactive.
+func (w *Writer) Renew(next Epoch) {
+	if !w.Active() {
+		return
+	}
+	size, elements := w.size, w.elements
+	if found := Epoch(w.load(wordEpoch)); next == 0 || next == found || next == w.epoch {
+		next = randomEpoch(found, w.epoch)
+	}
+	w.giveUp()
+	w.deactivate()
+	w.store(wordEpoch, 0) // P1: before WSC and WC go back; no byte changes
+	w.announce(w.protocol, size, elements, next)
+	w.elements, w.size, w.epoch = elements, size, next
+}
+
+// Damaged reports whether the header in the region is another one than this
+// session's: something else has written there. Readers may have been misled.
+func (w *Writer) Damaged() bool {
+	return w.Active() && (Epoch(w.load(wordEpoch)) != w.epoch ||
+		w.load(wordWC) != w.wc || w.load(wordWSC) != w.wsc ||
+		w.load(wordTransport) != Transport || w.load(wordProtocol) != w.protocol ||
+		w.load(wordSize) != uint64(w.size) || w.load(wordElements) != uint64(w.elements))
 }
 
 // randomEpoch returns an epoch that no reader can mistake for one of old.
@@ -126,9 +164,17 @@ func randomEpoch(old ...Epoch) Epoch {
 // Stop ends the session: readers find the channel inactive, and lose what they
 // had not read. It may be called at any time and any number of times; on a
 // writer that was never started it ends what a former writer left active.
+// Should the region fault, the writer is inactive all the same.
 func (w *Writer) Stop() {
+	w.deactivate()
 	w.store(wordEpoch, 0) // P1
-	w.reserved, w.elements, w.size = 0, 0, 0
+}
+
+// deactivate forgets the session. It comes before the first store that ends it,
+// because any store may fault.
+func (w *Writer) deactivate() {
+	w.wc, w.wsc, w.reserved, w.next = 0, 0, 0, 0
+	w.elements, w.size = 0, 0
 }
 
 // Active reports whether the writer is between Start and Stop.
@@ -148,26 +194,38 @@ func (w *Writer) Elements() int { return w.elements }
 func (w *Writer) Written() uint64 { return w.wc }
 
 // Reserve takes the next k elements away from the readers. k is 1..Elements;
-// anything else, an inactive writer, or a reservation that was not published is
-// an error of the program and panics, with the region untouched.
+// anything else and an inactive writer are errors of the program and panic,
+// with the region untouched. A reservation that was not published, because the
+// region faulted, is given up.
 func (w *Writer) Reserve(k int) {
-	if k < 1 || k > w.elements || w.reserved != 0 {
+	if k < 1 || k > w.elements {
 		w.panicReserve(k)
 	}
+	if w.reserved != 0 {
+		w.giveUp()
+	}
 	w.reserved = k
-	w.store(wordWSC, w.wc+uint64(k)) // P3, P5
-	storeFence()                     // P3: before any byte of the elements changes
+	w.wsc = max(w.wsc, w.wc+uint64(k))
+	w.store(wordWSC, w.wsc) // P3, P5
+	storeFence()            // P3: before any byte of the elements changes
 }
 
 func (w *Writer) panicReserve(k int) {
-	switch {
-	case !w.Active():
+	if !w.Active() {
 		panic("shmstream: Reserve on an inactive writer")
-	case w.reserved != 0:
-		panic("shmstream: Reserve before the last reservation is published")
-	default:
-		panic(fmt.Sprintf("shmstream: Reserve(%d): allowed are 1..%d", k, w.elements))
 	}
+	panic(fmt.Sprintf("shmstream: Reserve(%d): allowed are 1..%d", k, w.elements))
+}
+
+// giveUp ends an unfinished reservation. Its elements may hold anything, so
+// readers must not believe what was there before: WSC does not go back.
+func (w *Writer) giveUp() {
+	if w.used != nil {
+		for i := range w.reserved {
+			w.used[w.index(i)] = uint32(w.size)
+		}
+	}
+	w.reserved = 0
 }
 
 // Slot returns element i of the reservation, i in 0..k-1: Size bytes of shared

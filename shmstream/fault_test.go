@@ -1,0 +1,165 @@
+package shmstream
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// faulting runs f and lets its n-th store to a header word fault, n from 0, as
+// memory that is gone does; false: it has fewer.
+func faulting(n int, f func()) (faulted bool) {
+	defer func() { faulted = recover() == errGone }()
+	intercept(nil, func(word) {
+		if n--; n < 0 {
+			panic(errGone)
+		}
+	}, f)
+	return false
+}
+
+var errGone = fmt.Errorf("the memory is gone")
+
+// A Writer stays usable whatever store faults: it can be stopped, started, and
+// if it is still active written with, and readers get what is written then.
+func TestWriterFaults(t *testing.T) {
+	calls := map[string]func(*Writer){
+		"Start":   func(w *Writer) { _ = w.Start(WriterConfig{Protocol: testProtocol, Size: 100}) },
+		"Renew":   func(w *Writer) { w.Renew(0) },
+		"Stop":    func(w *Writer) { w.Stop() },
+		"Write":   func(w *Writer) { w.Write([]byte("lost")) },
+		"Reserve": func(w *Writer) { w.Reserve(2); w.Publish() },
+	}
+	for name, call := range calls {
+		n := 0
+		for ; ; n++ {
+			region := newRegion(HeaderSize + 4*100)
+			w := newWriter(t, region)
+			start(t, w, 100)
+			w.Write([]byte("before"))
+			if !faulting(n, func() { call(w) }) {
+				break
+			}
+			ended := name == "Start" || name == "Renew" || name == "Stop"
+			if w.Active() == ended {
+				t.Errorf("%s, store %d: active %v", name, n, w.Active())
+			}
+			if !ended {
+				w.Write([]byte("after")) // may not panic
+			}
+			if !faulting(0, func() { w.Stop() }) || w.Active() {
+				t.Errorf("%s, store %d: a Stop that faults, too, leaves it active", name, n)
+			}
+			w.Stop()
+			start(t, w, 100)
+			r := newReader(t, region)
+			wantNext(t, r, EpochChanged)
+			w.Write([]byte("good"))
+			wantRead(t, r, "good"+strings.Repeat("\x00", 96))
+		}
+		if n == 0 {
+			t.Errorf("%s stores nothing", name)
+		}
+	}
+}
+
+// What a reservation left behind that was given up is neither delivered nor in
+// the way of what comes next.
+func TestReservationIsGivenUp(t *testing.T) {
+	region := newRegion(HeaderSize + 4*100)
+	w := newWriter(t, region)
+	start(t, w, 100)
+	r := newReader(t, region)
+	wantNext(t, r, EpochChanged)
+	for i := range 4 {
+		w.Write([]byte{'a' + byte(i)})
+	}
+	w.Reserve(3)
+	for i := range 3 {
+		copy(w.Slot(i), strings.Repeat("torn", 25))
+	}
+	w.Reserve(1) // after a fault
+	w.Fill(0, copy(w.Slot(0), "e"))
+	w.Publish()
+	// The slots of b and c were overwritten.
+	slot, got := r.Next()
+	if got != Success || r.Confirm() != Overrun {
+		t.Fatalf("%v: %q is delivered", got, slot)
+	}
+	for {
+		buf := make([]byte, 100)
+		n, got := r.Read(buf)
+		if got == NoData {
+			break
+		}
+		if got == Success && strings.Contains(string(buf[:n]), "torn") {
+			t.Fatalf("delivered %q", buf[:n])
+		}
+	}
+	for range 4 {
+		w.Write([]byte("short"))
+		wantRead(t, r, "short"+strings.Repeat("\x00", 95))
+	}
+}
+
+// A Renew is a session of its own for readers, and leaves the elements alone.
+func TestRenew(t *testing.T) {
+	region := newRegion(HeaderSize + 4*100)
+	w := newWriter(t, region)
+	w.Renew(0)
+	if w.Active() || peek(region, EpochOffset) != 0 {
+		t.Error("Renew has started an inactive writer")
+	}
+	start(t, w, 100)
+	r := newReader(t, region)
+	wantNext(t, r, EpochChanged)
+	for range 6 {
+		w.Write([]byte(strings.Repeat("x", 100)))
+	}
+	first := w.Epoch()
+	w.Renew(first + 1)
+	if w.Epoch() != first+1 || peek(region, EpochOffset) != uint64(first+1) || w.Written() != 0 || w.Damaged() {
+		t.Errorf("epoch %#x after %#x, %d written", w.Epoch(), first, w.Written())
+	}
+	if string(region[HeaderSize:HeaderSize+100]) != strings.Repeat("x", 100) {
+		t.Error("elements were touched")
+	}
+	wantNext(t, r, EpochChanged)
+	wantNext(t, r, NoData)
+	w.Write([]byte("short"))
+	wantRead(t, r, "short"+strings.Repeat("\x00", 95))
+	poke(region, EpochOffset, uint64(w.Epoch()+1))
+	w.Renew(w.Epoch() + 1) // which readers may have seen already
+	if e := w.Epoch(); e == 0 || e == first+1 || e == first+2 {
+		t.Errorf("epoch %#x", e)
+	}
+}
+
+// Whatever word something else writes, the writer finds out, and a new epoch
+// makes good for its readers.
+func TestDamage(t *testing.T) {
+	for _, offset := range []int{TransportOffset, EpochOffset, ProtocolOffset, SizeOffset, ElementsOffset, WSCOffset, WCOffset} {
+		w, r, region := startPair(t, 4, 1)
+		w.Write([]byte("a"))
+		wantRead(t, r, "a")
+		if w.Damaged() {
+			t.Fatal("damaged by its own writes")
+		}
+		poke(region, offset, peek(region, offset)+7)
+		for range 3 {
+			r.Next() // a reader that is misled
+			r.Confirm()
+		}
+		if !w.Damaged() {
+			t.Errorf("word at %d: not noticed", offset)
+		}
+		w.Renew(0)
+		w.Write([]byte("b"))
+		wantNext(t, r, EpochChanged)
+		wantRead(t, r, "b")
+		w.Stop()
+		if w.Damaged() {
+			t.Error("an inactive writer is damaged")
+		}
+	}
+}
