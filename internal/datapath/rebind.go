@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/internal/doorbell"
-	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -20,11 +19,8 @@ func (s *Sender) Rebind(memory []byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.longest.Store(0)
-	_ = region.Guard(s.w.Stop)
-	s.bell.RingAll()
+	s.halt()
 	s.cfg.Region, s.w = memory, w
-	_, s.epoch = doorbell.Words(memory)
 	s.bell.Rebind(memory)
 	return nil
 }

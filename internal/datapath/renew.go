@@ -58,10 +58,10 @@ func (p *Pulse) state(active bool) {
 // that does not recover from being overrun until the epoch changes. A channel
 // says nothing of its readers, so two things count as signs of it.
 //
-// The peer is silent. It was not heard for some time, has not answered what was
-// sent in the second half of that time, and more than a ring was written
-// since shortly before it was last heard; it may have sent its last answers
-// when it had been overrun already:
+// The peer has fallen silent. It was heard since the writer started, but not for
+// some time; it has not answered what was sent in the second half of that time,
+// and more than a ring was written since shortly before it was last heard: it may
+// have sent its last answers when it had been overrun already.
 //
 //	 a ring or more
 //	|--------------|
@@ -72,11 +72,17 @@ func (p *Pulse) state(active bool) {
 // in the epoch: some begin at its first element, however old, and are stuck from
 // the beginning when that is gone.
 //
+// A peer that has nothing to say is silent, too, and loses what it has not read by
+// each renewal. So one that was never heard is left alone, and the silence has to
+// last twice as long after each renewal that has not made the peer speak.
+//
 // It is asked when something is about to be sent. No epoch is renewed twice within
 // after.
 type renewal struct {
 	after time.Duration // 0 = never
 
+	spoke        bool          // the peer was heard since the writer started
+	pause        time.Duration // how long it has to be silent
 	older, newer mark          // of what was written; half of after lies between them, or more
 	base         uint64        // elements that were written well before the peer was last heard
 	heard        time.Duration // when that was, or the epoch began
@@ -98,6 +104,15 @@ const (
 	peerStarted = "the peer has started again"
 )
 
+// mostRenewPause bounds the pause between renewals that bring nothing.
+const mostRenewPause = 4 * time.Minute
+
+// start forgets the peer: the writer starts.
+func (r *renewal) start(now time.Duration) {
+	r.spoke, r.pause = false, r.after
+	r.begin(now)
+}
+
 // begin forgets the last epoch.
 func (r *renewal) begin(now time.Duration) {
 	r.older, r.newer = mark{at: now}, mark{at: now}
@@ -111,6 +126,7 @@ func (r *renewal) due(now time.Duration, written, ring uint64, p *Pulse) string 
 	// may be one that was heard long ago.
 	if heard := time.Duration(p.heard.Load()); heard > r.heard {
 		r.base, r.heard, r.asked = r.older.written, heard, 0
+		r.spoke, r.pause = true, r.after
 	}
 	if now-r.newer.at >= r.after/2 {
 		r.older, r.newer = r.newer, mark{now, written}
@@ -128,7 +144,7 @@ func (r *renewal) due(now time.Duration, written, ring uint64, p *Pulse) string 
 		return ""
 	case r.started:
 		return peerStarted
-	case p.active.Load() && silence >= r.after && now-r.asked >= r.after/2 && written-r.base > ring:
+	case r.spoke && p.active.Load() && silence >= r.pause && now-r.asked >= r.after/2 && written-r.base > ring:
 		return peerSilent
 	}
 	return ""
@@ -152,17 +168,14 @@ func (s *Sender) revive() {
 		return
 	}
 	s.renewal.renewed, s.renewal.started = now, false
+	if why == peerSilent {
+		s.renewal.pause = min(2*s.renewal.pause, max(mostRenewPause, s.renewal.after))
+	}
 	s.renewals++
 	old := s.w.Written()
-	cfg := shmstream.WriterConfig{Protocol: s.cfg.Protocol, Size: s.w.Size(), Epoch: s.w.Epoch() + 1}
-	fault := region.Guard(func() {
-		if s.w.Start(cfg) != nil { // somebody has written this very epoch there
-			cfg.Epoch = 0
-			_ = s.w.Start(cfg) // as it was possible before
-		}
-	})
-	if fault != nil {
-		return // the packet finds it again
+	if fault := region.Guard(func() { s.w.Renew(s.w.Epoch() + 1) }); fault != nil {
+		s.faulted(fault)
+		return
 	}
 	s.begin()
 	s.stuck.warn(s.cfg.Log, "a new epoch has begun on the out-channel, in case its reader is stuck", "reason", why, "written", old, "renewals", s.renewals)

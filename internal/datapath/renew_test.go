@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/testnet/solo5"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -130,6 +131,7 @@ func TestRenewCountsFromBeforeItWasHeard(t *testing.T) {
 // A few packets, each long after the last, are enough.
 func TestRenewWithSparseTraffic(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
+	f.talk(1, time.Second)
 	f.send(stuckRing + 1)
 	f.talk(1, time.Minute)
 	f.want("the first may be answered", true, 0)
@@ -207,18 +209,55 @@ func TestNothingIsRenewed(t *testing.T) {
 	}
 }
 
-// A peer that is dead costs an epoch every two seconds at most, however much is
-// sent.
+// A peer that was heard and is dead now costs an epoch after 2, 4, 8 s and so on,
+// at most every four minutes in the end, however much is sent. Heard again, it is
+// helped as fast as at first.
 func TestRenewalsAreFewForADeadPeer(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
+	f.talk(1, time.Second)
 	f.p.Hold(true)
-	const seconds = 100
-	for range seconds * 10 {
-		f.c.now += 100 * time.Millisecond
-		f.send(3 * stuckRing)
+	flood := func(d time.Duration) (renewals uint64) {
+		before := f.renewals()
+		for end := f.c.now + d; f.c.now < end; {
+			f.c.now += 100 * time.Millisecond
+			f.send(3 * stuckRing)
+		}
+		return f.renewals() - before
 	}
-	if got := f.renewals(); got < seconds/2-2 || got > seconds/2 {
-		t.Errorf("%d renewals in %d s", got, seconds)
+	if got := flood(2*time.Second + 4*time.Second + 8*time.Second + 16*time.Second + 2*time.Second); got != 4 {
+		t.Errorf("%d renewals in 32 s, want 4", got)
+	}
+	flood(10 * time.Minute)
+	if got := flood(time.Hour); got < 14 || got > 16 {
+		t.Errorf("%d renewals in an hour, want one every 4 minutes", got)
+	}
+	f.p.Hold(false)
+	f.s.w.Renew(0)
+	f.talk(1, time.Second)
+	f.want("alive", false, f.renewals())
+	f.p.Hold(true)
+	if got := flood(7 * time.Second); got != 2 {
+		t.Errorf("%d renewals in 7 s after it was heard, want 2", got)
+	}
+}
+
+// A peer that was never heard has nothing to say: each renewal would cost it
+// packets. So has one that speaks now and then.
+func TestSilentPeerKeepsItsEpoch(t *testing.T) {
+	f := newFrail(t, 2*time.Second)
+	mute := func(n int) {
+		for range n {
+			f.c.now += 10 * time.Millisecond
+			f.send(1)
+			f.p.Step() // which is not heard
+		}
+	}
+	mute(100 * stuckRing)
+	f.want("never heard", false, 0)
+	f.pulse.heard.Store(int64(f.c.now))
+	mute(6000) // a minute
+	if got := f.renewals(); got != 4 {
+		t.Errorf("%d renewals in a minute after it was heard, want those after 2, 6, 14 and 30 s", got)
 	}
 }
 
@@ -354,12 +393,14 @@ func TestRenewalsDoNotEcho(t *testing.T) {
 // Whoever has written the coming epoch into the channel does not prevent it.
 func TestRenewWithTheEpochTaken(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
+	f.talk(1, time.Second)
 	f.send(stuckRing + 1)
 	f.step()
 	f.talk(1, time.Minute)
 	f.c.now += time.Minute
 	next := f.s.w.Epoch() + 1
-	*f.s.epoch = uint32(next)
+	_, epoch := doorbell.Words(f.s.cfg.Region)
+	*epoch = uint32(next)
 	f.send(1)
 	if got := f.s.Status(); got.Renewals != 1 || got.Epoch == 0 || got.Epoch == next {
 		t.Errorf("%+v, want an epoch other than %#x", got, next)

@@ -36,9 +36,8 @@ type SenderConfig struct {
 // Sender is the writing end of an out-channel. All devices of one interface
 // write through the same one.
 type Sender struct {
-	cfg   SenderConfig
-	epoch *uint32 // the channel's
-	bell  *doorbell.Ringer
+	cfg  SenderConfig
+	bell *doorbell.Ringer
 
 	mu    sync.Mutex
 	w     *shmstream.Writer
@@ -102,7 +101,6 @@ func NewSender(cfg SenderConfig) (*Sender, error) {
 	if cfg.Pulse != nil {
 		s.renewal.after = cfg.Renew
 	}
-	_, s.epoch = doorbell.Words(cfg.Region)
 	s.one, s.all = s.write, s.writeSegments
 	return s, nil
 }
@@ -116,8 +114,10 @@ func (s *Sender) Start(size int) error {
 		err = s.w.Start(shmstream.WriterConfig{Protocol: s.cfg.Protocol, Size: size})
 	})
 	if fault != nil {
+		s.halt()
 		return fault
 	}
+	s.renewal.start(s.now())
 	s.begin()
 	s.bell.RingAll()
 	return err
@@ -131,30 +131,49 @@ func (s *Sender) begin() {
 	s.longest.Store(int64(s.cfg.Format.MaxPacket(s.w.Size())))
 }
 
-// mend begins a new epoch if somebody has overwritten the header: whoever shrank
-// the region and made it grow again, or a process that should not write here.
-// Readers would wait for ever. The caller holds the lock.
-func (s *Sender) mend() {
-	damaged := false
-	fault := region.Guard(func() {
-		damaged = s.w.Active() && atomic.LoadUint32(s.epoch) != uint32(s.w.Epoch())
-		if damaged {
-			// It was possible before with this size.
-			_ = s.w.Start(shmstream.WriterConfig{Protocol: s.cfg.Protocol, Size: s.w.Size()})
-		}
-	})
-	// A fault is found again by the next packet.
-	if damaged && fault == nil {
-		s.begin()
-		s.quiet.warn(s.cfg.Log, "header of the out-channel was overwritten: the writer has started again")
-		s.bell.RingAll()
+// Mend begins a new epoch if something else has written into the header: a
+// process that should not, or one that shrank the region and made it grow again.
+// Readers may have been misled in any way, and some of them would never find
+// back: a new epoch is what all of them follow. It costs the same for any region,
+// so one for each burst, the most that a process can cause, is no burden. Each
+// burst begins with it; Mend is for the time between, and leaves a Sender alone
+// that is at work.
+func (s *Sender) Mend() {
+	if !s.mu.TryLock() {
+		return
 	}
+	defer s.mu.Unlock()
+	s.faulted(region.Guard(s.mend))
+}
+
+// faulted stops the writer after a fault of the region; nil is none.
+func (s *Sender) faulted(fault error) {
+	if fault != nil {
+		s.halt()
+		s.cfg.OnFault(fault)
+	}
+}
+
+// mend is Mend under the lock and region.Guard.
+func (s *Sender) mend() {
+	if !s.w.Damaged() {
+		return
+	}
+	s.w.Renew(0)
+	s.begin()
+	s.quiet.warn(s.cfg.Log, "header of the out-channel was overwritten: a new epoch has begun")
+	s.bell.RingAll()
 }
 
 // Stop makes the channel inactive and wakes the readers.
 func (s *Sender) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.halt()
+}
+
+// halt is Stop under the lock.
+func (s *Sender) halt() {
 	s.longest.Store(0)
 	// A region that is gone needs no stopping.
 	_ = region.Guard(s.w.Stop)
@@ -177,14 +196,18 @@ func (s *Sender) send(packet []byte, mark uint32, count *TxCounters) {
 func (s *Sender) sendSegments(segs *offload.Segments, packet []byte, mark uint32, count *TxCounters) {
 	for left := -1; segs.Left() > 0 && segs.Left() != left; {
 		left = segs.Left()
-		s.guard(s.all, segs, packet, mark, count)
+		if !s.guard(s.all, segs, packet, mark, count) {
+			return
+		}
 		if segs.Left() > 0 {
 			s.pace()
 		}
 	}
 }
 
-func (s *Sender) guard(write func(), segs *offload.Segments, packet []byte, mark uint32, count *TxCounters) {
+// guard has write send what it is given, and reports whether the writer goes on.
+// When the region faults it is stopped before another device may send.
+func (s *Sender) guard(write func(), segs *offload.Segments, packet []byte, mark uint32, count *TxCounters) bool {
 	s.mu.Lock()
 	if s.window.until != 0 && !s.wakes {
 		s.letRead()
@@ -192,21 +215,25 @@ func (s *Sender) guard(write func(), segs *offload.Segments, packet []byte, mark
 	if !s.w.Active() {
 		count.drop(Inactive)
 		s.mu.Unlock()
-		return
+		return false
 	}
 	s.packet, s.segs, s.mark, s.count = packet, segs, mark, count
 	fault := region.Guard(write)
 	s.packet, s.segs, s.count = nil, nil, nil
-	s.mu.Unlock()
 	if fault != nil {
-		s.Stop()
-		s.cfg.OnFault(fault)
+		count.drop(Inactive)
+		s.faulted(fault)
 	}
+	s.mu.Unlock()
+	return fault == nil
 }
 
 // check finds what cannot be sent before a slot is reserved: nothing may be
 // announced and then not come.
 func (s *Sender) check(packet []byte) bool {
+	if s.burst == 0 {
+		s.mend()
+	}
 	size := s.w.Size()
 	fault := s.cfg.Format.Check(size, packet)
 	if fault == element.OK {
@@ -303,7 +330,6 @@ func (s *Sender) ring() (woken bool) {
 		s.wakes, s.ahead = true, s.unrung
 	}
 	s.unrung = 0
-	s.mend()
 	return woken
 }
 

@@ -39,6 +39,9 @@ func (p *parent) lookAfter(e *end) (well bool) {
 		p.lose(e, r, found)
 	default:
 		p.note(e, r, found)
+		if e == p.out {
+			p.sender.Mend()
+		}
 	}
 	whole := p.recover(e)
 	return whole && found == nil && r.Kind() != region.PCI
