@@ -59,7 +59,7 @@ var table = []definition{
 	{Parameter{"carrier", list, "What the carrier follows: admin (up and down) or peer (its writer is active) (default admin)"}, setCarrier, nil},
 	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, setOffload, nil},
 	{Parameter{"busy_poll", number, "Longest time in us to keep looking for the next of single packets before sleeping (default 50, 0 on one processor)"}, nil, setBusyPoll},
-	{Parameter{"renew", list, "Seconds of silence of a peer, while more than a ring is sent, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, setRenew, nil},
+	{Parameter{"renew", list, "Seconds of silence of a peer that was heard before, while more than a ring is sent, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, setRenew, nil},
 	{Parameter{"force", list, "1 allows what is refused for known fragile peers, and to overwrite an out that is no channel (default 0)"}, setForce, nil},
 }
 
