@@ -62,7 +62,6 @@ type Inbound struct {
 	faults [element.NumFaults]uint64
 	routes map[uint32]*Port // by mark
 	before inboundTotals    // of the regions before this one
-	quiet  quiet
 	done   chan struct{}
 
 	restraint restraint // of the goroutine

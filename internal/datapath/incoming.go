@@ -116,7 +116,7 @@ func (p *Port) suspend() {
 	if !r.accounted {
 		p.account(true)
 	}
-	p.quiet.warn(p.cfg.Log, "marks are not set on received packets for now: one was not received within its write, as with RPS (rps_cpus) or a program that drops")
+	p.cfg.Log.Warn("marks are not set on received packets for now: one was not received within its write, as with RPS (rps_cpus) or a program that drops")
 }
 
 // account has the device tell of packets that are on their way, if it can, or no

@@ -58,7 +58,6 @@ type Marks struct {
 	sweeping sync.WaitGroup
 	sweep    sync.Mutex // held by the sweep that goes on
 	closed   []int      // queues that sweeps have retired and not released yet
-	quiet    quiet      // of sweeps
 	quit     chan struct{}
 }
 
@@ -122,7 +121,7 @@ func (m *Marks) takeBack() {
 			continue
 		}
 		if err := m.out.Grace(); err != nil {
-			m.quiet.warn(m.log, "idle marks keep their queues", "err", err)
+			m.log.Warn("idle marks keep their queues", "err", err)
 			continue // not an end: with no free slot no packet would come to begin another sweep
 		}
 		for len(m.closed) > 0 {

@@ -30,7 +30,7 @@ func (in *Inbound) setPeer(p Peer) {
 	}
 	in.cfg.Pulse.state(p == PeerActive)
 	if p == PeerIncompatible {
-		in.quiet.warn(in.cfg.Log, "peer is incompatible", "reason", in.r.Reason())
+		in.cfg.Log.Warn("peer is incompatible", "reason", in.r.Reason())
 	}
 	if (before == PeerActive) != (p == PeerActive) {
 		in.cfg.OnPeer(p == PeerActive)

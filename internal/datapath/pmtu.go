@@ -17,7 +17,6 @@ import (
 type PMTU struct {
 	entries []uint32
 	log     *slog.Logger
-	quiet   quiet
 
 	mark  uint32 // of the lookup under way, for guarded
 	entry uint32
@@ -41,7 +40,7 @@ func (t *PMTU) lookup(mark uint32) uint32 {
 	}
 	t.mark, t.entry = mark, 0
 	if err := region.Guard(t.look); err != nil {
-		t.quiet.warn(t.log, "path MTU is not known", "mark", mark, "err", err)
+		t.log.Warn("path MTU is not known", "mark", mark, "err", err)
 		return 0
 	}
 	return t.entry

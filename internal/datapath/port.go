@@ -42,7 +42,6 @@ type Port struct {
 	attached bool
 
 	receipt receipt
-	quiet   quiet
 }
 
 // RxCounters count what came out of the in-channel for one device.

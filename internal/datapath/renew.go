@@ -178,6 +178,6 @@ func (s *Sender) revive() {
 		return
 	}
 	s.begin()
-	s.stuck.warn(s.cfg.Log, "a new epoch has begun on the out-channel, in case its reader is stuck", "reason", why, "written", old, "renewals", s.renewals)
+	s.cfg.Log.Warn("a new epoch has begun on the out-channel, in case its reader is stuck", "reason", why, "written", old, "renewals", s.renewals)
 	s.bell.RingAll()
 }

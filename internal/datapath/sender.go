@@ -39,9 +39,8 @@ type Sender struct {
 	cfg  SenderConfig
 	bell *doorbell.Ringer
 
-	mu    sync.Mutex
-	w     *shmstream.Writer
-	quiet quiet
+	mu sync.Mutex
+	w  *shmstream.Writer
 	// What is known of the readers' progress: see pace.
 	unrung int    // elements written since the last ring
 	ahead  int    // elements written since a reader was known to have all others
@@ -54,7 +53,6 @@ type Sender struct {
 	// For peers that are stuck: see renewal.
 	renewal  renewal
 	renewals uint64
-	stuck    quiet
 	// longest packet that fits an element of this epoch, in bytes; 0 = there is none.
 	longest atomic.Int64
 	// The clock, which tests replace.
@@ -161,7 +159,7 @@ func (s *Sender) mend() {
 	}
 	s.w.Renew(0)
 	s.begin()
-	s.quiet.warn(s.cfg.Log, "header of the out-channel was overwritten: a new epoch has begun")
+	s.cfg.Log.Warn("header of the out-channel was overwritten: a new epoch has begun")
 	s.bell.RingAll()
 }
 
@@ -242,7 +240,7 @@ func (s *Sender) check(packet []byte) bool {
 	s.count.Dropped++
 	s.count.Faults[fault]++
 	if fault == element.Oversize {
-		s.quiet.warn(s.cfg.Log, "packet is too long for an element", "size", len(packet), "limit", s.cfg.Format.MaxPacket(size))
+		s.cfg.Log.Warn("packet is too long for an element", "size", len(packet), "limit", s.cfg.Format.MaxPacket(size))
 	}
 	return false
 }
