@@ -6,6 +6,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/shortage"
 )
 
 // Errors that NewOutgoing, NewIncoming and Incoming.Attach wrap. In both cases
@@ -22,6 +24,8 @@ const permissionHelp = "needs root, or CAP_BPF and CAP_NET_ADMIN, in the initial
 func explain(err error, needs string) error {
 	var rejected *ebpf.VerifierError
 	switch {
+	case shortage.Is(err):
+		return err
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w: %s: %w", ErrPermission, permissionHelp, err)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.ENOSYS), errors.As(err, &rejected):
@@ -29,6 +33,12 @@ func explain(err error, needs string) error {
 	}
 	return err
 }
+
+// descriptors is how many of them it takes, for a moment, to load the programs of
+// one direction and to find out what the kernel can do. The library takes a probe
+// that finds none for a feature that the kernel lacks, and remembers that as long
+// as the process runs.
+const descriptors = 8
 
 // release returns the kernel version, as uname -r.
 func release() string {

@@ -21,6 +21,7 @@ func TestExplain(t *testing.T) {
 		{&ebpf.VerifierError{Cause: unix.EINVAL}, ErrUnsupported},
 		{unix.ENOMEM, nil},
 		{unix.EMFILE, nil},
+		{&ebpf.VerifierError{Cause: unix.ENOMEM}, nil},
 	} {
 		cause := fmt.Errorf("load program: %w", test.err)
 		got := explain(cause, "5.12 (something)")

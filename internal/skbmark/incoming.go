@@ -9,6 +9,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/shortage"
 )
 
 // Incoming gives packets that are written to a device their mark. It is for one
@@ -76,7 +78,10 @@ func (i *Incoming) Attach(ifindex int) error {
 	if err := i.detach(); err != nil {
 		return err
 	}
-	err := i.attachTCX(ifindex)
+	err := shortage.Descriptors(descriptors)
+	if err == nil {
+		err = i.attachTCX(ifindex)
+	}
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		err = i.attachClsact(ifindex)
 	}

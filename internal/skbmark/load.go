@@ -6,6 +6,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/shortage"
 )
 
 // spec is what all devices' programs are made from. Each device has its own
@@ -15,6 +17,9 @@ var spec = sync.OnceValues(loadPrograms)
 // load loads programs, given as a struct for ebpf.CollectionSpec.LoadAndAssign.
 // It takes those of the map in place of others.
 func load(programs any, inPlaceOf map[string]string) error {
+	if err := shortage.Descriptors(descriptors); err != nil {
+		return err
+	}
 	s, err := spec()
 	if err != nil {
 		return err

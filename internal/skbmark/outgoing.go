@@ -8,6 +8,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/shortage"
 )
 
 // MaxQueues is how many queues of a device can be used. One carries mark 0,
@@ -34,7 +36,7 @@ type Outgoing struct {
 // ErrUnsupported or ErrPermission where that is the reason.
 func NewOutgoing() (*Outgoing, error) {
 	o, err := newOutgoing(nil)
-	if err != nil {
+	if err != nil && !shortage.Is(err) {
 		o, err = newOutgoing(olderPrograms)
 	}
 	if err != nil {
