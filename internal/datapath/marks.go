@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/muennet/muennet/internal/shortage"
 )
 
 // OutgoingMarks gives each mark a queue of its own: skbmark.Outgoing, or a test.
@@ -40,6 +42,7 @@ const (
 	spareSlots  = 8   // fewer than this, or than a quarter, free: attach more queues
 	lowSlots    = 128 // fewer than this free of all: take back idle ones
 	idleSlot    = 5 * time.Millisecond
+	growPause   = time.Second // until more queues are tried again, where something had run out
 )
 
 // Marks keeps the queues of one device at the disposal of the marks in use.
@@ -52,8 +55,9 @@ type Marks struct {
 	// looked up. Slots are released under it: in between, the mark would be
 	// another one's.
 	reading sync.Mutex
-	used    bool // the burst read a queue of a mark
-	full    bool // no more queues can be attached
+	used    bool      // the burst read a queue of a mark
+	full    bool      // no more queues can be attached
+	again   time.Time // when to try again all the same; zero: never
 
 	sweeping sync.WaitGroup
 	sweep    sync.Mutex // held by the sweep that goes on
@@ -89,6 +93,9 @@ func (m *Marks) end() {
 		return
 	}
 	free := m.out.Free()
+	if m.full && !m.again.IsZero() && time.Now().After(m.again) {
+		m.full, m.again = false, time.Time{}
+	}
 	if !m.full && free < max(spareSlots, m.dev.Queues()/4) {
 		m.grow()
 		free = m.out.Free()
@@ -110,6 +117,9 @@ func (m *Marks) grow() {
 		m.log.Warn("no more queues can be attached: fewer marks fit at a time", "queues", m.dev.Queues(), "err", err)
 	}
 	m.full = err != nil || m.dev.Queues() == mostQueues
+	if shortage.Is(err) {
+		m.again = time.Now().Add(growPause)
+	}
 }
 
 // takeBack frees slots of idle marks until enough are free or all are busy.

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ type fakeQueues struct {
 	mu      sync.Mutex
 	queues  [][][]byte // packets of each
 	most    int        // that can be attached
+	refusal error      // of one more
 	slots   [mostQueues]fakeSlot
 	attach  int // as SetQueues said
 	lost    int // packets that found no slot
@@ -32,7 +34,7 @@ type fakeSlot struct {
 }
 
 func newFakeQueues(t testing.TB) *fakeQueues {
-	return &fakeQueues{t: t, queues: make([][][]byte, 1), most: mostQueues, attach: 1}
+	return &fakeQueues{t: t, queues: make([][][]byte, 1), most: mostQueues, refusal: errRefused, attach: 1}
 }
 
 func (f *fakeQueues) newMarks() *Marks {
@@ -90,7 +92,7 @@ func (f *fakeQueues) AddQueues(n int) error {
 	defer f.mu.Unlock()
 	for range n {
 		if len(f.queues) == f.most {
-			return errRefused
+			return f.refusal
 		}
 		f.queues = append(f.queues, nil)
 	}
@@ -215,6 +217,32 @@ func TestMarksWithoutMoreQueues(t *testing.T) {
 	if _, err := NewMarks(f, f, silent); !errors.Is(err, errRefused) {
 		t.Errorf("error %v, want that of the device", err)
 	}
+}
+
+// Descriptors that have run out may be there again: more queues are attached then.
+func TestMarksGrowLater(t *testing.T) {
+	f := newFakeQueues(t)
+	f.most, f.refusal = firstQueues, fmt.Errorf("attach: %w", unix.EMFILE)
+	m := f.newMarks()
+	defer m.close()
+	o := NewOutbound(OutboundConfig{Device: f, Marks: m})
+	for mark := range uint32(firstQueues) {
+		f.send(mark+1, ip(20, 0))
+		o.burst()
+	}
+	if f.Queues() != firstQueues || m.again.IsZero() {
+		t.Fatalf("%d queues, the next try at %v", f.Queues(), m.again)
+	}
+	f.mu.Lock()
+	f.most = mostQueues
+	f.mu.Unlock()
+	until(t, "more queues", func() bool {
+		for mark := range uint32(firstQueues) { // taken back meanwhile
+			f.send(mark+1, ip(20, 0))
+		}
+		o.burst()
+		return f.Queues() > firstQueues
+	})
 }
 
 // marked is a packet that says which mark, below 2^16, it has.
