@@ -136,7 +136,7 @@ func (d *Device) SetPersist(persist bool) error {
 				return fmt.Errorf("set owner: %w", err)
 			}
 		}
-		return unix.IoctlSetInt(fd, unix.TUNSETPERSIST, number(persist))
+		return unix.IoctlSetInt(fd, unix.TUNSETPERSIST, flag(persist))
 	})
 }
 
@@ -144,11 +144,11 @@ func (d *Device) SetPersist(persist bool) error {
 // Open. It needs Linux 5.0.
 func (d *Device) SetCarrier(carrier bool) error {
 	return d.control("set carrier of interface", func(fd int) error {
-		return unix.IoctlSetPointerInt(fd, unix.TUNSETCARRIER, number(carrier))
+		return unix.IoctlSetPointerInt(fd, unix.TUNSETCARRIER, flag(carrier))
 	})
 }
 
-func number(b bool) int {
+func flag(b bool) int {
 	if b {
 		return 1
 	}

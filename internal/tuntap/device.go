@@ -28,6 +28,9 @@ type Device struct {
 // Adopted reports whether Open took over an existing device.
 func (d *Device) Adopted() bool { return d.adopted }
 
+// Config returns what Open was told.
+func (d *Device) Config() Config { return d.cfg }
+
 // Read reads one packet into p and returns its length and the queue it was in.
 // It does not wait: the error is ErrAgain if there is no packet. A packet
 // longer than p is cut without notice, so p must hold the largest one, with the

@@ -1,12 +1,10 @@
 package tuntap
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -187,63 +185,22 @@ func (d *Device) addQueue(netns int, name string) error {
 
 // checkUnused fails with EBUSY unless the device has exactly so many queues
 // attached. Devices with one queue the kernel guards itself.
-func checkUnused(cfg Config, attached uint32) error {
+func checkUnused(cfg Config, attached int) error {
 	if !cfg.MultiQueue {
 		return nil
 	}
-	n, err := attachedQueues(cfg.Name)
+	index, err := indexByName(cfg.Name)
 	if err != nil {
 		return err
 	}
-	if n != attached {
+	info, err := inspect(index)
+	switch {
+	case err != nil:
+		return err
+	case !info.MultiQueue:
+		return unix.EINVAL
+	case info.Queues != attached:
 		return unix.EBUSY
 	}
 	return nil
-}
-
-// Attributes of a TUN/TAP device, enum in include/uapi/linux/if_link.h.
-const iflaTunNumQueues = 8
-
-// attachedQueues asks for the queues of the multi-queue device of that name in
-// the calling thread's namespace. EINVAL: it is no such device.
-func attachedQueues(name string) (uint32, error) {
-	index, err := indexByName(name)
-	if err != nil {
-		return 0, err
-	}
-	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	req.AddData(msg)
-	answers, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
-	if err != nil {
-		return 0, err
-	}
-	for _, answer := range answers {
-		data, err := nested(answer[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO, unix.IFLA_INFO_DATA, iflaTunNumQueues)
-		if err != nil {
-			return 0, err
-		}
-		if len(data) == 4 {
-			return binary.NativeEndian.Uint32(data), nil
-		}
-	}
-	return 0, unix.EINVAL
-}
-
-// nested finds an attribute within attributes.
-func nested(data []byte, path ...uint16) ([]byte, error) {
-	for _, wanted := range path {
-		attrs, err := nl.ParseRouteAttr(data)
-		if err != nil {
-			return nil, err
-		}
-		data = nil
-		for _, a := range attrs {
-			if a.Attr.Type&^unix.NLA_F_NESTED == wanted {
-				data = a.Value
-			}
-		}
-	}
-	return data, nil
 }
