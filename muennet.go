@@ -68,6 +68,10 @@ var (
 	ErrZeroMark = driver.ErrZeroMark // AddMark: 0 stands for no mark
 )
 
+// DamagedStateError says that a state file could not be understood: Path is what
+// it was called, Aside what it was renamed to.
+type DamagedStateError = driver.DamagedStateError
+
 // Config is what Open needs. The zero value opens a Net without interfaces.
 type Config struct {
 	// Load holds the interfaces to begin with, and the channel directory for
@@ -163,6 +167,7 @@ func (n *Net) Close() error {
 
 // Forget removes interfaces that a process left behind without a clean stop:
 // those in the caller's network namespace, known by their alias, and those that
-// the state file knows of elsewhere. It returns their names. Interfaces that a
-// process serves are left alone.
+// the state file knows, here and elsewhere. It returns their names. Interfaces
+// that a process serves are left alone. A state file that is damaged is set aside,
+// and if nothing else is wrong the error is a [DamagedStateError].
 func Forget(state string) ([]string, error) { return driver.Forget(state) }

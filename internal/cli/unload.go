@@ -3,9 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
 	"github.com/muennet/muennet/internal/daemon"
@@ -30,7 +32,7 @@ A child is not unloaded but deleted: muennet cfg del_child.`,
 			}
 			err := a.client().Shutdown(c.Context(), api.ShutdownRequest{})
 			if errors.Is(err, client.ErrNotRunning) {
-				return a.forget()
+				return a.forget(c.ErrOrStderr())
 			}
 			return err
 		},
@@ -38,10 +40,15 @@ A child is not unloaded but deleted: muennet cfg del_child.`,
 }
 
 // forget cleans up behind a crashed muennet.
-func (a *app) forget() error {
+func (a *app) forget(stderr io.Writer) error {
 	names, err := daemon.Forget(a.control)
 	for _, n := range names {
 		fmt.Fprintln(a.stdout, "removed", n)
+	}
+	var damaged *muennet.DamagedStateError
+	if errors.As(err, &damaged) {
+		fmt.Fprintln(stderr, "muennet:", damaged)
+		return nil
 	}
 	if err == nil && len(names) == 0 {
 		return errors.New("not running and nothing left behind")

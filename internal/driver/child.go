@@ -10,6 +10,7 @@ import (
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/datapath"
 	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/shortage"
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
@@ -38,13 +39,15 @@ func (d *Driver) AddChild(parentName, name string) error {
 	p.mu.Lock()
 	mtu := p.mtu
 	p.mu.Unlock()
-	c, err := d.newChild(p, childAlias(p, name), tuntap.Config{Name: name}, mtu)
-	if err != nil {
-		return fmt.Errorf("add child %s: %w", name, err)
+	var c *child
+	if err = enough(perChild + spare); err == nil {
+		c, err = d.newChild(p, childAlias(p, name), name, func(c *child, cfg tuntap.Config) error { return c.makeDevice(cfg, mtu) })
 	}
-	p.adopt(c)
-	if err := c.watch(); err != nil {
-		c.post(link.Event{Kind: link.Missed})
+	if err == nil {
+		err = p.admit(c)
+	}
+	if err != nil {
+		return fmt.Errorf("add child %s: %w", name, shortage.Explain(err))
 	}
 	d.save()
 	d.opt.Log.Info("child added", "child", c.name(), "parent", parentName)
@@ -104,6 +107,11 @@ func (d *Driver) giveMark(c *child, mark uint32) error {
 	if mark == 0 {
 		return ErrZeroMark
 	}
+	// The first mark attaches a program. What cannot be had then is taken for what
+	// the kernel does not have.
+	if err := enough(spare); err != nil {
+		return err
+	}
 	for _, other := range c.parent.kids() {
 		if slices.Contains(other.held(), mark) {
 			return fmt.Errorf("%d is held by %s", mark, other.name())
@@ -136,13 +144,22 @@ func (c *child) take(mark uint32) bool {
 	return held
 }
 
-// adopt makes c a child of p.
-func (p *parent) adopt(c *child) {
+// admit makes c a child of p, and follows it. On an error c is closed.
+func (p *parent) admit(c *child) error {
 	p.family.Lock()
 	p.children = append(p.children, c)
 	p.family.Unlock()
 	// From now on it hears of changes; of those before it is told here.
 	p.presence.join(func(present bool) { p.followPeer(present, &c.followed) })
+	if err := c.watch(); err != nil {
+		c.leave()
+		c.close(c.adopted)
+		return fmt.Errorf("follow interface: %w", err)
+	}
+	if c.adopted {
+		c.keep(c.at().netns)
+	}
+	return nil
 }
 
 func (c *child) route(mark uint32, to *datapath.Port) {
@@ -202,22 +219,15 @@ type foreignError string
 func (e foreignError) Error() string        { return string(e) + " is not an interface of muennet" }
 func (e foreignError) Is(target error) bool { return target == ErrUnknown }
 
-// newChild makes a child's device in its parent's namespace or, with cfg.Adopt,
-// takes the existing one of that name in the calling thread's.
-func (d *Driver) newChild(p *parent, alias string, cfg tuntap.Config, mtu int) (_ *child, err error) {
+// newChild makes a child of the device that open makes or takes over.
+func (d *Driver) newChild(p *parent, alias, name string, open func(*child, tuntap.Config) error) (*child, error) {
 	c := &child{
-		followed: followed{d: d, alias: alias, adopted: cfg.Adopt, log: d.logOf(cfg.Name), closed: make(chan struct{})},
+		followed: followed{d: d, alias: alias, log: d.logOf(name), closed: make(chan struct{})},
 		parent:   p,
 	}
 	c.changed = c.follow
-	cfg.Kind, cfg.MultiQueue, cfg.VnetHdr = tuntap.TUN, true, p.offload.vnet
-	if !cfg.Adopt {
-		err = c.makeDevice(cfg, mtu)
-	} else if err = c.openDevice(cfg); err == nil {
-		c.openMarks()
-	}
-	if err != nil {
-		c.dispose(cfg.Adopt)
+	if err := open(c, tuntap.Config{Name: name, Kind: tuntap.TUN, MultiQueue: true, VnetHdr: p.offload.vnet}); err != nil {
+		c.dispose(c.adopted)
 		return nil, err
 	}
 	c.port = datapath.NewPort(datapath.PortConfig{Device: c.dev, Marks: c.marking.port(), Skip: p.skip(), Merge: c.offload.tcp, Log: c.log})
@@ -228,22 +238,39 @@ func (d *Driver) newChild(p *parent, alias string, cfg tuntap.Config, mtu int) (
 	return c, nil
 }
 
-// openDevice opens a child's device in the calling thread's namespace.
-func (c *child) openDevice(cfg tuntap.Config) (err error) {
-	if c.dev, err = tuntap.Open(cfg); err != nil {
+// claim takes over what a crash left of the child, in the calling thread's
+// namespace.
+func (c *child) claim(l leftover, cfg tuntap.Config) (err error) {
+	if c.dev, err = l.open(cfg, c.alias); err != nil {
 		return err
 	}
-	c.offload, err = openOffload(c.dev, c.parent.offload.vnet)
-	return err
+	c.adopted = true
+	if c.offload, err = openOffload(c.dev, c.parent.offload.vnet); err != nil {
+		return err
+	}
+	return c.openMarks()
 }
 
-// makeDevice makes a child's device in its parent's namespace.
+// makeDevice makes a child's device in its parent's namespace, or takes over the
+// one that a crash left there.
 func (c *child) makeDevice(cfg tuntap.Config, mtu int) error {
 	fd, err := c.parent.dev.NetNS()
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
+	err = link.InNetNS(fd, func() error {
+		found, err := named(c.alias)()
+		for _, l := range found {
+			if err := c.claim(l, cfg); !errors.Is(err, tuntap.ErrNameTaken) {
+				return err
+			}
+		}
+		return err
+	})
+	if err != nil || c.adopted {
+		return err
+	}
 	name := cfg.Name
 	here := link.IsCurrent(fd)
 	if !here {
@@ -252,7 +279,10 @@ func (c *child) makeDevice(cfg tuntap.Config, mtu int) error {
 		}
 		cfg.Name = travelName
 	}
-	if err := c.openDevice(cfg); err != nil {
+	if c.dev, err = tuntap.Open(cfg); err != nil {
+		return err
+	}
+	if c.offload, err = openOffload(c.dev, c.parent.offload.vnet); err != nil {
 		return err
 	}
 	if err := configure(c.dev, c.alias, mtu, nil); err != nil {
@@ -261,7 +291,9 @@ func (c *child) makeDevice(cfg tuntap.Config, mtu int) error {
 	if err := c.dev.SetCarrier(c.parent.cfg.Carrier == CarrierAdmin); err != nil {
 		return err
 	}
-	c.openMarks() // queues, too, are attached here
+	if err := c.openMarks(); err != nil { // queues, too, are attached here
+		return err
+	}
 	if !here {
 		return c.travel(fd, name)
 	}
@@ -316,46 +348,4 @@ func (c *child) leave() {
 	c.parent.family.Lock()
 	defer c.parent.family.Unlock()
 	c.parent.children = slices.DeleteFunc(c.parent.children, func(other *child) bool { return other == c })
-}
-
-// adoptChildren takes over the children that a crashed process left to p, with
-// their marks.
-func (d *Driver) adoptChildren(p *parent) {
-	for _, r := range d.left {
-		if r.Alias != p.alias {
-			continue
-		}
-		for _, c := range r.Children {
-			if err := d.adoptChild(p, c); err != nil {
-				p.log.Warn("child is not taken over", "alias", c.Alias, "err", err)
-			}
-		}
-	}
-}
-
-// adoptChild takes over one child, if it is still there.
-func (d *Driver) adoptChild(p *parent, r childRecord) error {
-	var c *child
-	err := r.visit(func(wanted func(link.State) bool) error {
-		found, err := leftBehind(wanted)
-		if err != nil || len(found) == 0 {
-			return err
-		}
-		c, err = d.newChild(p, r.Alias, tuntap.Config{Name: found[0].Name, Adopt: true}, 0)
-		return err
-	})
-	if err != nil || c == nil {
-		return err
-	}
-	p.adopt(c)
-	for _, mark := range r.Marks {
-		if err := d.giveMark(c, mark); err != nil {
-			c.log.Warn("mark is not restored", "err", err)
-		}
-	}
-	if err := c.watch(); err != nil {
-		c.post(link.Event{Kind: link.Missed})
-	}
-	c.keep(c.at().netns)
-	return nil
 }

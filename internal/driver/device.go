@@ -12,30 +12,60 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/shortage"
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// aliasPrefix begins the link alias of every interface of ours.
-const aliasPrefix = "muennet "
+// The link alias of every interface of ours begins with one of these.
+const (
+	parentAlias = "muennet in="
+	kidAlias    = "muennet child="
+)
 
-// childAlias tells a child apart; name is the one it was added by.
-func childAlias(p *parent, name string) string {
-	return fmt.Sprintf("%schild=%s of in=%s out=%s", aliasPrefix, name, p.cfg.In, p.cfg.Out)
-}
+// maxAlias is how many bytes the kernel takes: IFALIASZ of include/uapi/linux/
+// if.h, less the NUL.
+const maxAlias = 255
 
 // aliasOf is how an interface is told apart from others: by what it is bound to.
 func aliasOf(i Interface) string {
-	return fmt.Sprintf("%sin=%s out=%s", aliasPrefix, i.In, i.Out)
+	return fitAlias(parentAlias + i.In + " out=" + i.Out)
+}
+
+// childAlias tells a child apart; name is the one it was added by.
+func childAlias(p *parent, name string) string {
+	return fitAlias(fmt.Sprintf("%s%s of in=%s out=%s", kidAlias, name, p.cfg.In, p.cfg.Out))
+}
+
+// isAlias tells whether an alias is one of ours.
+func isAlias(alias string) bool {
+	return strings.HasPrefix(alias, parentAlias) || strings.HasPrefix(alias, kidAlias)
+}
+
+// fitAlias shortens what is too long, and keeps it different from all others.
+func fitAlias(alias string) string {
+	if len(alias) <= maxAlias {
+		return alias
+	}
+	rest := fmt.Sprintf("#%x", sha256.Sum256([]byte(alias)))
+	return alias[:maxAlias-len(rest)] + rest
 }
 
 // openDevice takes over what a crashed process left of this interface, or makes
 // it anew.
 func (d *Driver) openDevice(p *parent) (dev *tuntap.Device, adopted bool, err error) {
+	mac, err := p.hardwareAddr()
+	if err != nil {
+		return nil, false, err
+	}
 	if dev, err = d.adopt(p); err != nil {
 		return nil, false, err
 	}
 	adopted = dev != nil
-	if !adopted {
+	switch {
+	// The same load as before keeps what the administrator has called it since.
+	case adopted && p.cfg.Name != d.asked(p.alias) && !strings.Contains(p.cfg.Name, "%"):
+		p.rename = true
+	case !adopted:
 		if dev, err = tuntap.Open(p.deviceConfig()); err != nil {
 			return nil, false, err
 		}
@@ -49,7 +79,7 @@ func (d *Driver) openDevice(p *parent) (dev *tuntap.Device, adopted bool, err er
 	// between.
 	err = dev.SetCarrier(p.cfg.Carrier == CarrierAdmin)
 	if err == nil && !adopted {
-		err = configure(dev, p.alias, p.cfg.MTU, p.hardwareAddr())
+		err = configure(dev, p.alias, p.cfg.MTU, mac)
 	}
 	if err != nil {
 		dev.Close()
@@ -71,6 +101,44 @@ func (p *parent) deviceConfig() tuntap.Config {
 		cfg.Kind = tuntap.TAP
 	}
 	return cfg
+}
+
+// giveName renames an adopted device to what the load asks for.
+func (p *parent) giveName() error {
+	if !p.rename || p.name() == p.cfg.Name {
+		return nil
+	}
+	was := p.name()
+	err := p.setName(p.cfg.Name)
+	switch {
+	case err == nil:
+		p.was = was
+		return nil
+	case errors.Is(err, unix.EEXIST):
+		return fmt.Errorf("take over %s, which a crash left of these channels: %w: %w: choose another name, or remove that interface", was, tuntap.ErrNameTaken, err)
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("take over %s, which a crash left of these channels: %w: before Linux 6.2 it has to be down: \"ip link set %s down\"", was, err, was)
+	}
+	return fmt.Errorf("take over %s, which a crash left of these channels: %w", was, err)
+}
+
+// setName renames the interface where it is.
+func (f *followed) setName(name string) error {
+	f.mu.Lock()
+	err := f.ask(func(h *link.Handle, index int) error { return h.SetName(index, name) })
+	f.mu.Unlock()
+	return errors.Join(err, f.refresh())
+}
+
+// undo ends an interface whose load has failed. One that was there before stays,
+// with the name it had.
+func (p *parent) undo() {
+	if p.was != "" {
+		if err := p.setName(p.was); err != nil {
+			p.log.Warn("interface keeps its new name", "was", p.was, "err", err)
+		}
+	}
+	p.close(p.adopted)
 }
 
 // configure gives a new device of the calling thread's namespace what it keeps:
@@ -100,22 +168,38 @@ func configure(dev *tuntap.Device, alias string, mtu int, mac net.HardwareAddr) 
 	return dev.SetPersist(true)
 }
 
-// hardwareAddr is that of an Ethernet interface, nil for the others.
-func (p *parent) hardwareAddr() net.HardwareAddr {
-	switch {
-	case p.cfg.Format != element.EthDev:
+// restoreAlias gives a device of this namespace our alias again where it has
+// none. Another one stays: it may be the note of a program that reads it later, as
+// container runtimes keep an interface's old name there.
+func (l leftover) restoreAlias(alias string) error {
+	if l.state.Alias != "" {
 		return nil
-	case p.cfg.HardwareAddr != nil:
-		return p.cfg.HardwareAddr
 	}
-	return stableAddr(p.alias)
+	handle, err := link.Open(-1)
+	if err != nil {
+		return err
+	}
+	defer handle.Close()
+	return handle.SetAlias(l.state.Index, alias)
 }
 
-// stableAddr derives a locally administered unicast address from this machine
-// and what the interface is bound to.
-func stableAddr(alias string) net.HardwareAddr {
+// hardwareAddr is that of an Ethernet interface, nil for the others.
+func (p *parent) hardwareAddr() (net.HardwareAddr, error) {
+	switch {
+	case p.cfg.Format != element.EthDev:
+		return nil, nil
+	case p.cfg.HardwareAddr != nil:
+		return p.cfg.HardwareAddr, nil
+	}
+	id, err := machineID()
+	return stableAddr(id, p.alias), err
+}
+
+// stableAddr derives a locally administered unicast address from a machine and
+// what the interface is bound to.
+func stableAddr(machine []byte, alias string) net.HardwareAddr {
 	h := sha256.New()
-	h.Write(machineID())
+	h.Write(machine)
 	h.Write([]byte(alias))
 	mac := net.HardwareAddr(h.Sum(nil)[:6])
 	mac[0] = mac[0]&^0x01 | 0x02 // IEEE 802: not a group address, locally administered
@@ -124,165 +208,16 @@ func stableAddr(alias string) net.HardwareAddr {
 
 // machineID identifies this machine, see machine-id(5). A machine without one
 // still gets addresses that stay, but another one with the same channel names
-// gets the same.
-func machineID() []byte {
+// gets the same. An error is a shortage, after which the address would be another.
+func machineID() ([]byte, error) {
 	for _, path := range []string{"/etc/machine-id", "/var/lib/dbus/machine-id"} {
-		if id, err := os.ReadFile(path); err == nil && len(id) > 0 {
-			return id
+		id, err := os.ReadFile(path)
+		if err == nil && len(id) > 0 {
+			return id, nil
 		}
-	}
-	return nil
-}
-
-// adopt looks for the device that a crashed process left behind: in this
-// namespace by its alias, elsewhere by the state file. nil without an error:
-// there is none.
-func (d *Driver) adopt(p *parent) (*tuntap.Device, error) {
-	dev, err := adoptHere(p, func(s link.State) bool { return s.Alias == p.alias })
-	if dev != nil || err != nil {
-		return dev, err
-	}
-	for _, r := range d.left {
-		if r.Alias != p.alias {
-			continue
-		}
-		err := r.visit(func(wanted func(link.State) bool) (err error) {
-			dev, err = adoptHere(p, wanted)
-			return err
-		})
-		if dev != nil || err != nil {
-			return dev, err
+		if shortage.Is(err) {
+			return nil, err
 		}
 	}
 	return nil, nil
-}
-
-// visit calls f in the namespace of the place, where wanted picks its device.
-// Without such a namespace it does nothing.
-func (r place) visit(f func(wanted func(link.State) bool) error) error {
-	fd, found := openNetNS(r.NetNS)
-	if !found {
-		return nil
-	}
-	defer unix.Close(fd)
-	return link.InNetNS(fd, func() error {
-		return f(func(s link.State) bool { return s.Alias == r.Alias && s.Index == r.Index })
-	})
-}
-
-// exists tells whether the device is still where it was.
-func (r place) exists() (found bool) {
-	// In doubt it is not forgotten.
-	return r.visit(func(wanted func(link.State) bool) error {
-		states, err := leftBehind(wanted)
-		found = len(states) > 0
-		return err
-	}) != nil || found
-}
-
-// adoptHere takes over the device of this namespace that wanted picks. One that
-// another process serves is not ours; one of another kind is removed: it was
-// left by another load of the same channels.
-func adoptHere(p *parent, wanted func(link.State) bool) (*tuntap.Device, error) {
-	states, err := leftBehind(wanted)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range states {
-		cfg := p.deviceConfig()
-		cfg.Name, cfg.Adopt = s.Name, true
-		if (cfg.Kind == tuntap.TAP) != (len(s.HardwareAddr) > 0) {
-			if err := removeDevice(s); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		dev, err := tuntap.Open(cfg)
-		if errors.Is(err, tuntap.ErrNameTaken) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := dev.SetPersist(true); err != nil {
-			dev.Close()
-			return nil, err
-		}
-		return dev, nil
-	}
-	return nil, nil
-}
-
-// leftBehind lists this namespace's TUN/TAP devices of ours that wanted picks.
-func leftBehind(wanted func(link.State) bool) ([]link.State, error) {
-	handle, err := link.Open(-1)
-	if err != nil {
-		return nil, err
-	}
-	defer handle.Close()
-	all, err := handle.List()
-	if err != nil {
-		return nil, err
-	}
-	var found []link.State
-	for _, s := range all {
-		if s.Kind == "tun" && strings.HasPrefix(s.Alias, aliasPrefix) && wanted(s) {
-			found = append(found, s)
-		}
-	}
-	return found, nil
-}
-
-// removeDevice removes a device that no process serves; one that is served is
-// left alone.
-func removeDevice(s link.State) error {
-	cfg := tuntap.Config{Name: s.Name, Kind: tuntap.TUN, Adopt: true, MultiQueue: true}
-	if len(s.HardwareAddr) > 0 {
-		cfg.Kind, cfg.MultiQueue = tuntap.TAP, false
-	}
-	dev, err := tuntap.Open(cfg)
-	if errors.Is(err, unix.EINVAL) { // a TUN without queues: raw mode
-		cfg.MultiQueue = false
-		dev, err = tuntap.Open(cfg)
-	}
-	if err != nil {
-		return err
-	}
-	defer dev.Close()
-	return dev.SetPersist(false)
-}
-
-// Forget removes the interfaces that a crashed process left behind: those of
-// this namespace, and those the state file knows elsewhere. It returns their
-// names. Interfaces that a process serves are left alone.
-func Forget(state string) (names []string, err error) {
-	file := stateFile{path: state}
-	records, err := file.read()
-	if err != nil {
-		return nil, err
-	}
-	sweep := func(wanted func(link.State) bool) error {
-		states, err := leftBehind(wanted)
-		if err != nil {
-			return err
-		}
-		for _, s := range states {
-			switch err := removeDevice(s); {
-			case err == nil:
-				names = append(names, s.Name)
-			case !errors.Is(err, tuntap.ErrNameTaken):
-				return err
-			}
-		}
-		return nil
-	}
-	if err := sweep(func(link.State) bool { return true }); err != nil {
-		return names, err
-	}
-	for _, r := range places(records) {
-		if err := r.visit(sweep); err != nil {
-			return names, err
-		}
-	}
-	return names, file.write(nil)
 }

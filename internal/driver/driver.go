@@ -10,6 +10,7 @@ import (
 
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/shortage"
 )
 
 // What a request may have wrong. Errors wrap these as part of their sentence.
@@ -42,12 +43,13 @@ type Driver struct {
 	state    stateFile
 	patrol   patrol
 	markless sync.Once      // the warning that marks are not carried
-	probe    sync.Once      // the first interface finds out early what can be had of it
 	work     sync.WaitGroup // goroutines that act on events
 	saving   sync.Mutex     // held from reading the set to writing it down
 
 	change sync.Mutex // held, from begin on, while the set is changed and what leaves it is closed
-	left   []record   // by an earlier process, as the state file told; not changed after New
+	left   []record   // by an earlier process, as the state file told; set once
+	unread bool       // left has not been set yet
+	probed bool       // the first interface has found out what can be had of marks
 	closed bool       // guarded by change
 
 	mu      sync.Mutex // guards the fields below; nothing is waited for under it
@@ -67,11 +69,21 @@ func New(opt Options) *Driver {
 	}
 	d := &Driver{opt: opt, state: stateFile{path: opt.State}, stopped: make(chan struct{})}
 	d.patrol.parents = d.all
-	var err error
-	if d.left, err = d.state.read(); err != nil {
+	d.unread = d.recall() != nil
+	return d
+}
+
+// recall reads what an earlier process has left. Only a shortage is an error, as
+// it passes: all that is remembered would be forgotten.
+func (d *Driver) recall() (err error) {
+	d.left, err = d.state.read()
+	if shortage.Is(err) {
+		return fmt.Errorf("read state: %w", err)
+	}
+	if err != nil {
 		d.opt.Log.Warn("state is not read", "err", err)
 	}
-	return d
+	return nil
 }
 
 // Load creates the interfaces of cfg in the calling thread's network namespace
@@ -89,29 +101,65 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 	if cfg.Poll == 0 {
 		cfg.Poll = DefaultPoll
 	}
-	loaded, err := d.createAll(cfg)
-	if err != nil {
-		forEach(loaded, func(p *parent) { p.close(p.adopted) })
+	if names, err = d.load(cfg); err != nil {
+		return nil, shortage.Explain(err)
+	}
+	return names, nil
+}
+
+// load is Load after begin, with a complete configuration.
+func (d *Driver) load(cfg Config) (names []string, err error) {
+	if d.unread {
+		if err := d.recall(); err != nil {
+			return nil, err
+		}
+		d.unread = false
+	}
+	if err := d.room(cfg); err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	d.parents = append(d.parents, loaded...)
-	d.mu.Unlock()
+	loaded, err := d.createAll(cfg)
+	if err == nil {
+		d.mu.Lock()
+		d.parents = append(d.parents, loaded...)
+		d.mu.Unlock()
+		err = d.settle(loaded)
+	}
+	if err != nil {
+		forEach(loaded, func(p *parent) {
+			d.forget(p)
+			p.undo()
+		})
+		return nil, err
+	}
 	d.patrol.begin()
 	for _, p := range loaded {
-		if err := p.watch(); err != nil {
-			p.post(link.Event{Kind: link.Missed})
-		}
-		if p.adopted {
-			p.keep(p.at().netns)
-		}
-		d.adoptChildren(p)
 		s := p.status()
 		names = append(names, s.Name)
 		d.opt.Log.Info("interface loaded", "name", s.Name, "in", s.In, "out", s.Out, "mode", s.Mode, "mtu", s.MTU, "adopted", s.Adopted)
 	}
 	d.save()
 	return names, nil
+}
+
+// settle follows new interfaces, and takes over what a crash left to them:
+// children and names. What cannot be followed would never come up.
+func (d *Driver) settle(loaded []*parent) error {
+	for _, p := range loaded {
+		err := p.watch()
+		if err != nil {
+			err = fmt.Errorf("follow interface: %w", err)
+		} else if err = d.adoptChildren(p); err == nil {
+			err = p.giveName()
+		}
+		if err != nil {
+			return fmt.Errorf("interface %s: %w", p.cfg.Name, err)
+		}
+		if p.adopted {
+			p.keep(p.at().netns)
+		}
+	}
+	return nil
 }
 
 // createAll returns what it has created also when it fails in the middle.
@@ -132,8 +180,12 @@ func (d *Driver) createAll(cfg Config) (loaded []*parent, err error) {
 		}
 	})
 	for _, p := range loaded {
-		if err == nil && p.marking.in != nil {
-			d.probe.Do(p.port.Prepare)
+		if err == nil && p.marking.in != nil && !d.probed {
+			p.port.Prepare()
+			if err = p.marking.in.shortage(); err != nil {
+				err = fmt.Errorf("interface %s: %w", p.cfg.Name, err)
+			}
+			d.probed = err == nil
 			break
 		}
 	}
@@ -253,7 +305,7 @@ func (d *Driver) stop() {
 // save writes the state file. That it cannot be written costs an adoption after
 // a crash, not the interfaces.
 func (d *Driver) save() {
-	if d.opt.State == "" {
+	if d.opt.State == "" || d.unread { // what is there is not ours to replace
 		return
 	}
 	d.saving.Lock()

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/shortage"
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
@@ -102,8 +103,7 @@ func (f *followed) watch() error {
 	defer f.following.Unlock()
 	for {
 		if settled, err := f.rebind(); err != nil || settled {
-			f.refresh()
-			return err
+			return errors.Join(err, f.refresh())
 		}
 	}
 }
@@ -143,17 +143,22 @@ func (f *followed) rebind() (settled bool, err error) {
 
 // refresh asks for the interface's state. Events tell later changes; those that
 // were under way when the watch began are covered by asking after it. The lock
-// keeps the answer from being taken for news after a newer event.
-func (f *followed) refresh() {
+// keeps the answer from being taken for news after a newer event. Only a shortage
+// is an error: of what has become of the device otherwise an event tells.
+func (f *followed) refresh() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_ = f.ask(func(h *link.Handle, index int) error {
+	err := f.ask(func(h *link.Handle, index int) error {
 		state, err := h.ByIndex(index)
 		if err == nil {
 			f.note(state)
 		}
 		return err
 	})
+	if shortage.Is(err) {
+		return err
+	}
+	return nil
 }
 
 // errMoved is why nothing is asked about a device: it is not where it was.
@@ -203,8 +208,8 @@ func (f *followed) note(state link.State) {
 func (f *followed) name() string { return f.at().name }
 
 func (f *followed) place() place {
-	at := f.at()
-	return place{Alias: f.alias, Index: at.index, NetNS: at.netns}
+	at, cfg := f.at(), f.dev.Config()
+	return place{Alias: f.alias, Index: at.index, NetNS: at.netns, Kind: cfg.Kind, MultiQueue: cfg.MultiQueue}
 }
 
 // inNetNS runs fn in the namespace where the device is.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/shortage"
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
@@ -89,9 +90,14 @@ func (d *Driver) keptNow() map[uint64]bool {
 }
 
 // hasUsers tells whether a namespace has a name, a thread in it, or a process that
-// holds it open. What cannot be read has no say.
+// holds it open. What cannot be read has no say, but for want of descriptors
+// nothing could be.
 func hasUsers(netns uint64) bool {
-	for _, path := range netnsPaths() {
+	paths, err := netnsPaths()
+	if err != nil {
+		return true
+	}
+	for _, path := range paths {
 		var st unix.Stat_t
 		if unix.Stat(path, &st) == nil && st.Ino == netns {
 			return true
@@ -110,7 +116,7 @@ func hasUsers(netns uint64) bool {
 			}
 		}
 	}
-	return false
+	return shortage.Descriptors(1) != nil
 }
 
 // queues are those of a device that is followed.
@@ -119,8 +125,14 @@ type queues struct {
 	f *followed
 }
 
-// AddQueues attaches n more queues, where the device is now.
+// AddQueues attaches n more queues, where the device is now. Growth leaves the
+// process descriptors for other things.
 func (q queues) AddQueues(n int) error {
+	if q.Queues() > 1 {
+		if err := enough(n + spare); err != nil {
+			return err
+		}
+	}
 	err := q.Device.AddQueues(n)
 	if fd, e := q.NetNS(); e == nil {
 		q.f.keep(link.NSID(fd))

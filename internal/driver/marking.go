@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/muennet/muennet/internal/datapath"
+	"github.com/muennet/muennet/internal/shortage"
 	"github.com/muennet/muennet/internal/skbmark"
 	"github.com/muennet/muennet/internal/tuntap"
 )
@@ -74,6 +75,16 @@ func (i *incoming) follow() {
 	}
 }
 
+// shortage is the error if it is not attached for want of descriptors or memory.
+func (i *incoming) shortage() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if shortage.Is(i.err) {
+		return i.err
+	}
+	return nil
+}
+
 // state is the direction's in words.
 func (i *incoming) state() string {
 	i.mu.Lock()
@@ -88,14 +99,22 @@ func (i *incoming) state() string {
 }
 
 // openMarks attaches the programs to a device. What cannot be had is left out,
-// with one warning for the whole process: the interfaces work without.
-func (f *followed) openMarks() {
+// with one warning for the whole process: the interfaces work without. What only
+// has run out is an error.
+func (f *followed) openMarks() error {
 	m := &f.marking
 	if f.d.opt.NoBPF {
 		m.outErr, m.inErr = errNoBPF, errNoBPF
 	} else {
 		m.outErr = f.openOutgoing(m)
 		m.inErr = f.openIncoming(m)
+	}
+	for _, err := range []error{m.outErr, m.inErr} {
+		if shortage.Is(err) {
+			m.close()
+			*m = marking{}
+			return err
+		}
 	}
 	if m.outErr != nil {
 		// A device that was left behind still has the programs of its old
@@ -105,6 +124,7 @@ func (f *followed) openMarks() {
 		}
 	}
 	f.markless(m.outErr, m.inErr)
+	return nil
 }
 
 // markless warns that a direction carries no marks, once for the whole process,

@@ -23,6 +23,8 @@ type parent struct {
 	poll time.Duration
 
 	offload offloading
+	rename  bool   // adopted under a name that this load does not ask for
+	was     string // what it was called until then
 
 	// Each direction's parts are nil where it is absent.
 	in, out  *end
@@ -44,6 +46,7 @@ type parent struct {
 	// while it is held. Only Driver.change lets them be changed.
 	family   sync.Mutex
 	children []*child
+	stranded []childRecord // a crash left them, and they could not be taken over
 }
 
 // minMTU is the smallest MTU in bytes that a TUN/TAP device can have: ETH_MIN_MTU
@@ -115,7 +118,9 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 		}
 	}
 	if p.cfg.Format == element.NetHdr {
-		p.openMarks()
+		if err := p.openMarks(); err != nil {
+			return err
+		}
 	}
 	p.port = datapath.NewPort(datapath.PortConfig{Device: p.dev, Marks: p.marking.port(), Skip: p.skip(), Merge: p.offload.tcp, Log: p.log})
 	if p.in != nil {
@@ -303,7 +308,10 @@ func (p *parent) kid(name string) *child {
 
 // record is what finds the interface and its children again.
 func (p *parent) record() record {
-	r := record{place: p.place()}
+	r := record{place: p.place(), Name: p.cfg.Name}
+	p.family.Lock()
+	r.Children = slices.Clone(p.stranded)
+	p.family.Unlock()
 	for _, c := range p.kids() {
 		r.Children = append(r.Children, childRecord{place: c.place(), Marks: c.held()})
 	}

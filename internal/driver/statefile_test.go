@@ -50,7 +50,7 @@ func TestStateFileWithoutPath(t *testing.T) {
 
 func TestDamagedStateFileIsNamed(t *testing.T) {
 	s := stateFile{path: filepath.Join(t.TempDir(), "state")}
-	for _, text := range []string{"", "{", `{"alias":1}`, `[{"ifindex":"x"}]`, "\x00\xff"} {
+	for _, text := range []string{"", "{", `{"boot":1}`, `[{"alias":"x"}]`, `{"interfaces":[{"ifindex":"x"}]}`, "\x00\xff"} {
 		if err := os.WriteFile(s.path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

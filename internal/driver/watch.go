@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/muennet/muennet/internal/link"
 )
 
@@ -161,20 +159,4 @@ func (d *Driver) takeGone() (parents []*parent, children []*child) {
 		}
 	}
 	return parents, children
-}
-
-// openNetNS finds the namespace with that inode number, by its name or by a
-// process in it. The caller closes the descriptor.
-func openNetNS(id uint64) (int, bool) {
-	for _, path := range netnsPaths() {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			continue
-		}
-		if link.NSID(fd) == id {
-			return fd, true
-		}
-		unix.Close(fd)
-	}
-	return -1, false
 }
