@@ -99,6 +99,39 @@ func TestKilledDaemonComesBack(t *testing.T) {
 	}
 }
 
+// A state file that a crash of the machine or a careless hand has damaged is told
+// once, and is in the way of nothing.
+func TestDamagedStateFile(t *testing.T) {
+	begin(t)
+	h := newHost(t, makeChannels(t, "a"))
+	params := []string{"name=net0", "out=a", "writer_protocol=1", "flags=net_hdr"}
+	damage := func() {
+		t.Helper()
+		h.start(params...)
+		h.kill()
+		if err := os.Truncate(h.control+".state", 20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage()
+	r := h.muennet("unload")
+	if r.code != 0 || r.stdout != "removed net0\n" || !strings.Contains(r.stderr, h.control+".state") {
+		t.Errorf("unload: %+v", r)
+	}
+	damage()
+	h.start(params...)
+	if s := h.show("net0"); !s.Adopted {
+		t.Errorf("%+v", s)
+	}
+	if !strings.Contains(h.log.String(), h.control+".state") {
+		t.Errorf("nothing is said about it: %s", h.log)
+	}
+	h.kill()
+	if r := h.muennet("unload"); r.code != 0 || r.stderr != "" {
+		t.Errorf("unload: %+v", r)
+	}
+}
+
 func TestUnloadAfterACrash(t *testing.T) {
 	begin(t)
 	h := newHost(t, makeChannels(t, "a", "b", "c"))
