@@ -152,8 +152,8 @@ func (r *Reader) resync() Result {
 
 // counters reads both counters and tells whether they can be those of a writer.
 func (r *Reader) counters() (wc, wsc uint64, sane bool) {
-	wc = r.load(wordWC)                  // P5: before WSC
-	wsc = r.load(wordWSC)                // P5
+	wc = r.load(wordWC)   // P5: before WSC
+	wsc = r.load(wordWSC) // P5
 	return wc, wsc, wsc >= wc && wsc-wc <= r.elements
 }
 
