@@ -158,7 +158,7 @@ func (in *Inbound) burst() (moved int, active, ok bool) {
 	in.good = len(in.held) > 0
 	in.turned = in.peer != before
 	in.deliver()
-	if in.moved > 0 {
+	if in.good {
 		in.cfg.Pulse.hear(in.now)
 	}
 	if fault != nil {

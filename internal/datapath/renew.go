@@ -11,7 +11,7 @@ import (
 // Pulse is what an Inbound tells a Sender of the peer they have in common. One
 // of each may use it, at any time.
 type Pulse struct {
-	heard  atomic.Int64  // when an element came last, by clock; 0 = never
+	heard  atomic.Int64  // when a packet came last, by clock; 0 = never
 	starts atomic.Uint64 // how often a writer has started
 	active atomic.Bool   // there is a writer
 
@@ -27,7 +27,7 @@ func NewPulse(renew time.Duration) *Pulse {
 	return new(Pulse)
 }
 
-// hear tells that elements came.
+// hear tells that packets came.
 func (p *Pulse) hear(now func() time.Duration) {
 	if p != nil {
 		p.heard.Store(int64(now()))
@@ -73,8 +73,9 @@ func (p *Pulse) state(active bool) {
 // the beginning when that is gone.
 //
 // A peer that has nothing to say is silent, too, and loses what it has not read by
-// each renewal. So one that was never heard is left alone, and the silence has to
-// last twice as long after each renewal that has not made the peer speak.
+// each renewal. So one that was never heard is left alone: that its writer has
+// started is not a word of it. And the silence has to last twice as long after each
+// renewal that has not made the peer speak.
 //
 // It is asked when something is about to be sent. No epoch is renewed twice within
 // after.
@@ -84,8 +85,8 @@ type renewal struct {
 	spoke        bool          // the peer was heard since the writer started
 	pause        time.Duration // how long it has to be silent
 	older, newer mark          // of what was written; half of after lies between them, or more
-	base         uint64        // elements that were written well before the peer was last heard
-	heard        time.Duration // when that was, or the epoch began
+	base         uint64        // elements that were written well before heard
+	heard        time.Duration // when the peer was last heard, or it or the epoch began
 	asked        time.Duration // when something was sent that it has not answered; 0 = not yet
 	starts       uint64        // of the Pulse, as far as it was looked at
 	started      bool          // the peer has started, which has not led to anything yet
@@ -133,6 +134,7 @@ func (r *renewal) due(now time.Duration, written, ring uint64, p *Pulse) string 
 	}
 	if starts := p.starts.Load(); starts != r.starts {
 		r.starts, r.started = starts, true
+		r.base, r.heard, r.asked = r.older.written, now, 0 // it had no time to speak
 	}
 	r.started = r.started && written > ring/2 // else it can read everything
 	silence := now - r.heard

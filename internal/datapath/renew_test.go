@@ -261,6 +261,31 @@ func TestSilentPeerKeepsItsEpoch(t *testing.T) {
 	}
 }
 
+// That the peer's writer starts is no packet: a peer that has done nothing else
+// was not heard.
+func TestStartIsNotHeard(t *testing.T) {
+	f := newFrail(t, 2*time.Second)
+	in := f.inbound()
+	mute := func(n int) { // what the peer does not answer
+		for range n {
+			f.c.now += 10 * time.Millisecond
+			f.s.revive()
+			f.s.send(make([]byte, 60), 0, &f.count)
+			f.p.Step()
+			in.burst()
+		}
+	}
+	f.c.now += time.Minute // after our own start
+	mute(6000)
+	f.want("it has started and was never heard", false, 0)
+	f.p.Boot()
+	mute(6000)
+	f.want("it has started again", false, 1) // for that
+	f.p.Send(make([]byte, 60))
+	mute(300)
+	f.want("it was heard and fell silent", false, 2)
+}
+
 // A unikernel that starts again begins with the first element of the epoch, and
 // is stuck at once if that is gone.
 func TestRenewForAPeerThatStarts(t *testing.T) {
@@ -332,7 +357,7 @@ func TestPulse(t *testing.T) {
 	check("a packet", true, 1, true)
 	check("nothing more", false, 1, true)
 	f.p.Boot()
-	check("a start", true, 2, true)
+	check("a start", false, 2, true)
 	w, err := shmstream.NewWriter(f.in)
 	if err != nil {
 		t.Fatal(err)
@@ -345,13 +370,13 @@ func TestPulse(t *testing.T) {
 	if err := w.Start(renewed); err != nil {
 		t.Fatal(err)
 	}
-	check("a renewal", true, 2, true)
+	check("a renewal", false, 2, true)
 	w.Stop()
 	check("a stop", false, 2, false)
 	if err := w.Start(shmstream.WriterConfig{Protocol: solo5.Protocol, Size: 1516}); err != nil {
 		t.Fatal(err)
 	}
-	check("another start", true, 3, true)
+	check("another start", false, 3, true)
 	in.Pause()
 	if f.pulse.active.Load() {
 		t.Error("a paused Inbound has a peer")
