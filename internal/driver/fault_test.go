@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/muennet/muennet/internal/testnet"
+	"github.com/muennet/muennet/shmstream"
 )
 
 // sparseLab is a lab whose channels are files of 64 KiB without memory, in a file
@@ -94,5 +95,26 @@ func TestShrinkingIsNoticed(t *testing.T) {
 	}
 	until(t, "recovery", func() bool { s := status(t, d); return s.Reader.Error+s.Writer.Error == "" })
 	l.up(d, "net0")
+	l.sent(d, 1)
+}
+
+// What something writes into the header of a channel through which nothing is sent
+// is made good all the same, by the patrol.
+func TestIdleWriterMendsItsHeader(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	l.mustLoad(d, netHdr("net0"))
+	l.up(d, "net0")
+	before := l.header("b")
+	f, err := os.OpenFile(filepath.Join(l.dir, "b"), os.O_WRONLY, 0)
+	must(t, err)
+	defer f.Close()
+	_, err = f.WriteAt([]byte{1, 2, 3, 4, 5, 6, 7, 8}, shmstream.WCOffset)
+	must(t, err)
+	until(t, "a new epoch", func() bool {
+		look(d.parents)
+		h := l.header("b")
+		return h.Epoch != before.Epoch && h.Epoch != 0 && h.WC == 0
+	})
 	l.sent(d, 1)
 }
