@@ -6,21 +6,22 @@ import (
 	"testing"
 )
 
-// faulting runs f and lets its n-th store to a header word fault, n from 0, as
+// faulting runs f and lets its n-th access to a header word fault, n from 0, as
 // memory that is gone does; false: it has fewer.
 func faulting(n int, f func()) (faulted bool) {
 	defer func() { faulted = recover() == errGone }()
-	intercept(nil, func(word) {
+	fault := func(word) {
 		if n--; n < 0 {
 			panic(errGone)
 		}
-	}, f)
+	}
+	intercept(fault, fault, f)
 	return false
 }
 
 var errGone = fmt.Errorf("the memory is gone")
 
-// A Writer stays usable whatever store faults: it can be stopped, started, and
+// A Writer stays usable whatever access faults: it can be stopped, started, and
 // if it is still active written with, and readers get what is written then.
 func TestWriterFaults(t *testing.T) {
 	calls := map[string]func(*Writer){
@@ -29,6 +30,7 @@ func TestWriterFaults(t *testing.T) {
 		"Stop":    func(w *Writer) { w.Stop() },
 		"Write":   func(w *Writer) { w.Write([]byte("lost")) },
 		"Reserve": func(w *Writer) { w.Reserve(2); w.Publish() },
+		"Damaged": func(w *Writer) { w.Damaged() },
 	}
 	for name, call := range calls {
 		n := 0
@@ -40,15 +42,15 @@ func TestWriterFaults(t *testing.T) {
 			if !faulting(n, func() { call(w) }) {
 				break
 			}
-			ended := name == "Start" || name == "Renew" || name == "Stop"
+			ended := name == "Start" && n > 0 || name == "Renew" || name == "Stop"
 			if w.Active() == ended {
-				t.Errorf("%s, store %d: active %v", name, n, w.Active())
+				t.Errorf("%s, access %d: active %v", name, n, w.Active())
 			}
 			if !ended {
 				w.Write([]byte("after")) // may not panic
 			}
 			if !faulting(0, func() { w.Stop() }) || w.Active() {
-				t.Errorf("%s, store %d: a Stop that faults, too, leaves it active", name, n)
+				t.Errorf("%s, access %d: a Stop that faults, too, leaves it active", name, n)
 			}
 			w.Stop()
 			start(t, w, 100)
@@ -58,7 +60,7 @@ func TestWriterFaults(t *testing.T) {
 			wantRead(t, r, "good"+strings.Repeat("\x00", 96))
 		}
 		if n == 0 {
-			t.Errorf("%s stores nothing", name)
+			t.Errorf("%s touches nothing", name)
 		}
 	}
 }
@@ -74,6 +76,9 @@ func TestReservationIsGivenUp(t *testing.T) {
 	for i := range 4 {
 		w.Write([]byte{'a' + byte(i)})
 	}
+	for _, c := range []string{"a", "b"} {
+		wantRead(t, r, c+strings.Repeat("\x00", 99))
+	}
 	w.Reserve(3)
 	for i := range 3 {
 		copy(w.Slot(i), strings.Repeat("torn", 25))
@@ -81,7 +86,7 @@ func TestReservationIsGivenUp(t *testing.T) {
 	w.Reserve(1) // after a fault
 	w.Fill(0, copy(w.Slot(0), "e"))
 	w.Publish()
-	// The slots of b and c were overwritten.
+	// The slot of c was overwritten, by more than one element tells of.
 	slot, got := r.Next()
 	if got != Success || r.Confirm() != Overrun {
 		t.Fatalf("%v: %q is delivered", got, slot)

@@ -81,10 +81,12 @@ func NewReader(region []byte, want Expect) (*Reader, error) {
 // slice must not be used after Confirm. Calling Next again without Confirm
 // looks at the same element again. It does not allocate.
 //
-// The other outcomes are Inactive, Incompatible, NoData, and EpochChanged: the
-// reader has found a new session, which it reads from the first element on with
-// the next call (where the writer restarts during the call, synchronising is
-// left to the next call as well). Each call does a bounded amount of work.
+// The other outcomes are Inactive, Incompatible, NoData, Overrun and EpochChanged.
+// EpochChanged: the reader has found a new session, which it reads from the first
+// element on with the next call (where the writer restarts during the call,
+// synchronising is left to the next call as well). Overrun: counters that made no
+// sense do again, and the next call reads on from there. Each call does a bounded
+// amount of work.
 func (r *Reader) Next() ([]byte, Result) {
 	e := Epoch(r.load(wordEpoch)) // P1, P2
 	if e != r.epoch || e == 0 || r.lost {

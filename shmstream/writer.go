@@ -65,7 +65,8 @@ func NewWriter(region []byte) (*Writer, error) {
 // Start begins a session: it clears the whole region, so that nothing of an
 // earlier session remains, and makes the channel active. On an active writer
 // it is a restart. On an error the region is untouched and the writer is as
-// before. Should the region fault, the writer is inactive.
+// before. Should the region fault, the writer is as before if nothing was
+// touched yet, and otherwise inactive.
 func (w *Writer) Start(cfg WriterConfig) error {
 	if cfg.Protocol == 0 {
 		return fmt.Errorf("start writer: protocol is 0, allowed is any other value")
@@ -126,11 +127,11 @@ func (w *Writer) Renew(next Epoch) {
 		return
 	}
 	size, elements := w.size, w.elements
+	w.giveUp()
+	w.deactivate() // the next line may fault
 	if found := Epoch(w.load(wordEpoch)); next == 0 || next == found || next == w.epoch {
 		next = randomEpoch(found, w.epoch)
 	}
-	w.giveUp()
-	w.deactivate()
 	w.store(wordEpoch, 0) // P1: before WSC and WC go back; no byte changes
 	w.announce(w.protocol, size, elements, next)
 	w.elements, w.size, w.epoch = elements, size, next
