@@ -39,6 +39,10 @@ func newFileSender(t *testing.T) *fileSender {
 			if !errors.Is(err, region.ErrFault) {
 				t.Errorf("fault: %v", err)
 			}
+			if f.mu.TryLock() {
+				f.mu.Unlock()
+				t.Error("the lock was given up before the writer was stopped")
+			}
 			f.faults.Add(1)
 		}})
 	if err != nil {
@@ -106,6 +110,9 @@ func TestSenderFaults(t *testing.T) {
 		}
 		stop.Store(true)
 		devices.Wait()
+		if told := f.faults.Load() - before; told != 1 {
+			t.Errorf("the fault was told %d times: another device has sent before the writer was stopped", told)
+		}
 		var all TxCounters
 		for i := range counts {
 			all.Dropped += counts[i].Dropped

@@ -266,24 +266,44 @@ func TestSilentPeerKeepsItsEpoch(t *testing.T) {
 func TestStartIsNotHeard(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	in := f.inbound()
-	mute := func(n int) { // what the peer does not answer
-		for range n {
-			f.c.now += 10 * time.Millisecond
-			f.s.revive()
-			f.s.send(make([]byte, 60), 0, &f.count)
-			f.p.Step()
-			in.burst()
-		}
-	}
 	f.c.now += time.Minute // after our own start
-	mute(6000)
+	f.unanswered(in, 6000)
 	f.want("it has started and was never heard", false, 0)
 	f.p.Boot()
-	mute(6000)
+	f.unanswered(in, 6000)
 	f.want("it has started again", false, 1) // for that
 	f.p.Send(make([]byte, 60))
-	mute(300)
+	f.unanswered(in, 300)
 	f.want("it was heard and fell silent", false, 2)
+}
+
+// A peer that has started has as long to speak as one that was heard.
+func TestStartPutsRenewalsOff(t *testing.T) {
+	f := newFrail(t, 2*time.Second)
+	in := f.inbound()
+	f.c.now += time.Minute
+	f.unanswered(in, 1)
+	f.p.Send(make([]byte, 60))
+	f.unanswered(in, 1)
+	f.c.now += time.Hour
+	f.p.Boot()
+	in.burst()
+	f.unanswered(in, 190)
+	f.want("1.9 s after the start", false, 0)
+	f.unanswered(in, 20)
+	f.want("2.1 s after the start", false, 1)
+}
+
+// unanswered sends n packets, one every 10 ms, that the peer takes and says
+// nothing to.
+func (f *frail) unanswered(in *Inbound, n int) {
+	for range n {
+		f.c.now += 10 * time.Millisecond
+		f.s.revive()
+		f.s.send(make([]byte, 60), 0, &f.count)
+		f.p.Step()
+		in.burst()
+	}
 }
 
 // A unikernel that starts again begins with the first element of the epoch, and
