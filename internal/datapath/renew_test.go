@@ -93,7 +93,8 @@ func (f *frail) want(what string, stuck bool, renewals uint64) {
 
 func TestRenewFreesTheReader(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
-	for round := range uint64(5) {
+	const rounds = 100
+	for round := range uint64(rounds) {
 		f.talk(30, 100*time.Millisecond)
 		f.want("it keeps up", false, round)
 		f.send(stuckRing + 1) // right after it was heard
@@ -109,7 +110,7 @@ func TestRenewFreesTheReader(t *testing.T) {
 			t.Fatalf("received %d packets of 30 after the renewal", got)
 		}
 	}
-	if log := f.log.String(); strings.Count(log, "a new epoch has begun") != 5 || strings.Count(log, peerSilent) != 5 {
+	if log := f.log.String(); strings.Count(log, "a new epoch has begun") != rounds || strings.Count(log, peerSilent) != rounds {
 		t.Errorf("want a line with the reason for each renewal:\n%s", log)
 	}
 }
