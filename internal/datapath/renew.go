@@ -75,7 +75,11 @@ func (p *Pulse) state(active bool) {
 // A peer that has nothing to say is silent, too, and loses what it has not read by
 // each renewal. So one that was never heard is left alone: that its writer has
 // started is not a word of it. And the silence has to last twice as long after each
-// renewal that has not made the peer speak.
+// renewal that has not made the peer speak. It is short again when the peer speaks
+// soon after a renewal, or twice in a row. One answer long after everything else,
+// as to ARP in the middle of a stream that goes one way, is no sign that a renewal
+// was of use. In an epoch in which the peer was not heard, though before, it has to
+// last longest: no reader is stuck for ever.
 //
 // It is asked when something is about to be sent. No epoch is renewed twice within
 // after.
@@ -83,7 +87,7 @@ type renewal struct {
 	after time.Duration // 0 = never
 
 	spoke        bool          // the peer was heard since the writer started
-	pause        time.Duration // how long it has to be silent
+	pause        time.Duration // how long it has to be silent; 0 = for ever, for it was never heard
 	older, newer mark          // of what was written; half of after lies between them, or more
 	base         uint64        // elements that were written well before heard
 	heard        time.Duration // when the peer was last heard, or it or the epoch began
@@ -110,9 +114,12 @@ const mostRenewPause = 4 * time.Minute
 
 // start forgets the peer: the writer starts.
 func (r *renewal) start(now time.Duration) {
-	r.spoke, r.pause = false, r.after
+	r.spoke, r.pause = false, 0
 	r.begin(now)
 }
+
+// mostPause is the longest pause.
+func (r *renewal) mostPause() time.Duration { return max(mostRenewPause, r.after) }
 
 // begin forgets the last epoch.
 func (r *renewal) begin(now time.Duration) {
@@ -125,9 +132,15 @@ func (r *renewal) begin(now time.Duration) {
 func (r *renewal) due(now time.Duration, written, ring uint64, p *Pulse) string {
 	// First the marks as they were when it was last looked: a peer that is heard
 	// may be one that was heard long ago.
-	if heard := time.Duration(p.heard.Load()); heard > r.heard {
+	switch heard := time.Duration(p.heard.Load()); {
+	case heard > r.heard:
+		if !r.spoke || heard-r.heard < r.after {
+			r.pause = r.after
+		}
+		r.spoke = true
 		r.base, r.heard, r.asked = r.older.written, heard, 0
-		r.spoke, r.pause = true, r.after
+	case heard != 0 && r.pause == 0: // before the writer started
+		r.pause = r.mostPause()
 	}
 	if now-r.newer.at >= r.after/2 {
 		r.older, r.newer = r.newer, mark{now, written}
@@ -146,7 +159,7 @@ func (r *renewal) due(now time.Duration, written, ring uint64, p *Pulse) string 
 		return ""
 	case r.started:
 		return peerStarted
-	case r.spoke && p.active.Load() && silence >= r.pause && now-r.asked >= r.after/2 && written-r.base > ring:
+	case r.pause != 0 && p.active.Load() && silence >= r.pause && now-r.asked >= r.after/2 && written-r.base > ring:
 		return peerSilent
 	}
 	return ""
@@ -171,7 +184,7 @@ func (s *Sender) revive() {
 	}
 	s.renewal.renewed, s.renewal.started = now, false
 	if why == peerSilent {
-		s.renewal.pause = min(2*s.renewal.pause, max(mostRenewPause, s.renewal.after))
+		s.renewal.pause = min(2*s.renewal.pause, s.renewal.mostPause())
 	}
 	s.renewals++
 	old := s.w.Written()

@@ -234,7 +234,7 @@ func TestRenewalsAreFewForADeadPeer(t *testing.T) {
 	}
 	f.p.Hold(false)
 	f.s.w.Renew(0)
-	f.talk(1, time.Second)
+	f.talk(2, time.Second)
 	f.want("alive", false, f.renewals())
 	f.p.Hold(true)
 	if got := flood(7 * time.Second); got != 2 {

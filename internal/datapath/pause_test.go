@@ -1,0 +1,64 @@
+package datapath
+
+import (
+	"testing"
+	"time"
+)
+
+// A stream one way to a healthy peer, which says nothing but an answer to ARP now
+// and then, costs few epochs; and the peer is freed as fast as ever once it talks
+// again.
+func TestRenewalsAreFewForOneWayTraffic(t *testing.T) {
+	f := newFrail(t, 2*time.Second)
+	const minutes = 60
+	for i := range minutes * 60 * 10 {
+		f.c.now += 100 * time.Millisecond
+		f.send(3)
+		f.p.Step() // which is not heard
+		if i%350 == 0 {
+			f.pulse.heard.Store(int64(f.c.now))
+		}
+	}
+	if got := f.renewals(); got < 1 || got > 10 {
+		t.Errorf("%d renewals in %d minutes", got, minutes)
+	}
+	f.talk(5, 100*time.Millisecond)
+	renewals := f.renewals()
+	f.send(stuckRing + 1)
+	f.step()
+	f.want("it is overrun", true, renewals)
+	f.talk(22, 100*time.Millisecond)
+	f.want("2.2 s later", false, renewals+1)
+}
+
+// A stuck peer is freed each time, however often and soon it is stuck again.
+func TestRenewFreesAHundredTimes(t *testing.T) {
+	f := newFrail(t, 2*time.Second)
+	f.talk(1, 100*time.Millisecond)
+	for n := range uint64(100) {
+		f.send(stuckRing + 1)
+		f.step()
+		f.want("it is overrun", true, n)
+		f.talk(22, 100*time.Millisecond)
+		f.want("2.2 s later", false, n+1)
+	}
+}
+
+// An epoch in which the peer was not heard is renewed all the same, if it was
+// heard before: after minutes.
+func TestRenewWithoutAWordInThisEpoch(t *testing.T) {
+	f := newFrail(t, 2*time.Second)
+	f.talk(1, 100*time.Millisecond)
+	if err := f.s.Start(f.s.w.Size()); err != nil {
+		t.Fatal(err)
+	}
+	begun := f.c.now
+	f.send(stuckRing + 1)
+	f.step()
+	for f.c.now-begun < mostRenewPause-time.Second {
+		f.talk(1, time.Second)
+	}
+	f.want("soon", true, 0)
+	f.talk(5, time.Second)
+	f.want("after minutes", false, 1)
+}
