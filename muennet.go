@@ -32,6 +32,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/internal/driver"
 	"github.com/muennet/muennet/internal/journal"
 )
@@ -45,8 +46,9 @@ type Interface = driver.Interface
 // the directory of their channels and how long to sleep between looks at them.
 type Load = driver.Config
 
-// Status is what is known of one interface at one moment.
-type Status = driver.Status
+// Status is the state of one interface at one moment, as the control API and
+// `muennet show --json` give it.
+type Status = api.Interface
 
 // What an interface's carrier follows: Interface.Carrier.
 const (

@@ -3,8 +3,6 @@ package api
 import (
 	"net/url"
 	"strconv"
-
-	"github.com/muennet/muennet/internal/driver"
 )
 
 // Paths of the API.
@@ -50,17 +48,6 @@ type Version struct {
 	Go      string `json:"go"`
 	PID     int    `json:"pid,omitempty"` // of the running muennet
 }
-
-// What is known of one interface at one moment, and of its parts.
-type (
-	Interface = driver.Status
-	Channel   = driver.Channel // the state of one end of a channel
-	Writer    = driver.WriterStatus
-	Reader    = driver.ReaderStatus
-	Stats     = driver.Stats       // the kernel module's counters
-	Child     = driver.ChildStatus // one of Interface.Children
-	Marking   = driver.Marking     // how Netfilter marks are carried
-)
 
 // LoadRequest asks for interfaces: all of them or, on an error, none.
 type LoadRequest struct {

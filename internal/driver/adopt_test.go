@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/testnet"
 )
@@ -66,7 +67,7 @@ func (l *lab) move(d *Driver, name string, to *testnet.NS) {
 		l.t.Fatal(err)
 	}
 	until(l.t, "move of "+name, func() bool {
-		return slices.ContainsFunc(d.Status(), func(s Status) bool { return s.Name == name && s.NetNS == to.ID() })
+		return slices.ContainsFunc(d.Status(), func(s api.Interface) bool { return s.Name == name && s.NetNS == to.ID() })
 	})
 }
 

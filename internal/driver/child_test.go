@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
@@ -13,11 +14,11 @@ import (
 
 // childStatus returns the status of a child of the only interface, once it is
 // known by that name.
-func childStatus(t testing.TB, d *Driver, name string) (c ChildStatus) {
+func childStatus(t testing.TB, d *Driver, name string) (c api.Child) {
 	t.Helper()
 	until(t, "child "+name, func() bool {
 		children := status(t, d).Children
-		i := slices.IndexFunc(children, func(c ChildStatus) bool { return c.Name == name })
+		i := slices.IndexFunc(children, func(c api.Child) bool { return c.Name == name })
 		if i >= 0 {
 			c = children[i]
 		}
@@ -340,7 +341,7 @@ func TestChildrenWithoutBPF(t *testing.T) {
 	l.child(d, "child0", 7)
 	l.expect(d, p, []uint32{0, 7, 8, 7}, map[string]uint64{"": 2, "child0": 2})
 	s := status(t, d)
-	for _, m := range []*Marking{s.Marks, s.Children[0].Marks} {
+	for _, m := range []*api.Marking{s.Marks, s.Children[0].Marks} {
 		if m.Outgoing != errNoBPF.Error() || m.Incoming != errNoBPF.Error() || m.Queues != 1 {
 			t.Errorf("marks %+v", m)
 		}

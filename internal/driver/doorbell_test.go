@@ -9,18 +9,17 @@ import (
 
 // What rings and what does not is told for each direction, with the reason.
 func TestStatusOfDoorbells(t *testing.T) {
-	var s Status
-	s.writer(datapath.SenderStatus{Doorbell: "muenfs events", DoorbellErr: errors.New("write x: full"), Rings: 3, RingErrors: 2})
-	if w := s.Writer; w.Doorbell != "muenfs events" || w.DoorbellError != "write x: full" || w.Rings != 3 || w.RingErrors != 2 {
+	w := writerStatus(datapath.SenderStatus{Doorbell: "muenfs events", DoorbellErr: errors.New("write x: full"), Rings: 3, RingErrors: 2})
+	if w.Doorbell != "muenfs events" || w.DoorbellError != "write x: full" || w.Rings != 3 || w.RingErrors != 2 {
 		t.Errorf("writer %+v", w)
 	}
-	s.reader(datapath.InboundStatus{Doorbell: "polling", DoorbellErr: errors.New("no interrupt"), Wakeups: 4, Timeouts: 5})
-	if r := s.Reader; r.Doorbell != "polling" || r.DoorbellError != "no interrupt" || r.Wakeups != 4 || r.Timeouts != 5 {
+	r := readerStatus(datapath.InboundStatus{Doorbell: "polling", DoorbellErr: errors.New("no interrupt"), Wakeups: 4, Timeouts: 5})
+	if r.Doorbell != "polling" || r.DoorbellError != "no interrupt" || r.Wakeups != 4 || r.Timeouts != 5 {
 		t.Errorf("reader %+v", r)
 	}
-	s.reader(datapath.InboundStatus{Doorbell: "futex"})
-	if s.Reader.DoorbellError != "" {
-		t.Errorf("an error of none: %q", s.Reader.DoorbellError)
+	r = readerStatus(datapath.InboundStatus{Doorbell: "futex"})
+	if r.DoorbellError != "" {
+		t.Errorf("an error of none: %q", r.DoorbellError)
 	}
 }
 

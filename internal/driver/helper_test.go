@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
@@ -119,7 +120,7 @@ func crash(d *Driver) {
 }
 
 // status returns the state of the only interface.
-func status(t testing.TB, d *Driver) Status {
+func status(t testing.TB, d *Driver) api.Interface {
 	t.Helper()
 	all := d.Status()
 	if len(all) != 1 {

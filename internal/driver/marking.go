@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/internal/datapath"
 	"github.com/muennet/muennet/internal/shortage"
 	"github.com/muennet/muennet/internal/skbmark"
@@ -213,8 +214,8 @@ func reason(err error) string {
 }
 
 // status describes both directions.
-func (m *marking) status(dev *tuntap.Device, port datapath.PortStatus) *Marking {
-	s := &Marking{Outgoing: reason(m.outErr), Incoming: reason(m.inErr), Queues: dev.Queues(), Unmarked: port.Counters.Unmarked}
+func (m *marking) status(dev *tuntap.Device, port datapath.PortStatus) *api.Marking {
+	s := &api.Marking{Outgoing: reason(m.outErr), Incoming: reason(m.inErr), Queues: dev.Queues(), Unmarked: port.Counters.Unmarked}
 	if m.out != nil {
 		s.Overflows, s.Mismatches = m.out.Overflows(), m.out.Mismatches()
 	}

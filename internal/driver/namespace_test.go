@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/testnet"
 )
@@ -37,7 +38,7 @@ func (l *lab) carry(d *Driver, name string, fd int) {
 	l.t.Helper()
 	must(l.t, l.ns.Link().MoveToNetNS(l.state1(name).Index, fd))
 	until(l.t, "move of "+name, func() bool {
-		return slices.ContainsFunc(d.Status(), func(s Status) bool { return s.Name == name && s.NetNS == link.NSID(fd) })
+		return slices.ContainsFunc(d.Status(), func(s api.Interface) bool { return s.Name == name && s.NetNS == link.NSID(fd) })
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
@@ -28,7 +29,7 @@ func TestInterfaceOverDevice(t *testing.T) {
 	l.up(d, "net0")
 	socket := l.ns.Packet(testnet.PacketConfig{Interface: "net0"})
 	s := status(t, d)
-	for which, c := range map[string]Channel{"reader": s.Reader.Channel, "writer": s.Writer.Channel} {
+	for which, c := range map[string]api.Channel{"reader": s.Reader.Channel, "writer": s.Writer.Channel} {
 		if c.Region != memory || c.RegionSize != 64<<10 || c.Memory != "pci" || !strings.Contains(c.Mapping, "reads ") || c.Doorbell != "polling" {
 			t.Errorf("%s: %+v", which, c)
 		}

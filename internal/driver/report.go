@@ -3,6 +3,8 @@ package driver
 import (
 	"sync"
 	"time"
+
+	"github.com/muennet/muennet/api"
 )
 
 // statusWait is how long Status waits for the interfaces. One whose forwarder
@@ -13,7 +15,7 @@ const statusWait = time.Second
 // returns within little more than a second: for an interface that does not answer
 // it returns the last known state, which says so in Stale. What the maps and
 // pointers of the result lead to may be shared by several results.
-func (d *Driver) Status() []Status {
+func (d *Driver) Status() []api.Interface {
 	parents := d.all()
 	answers := make([]<-chan struct{}, len(parents))
 	for i, p := range parents {
@@ -22,7 +24,7 @@ func (d *Driver) Status() []Status {
 	late := make(chan struct{})
 	timer := time.AfterFunc(statusWait, func() { close(late) })
 	defer timer.Stop()
-	all := make([]Status, 0, len(parents))
+	all := make([]api.Interface, 0, len(parents))
 	for i, p := range parents {
 		if s := p.report(answers[i], late); s != nil {
 			all = append(all, *s)
@@ -33,7 +35,7 @@ func (d *Driver) Status() []Status {
 
 // report returns the state that was asked for or, if it comes too late, the last
 // known one; nil if the interface is closed.
-func (p *parent) report(answer, late <-chan struct{}) *Status {
+func (p *parent) report(answer, late <-chan struct{}) *api.Interface {
 	select {
 	case <-answer: // also when it is late
 	default:
@@ -48,7 +50,7 @@ func (p *parent) report(answer, late <-chan struct{}) *Status {
 }
 
 // stale describes an interface that does not answer.
-func (p *parent) stale() *Status {
+func (p *parent) stale() *api.Interface {
 	if p.isClosed() {
 		return nil
 	}
@@ -69,14 +71,14 @@ func (p *parent) stale() *Status {
 type reporter struct {
 	mu    sync.Mutex
 	busy  bool
-	next  chan struct{} // closed when what was asked for has been gathered
-	known *Status       // nil: nothing yet, or closed
+	next  chan struct{}  // closed when what was asked for has been gathered
+	known *api.Interface // nil: nothing yet, or closed
 	when  time.Time
 }
 
 // ask has the status gathered and returns what is closed then. What is being
 // gathered already may be too old.
-func (r *reporter) ask(gather func() *Status) (done <-chan struct{}) {
+func (r *reporter) ask(gather func() *api.Interface) (done <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.next == nil {
@@ -89,7 +91,7 @@ func (r *reporter) ask(gather func() *Status) (done <-chan struct{}) {
 	return r.next
 }
 
-func (r *reporter) run(gather func() *Status) {
+func (r *reporter) run(gather func() *api.Interface) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.next != nil {
@@ -104,7 +106,7 @@ func (r *reporter) run(gather func() *Status) {
 	r.busy = false
 }
 
-func (r *reporter) last() (s *Status, when time.Time) {
+func (r *reporter) last() (s *api.Interface, when time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.known, r.when

@@ -3,6 +3,8 @@ package driver
 import (
 	"testing"
 	"time"
+
+	"github.com/muennet/muennet/api"
 )
 
 // within fails the test if f hangs.
@@ -40,7 +42,7 @@ func TestOneHangsAndOthersGoOn(t *testing.T) {
 		must(t, l.ns.Link().SetMTU(l.state1("other0").Index, mtu))
 	}
 	must(t, l.ns.Link().SetUp(index))
-	var all []Status
+	var all []api.Interface
 	for range 3 {
 		within(t, "status", func() { all = d.Status() })
 	}
@@ -71,11 +73,11 @@ func TestReporterGathersAnew(t *testing.T) {
 	var r reporter
 	begun, goOn := make(chan int, 10), make(chan bool)
 	n := 0
-	gather := func() *Status {
+	gather := func() *api.Interface {
 		n++
 		begun <- n
 		<-goOn
-		return &Status{Index: n}
+		return &api.Interface{Index: n}
 	}
 	first := r.ask(gather)
 	<-begun
