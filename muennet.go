@@ -62,12 +62,15 @@ const (
 	BusyPollOff = driver.BusyPollOff // Load.BusyPoll
 )
 
-// What a request may have wrong; errors wrap these.
+// The reasons for which a request is refused; errors wrap these, and those of
+// package client wrap the same.
 var (
-	ErrUnknown  = driver.ErrUnknown  // no interface of that name is loaded here
-	ErrChild    = driver.ErrChild    // a child's name where none is wanted
-	ErrNotHeld  = driver.ErrNotHeld  // DeleteMark: the child does not hold the mark
-	ErrZeroMark = driver.ErrZeroMark // AddMark: 0 stands for no mark
+	ErrUnknown  = api.ErrUnknown  // no interface of that name is loaded here
+	ErrChild    = api.ErrChild    // a child's name where none is wanted
+	ErrHeld     = api.ErrHeld     // AddMark: a child of the same parent holds the mark
+	ErrNotHeld  = api.ErrNotHeld  // DeleteMark: the child does not hold the mark
+	ErrZeroMark = api.ErrZeroMark // AddMark: 0 stands for no mark
+	ErrClosed   = api.ErrClosed   // the Net is closed; Close itself does not return it
 )
 
 // DamagedStateError says that a state file could not be understood: Path is what
@@ -94,7 +97,7 @@ type Config struct {
 }
 
 // Net is a set of running interfaces. Its methods may be called from any
-// goroutine.
+// goroutine. After Close those that change something return ErrClosed.
 type Net struct {
 	driver *driver.Driver
 	log    *journal.Queue // nil: the caller's own
@@ -130,10 +133,14 @@ func Open(cfg Config) (*Net, error) {
 // knows them (a %d in a name has become a number).
 func (n *Net) Load(l Load) ([]string, error) { return n.driver.Load(l) }
 
-// Unload stops and removes the named interfaces, all of them when none is
-// named. An unknown name is an error that wraps ErrUnknown, that of a child one that
-// wraps ErrChild; then nothing is removed.
+// Unload stops and removes the named interfaces. Without a name it removes
+// nothing, so that a list that happens to be empty is not taken for all. An
+// unknown name is an error that wraps ErrUnknown, that of a child one that wraps
+// ErrChild; then nothing is removed.
 func (n *Net) Unload(names ...string) error { return n.driver.Unload(names...) }
+
+// UnloadAll stops and removes every interface. The Net stays open.
+func (n *Net) UnloadAll() error { return n.driver.UnloadAll() }
 
 // AddChild makes the interface child (1 to 15 bytes), which shares the channels
 // of the net_hdr interface parent: it sends through the parent's out-channel and
@@ -147,7 +154,7 @@ func (n *Net) AddChild(parent, child string) error { return n.driver.AddChild(pa
 func (n *Net) DeleteChild(child string) error { return n.driver.DeleteChild(child) }
 
 // AddMark sends the packets of a Netfilter mark, 1 to 2^32-1, to a child. It is
-// an error if that child or another one of the same parent holds it already, and
+// ErrHeld if that child or another one of the same parent holds it already, and
 // ErrZeroMark for 0.
 func (n *Net) AddMark(child string, mark uint32) error { return n.driver.AddMark(child, mark) }
 

@@ -81,8 +81,3 @@ type ShutdownRequest struct {
 	// Idle makes the request fail with 409 as long as there are interfaces.
 	Idle bool `json:"idle,omitempty"`
 }
-
-// Error is the body of every answer that is not a success.
-type Error struct {
-	Error string `json:"error"`
-}

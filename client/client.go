@@ -34,10 +34,15 @@ const (
 type Error struct {
 	Status  int    // HTTP status code, listed in package api
 	Message string // the reason as muennet gave it
+	Code    string // api.Error.Code; "" if there is none
 }
 
 // Error gives the reason.
 func (e *Error) Error() string { return e.Message }
+
+// Unwrap gives the variable of package api that the code stands for, such as
+// api.ErrUnknown, for errors.Is; nil if there is none.
+func (e *Error) Unwrap() error { return api.ErrorOf(e.Code) }
 
 // Client speaks to the muennet that listens on one socket.
 type Client struct {
@@ -103,7 +108,8 @@ func (c *Client) Load(ctx context.Context, r api.LoadRequest) ([]string, error) 
 }
 
 // Unload removes the named interfaces, all or none of them; muennet keeps
-// running. No name at all removes nothing.
+// running. Without a name it removes nothing, so that a list that happens to be
+// empty is not taken for all.
 func (c *Client) Unload(ctx context.Context, names ...string) error {
 	if len(names) == 0 {
 		return nil
@@ -166,7 +172,7 @@ func (c *Client) Shutdown(ctx context.Context, r api.ShutdownRequest) error {
 // request's path another one.
 func inPath(name string) error {
 	if name == "" || name == "." || name == ".." {
-		return &Error{Status: http.StatusNotFound, Message: fmt.Sprintf("interface %q: no such interface here", name)}
+		return &Error{Status: http.StatusNotFound, Code: api.CodeOf(api.ErrUnknown), Message: fmt.Sprintf("interface %q: %v", name, api.ErrUnknown)}
 	}
 	return nil
 }
@@ -261,5 +267,5 @@ func refused(resp *http.Response, body []byte) error {
 	if json.Unmarshal(body, &e) != nil || strings.TrimSpace(e.Error) == "" {
 		e.Error = "muennet answered " + resp.Status
 	}
-	return &Error{Status: resp.StatusCode, Message: e.Error}
+	return &Error{Status: resp.StatusCode, Message: e.Error, Code: e.Code}
 }

@@ -14,7 +14,7 @@ func answer(w http.ResponseWriter, v any) { send(w, http.StatusOK, v) }
 
 // refuse sends the reason of a failure.
 func refuse(w http.ResponseWriter, status int, err error) {
-	send(w, status, api.Error{Error: err.Error()})
+	send(w, status, api.Error{Error: err.Error(), Code: api.CodeOf(err)})
 }
 
 func send(w http.ResponseWriter, status int, v any) {

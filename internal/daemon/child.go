@@ -76,7 +76,7 @@ func statusOf(err error, otherwise int) int {
 		return http.StatusNotFound
 	case errors.Is(err, muennet.ErrZeroMark):
 		return http.StatusBadRequest
-	case errors.Is(err, muennet.ErrChild):
+	case errors.Is(err, muennet.ErrChild), errors.Is(err, muennet.ErrHeld):
 		return http.StatusConflict
 	}
 	return otherwise

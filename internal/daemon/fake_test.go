@@ -60,7 +60,7 @@ func (f *fakeNet) AddMark(child string, mark uint32) error {
 			return muennet.ErrZeroMark
 		}
 		if slices.Contains(f.children[child], mark) {
-			return errors.New("held already")
+			return fmt.Errorf("%d %w %s", mark, muennet.ErrHeld, child)
 		}
 		f.children[child] = append(f.children[child], mark)
 		return nil
@@ -103,12 +103,16 @@ func (f *fakeNet) Load(l muennet.Load) ([]string, error) {
 	return names, nil
 }
 
+func (f *fakeNet) UnloadAll() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.names = nil
+	return nil
+}
+
 func (f *fakeNet) Unload(names ...string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(names) == 0 {
-		f.names = nil
-	}
 	for _, n := range names {
 		if _, is := f.children[n]; is {
 			return fmt.Errorf("%s %w net0", n, muennet.ErrChild)

@@ -24,6 +24,7 @@ import (
 type network interface {
 	Load(muennet.Load) ([]string, error)
 	Unload(names ...string) error
+	UnloadAll() error
 	AddChild(parent, child string) error
 	DeleteChild(child string) error
 	AddMark(child string, mark uint32) error
@@ -192,7 +193,11 @@ func (s *server) unload(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	if !s.whileOpen(w, func() { err = s.net.Unload(names...) }) {
+	remove := s.net.UnloadAll
+	if len(names) > 0 {
+		remove = func() error { return s.net.Unload(names...) }
+	}
+	if !s.whileOpen(w, func() { err = remove() }) {
 		return
 	}
 	if err != nil {
@@ -261,7 +266,7 @@ func (s *server) whileOpen(w http.ResponseWriter, change func()) bool {
 		return true
 	}()
 	if !open {
-		refuse(w, http.StatusServiceUnavailable, errors.New("muennet is ending"))
+		refuse(w, http.StatusServiceUnavailable, muennet.ErrClosed)
 	}
 	return open
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/datapath"
 	"github.com/muennet/muennet/internal/link"
@@ -30,7 +31,9 @@ type child struct {
 // AddChild makes an interface that shares the channels of parent, with its MTU
 // and in its network namespace. It begins down and without marks.
 func (d *Driver) AddChild(parentName, name string) error {
-	d.begin()
+	if err := d.enter(); err != nil {
+		return fmt.Errorf("add child %s: %w", name, err)
+	}
 	defer d.change.Unlock()
 	p, err := d.parentNamed(parentName)
 	if err != nil {
@@ -56,7 +59,9 @@ func (d *Driver) AddChild(parentName, name string) error {
 
 // DeleteChild removes a child; its marks go back to the parent.
 func (d *Driver) DeleteChild(name string) error {
-	d.begin()
+	if err := d.enter(); err != nil {
+		return fmt.Errorf("delete child: %w", err)
+	}
 	defer d.change.Unlock()
 	c, err := d.childNamed(name)
 	if err != nil {
@@ -71,7 +76,9 @@ func (d *Driver) DeleteChild(name string) error {
 
 // AddMark sends the packets of a mark to a child.
 func (d *Driver) AddMark(name string, mark uint32) error {
-	d.begin()
+	if err := d.enter(); err != nil {
+		return fmt.Errorf("add mark: %w", err)
+	}
 	defer d.change.Unlock()
 	c, err := d.childNamed(name)
 	if err == nil {
@@ -87,14 +94,16 @@ func (d *Driver) AddMark(name string, mark uint32) error {
 
 // DeleteMark sends the packets of a mark to the parent again.
 func (d *Driver) DeleteMark(name string, mark uint32) error {
-	d.begin()
+	if err := d.enter(); err != nil {
+		return fmt.Errorf("delete mark: %w", err)
+	}
 	defer d.change.Unlock()
 	c, err := d.childNamed(name)
 	if err != nil {
 		return fmt.Errorf("delete mark: %w", err)
 	}
 	if !c.take(mark) {
-		return fmt.Errorf("delete mark: %d %w %s", mark, ErrNotHeld, name)
+		return fmt.Errorf("delete mark: %d %w %s", mark, api.ErrNotHeld, name)
 	}
 	c.route(mark, nil)
 	d.save()
@@ -105,7 +114,7 @@ func (d *Driver) DeleteMark(name string, mark uint32) error {
 // giveMark enters a mark that nobody holds.
 func (d *Driver) giveMark(c *child, mark uint32) error {
 	if mark == 0 {
-		return ErrZeroMark
+		return api.ErrZeroMark
 	}
 	// The first mark attaches a program. What cannot be had then is taken for what
 	// the kernel does not have.
@@ -114,7 +123,7 @@ func (d *Driver) giveMark(c *child, mark uint32) error {
 	}
 	for _, other := range c.parent.kids() {
 		if slices.Contains(other.held(), mark) {
-			return fmt.Errorf("%d is held by %s", mark, other.name())
+			return fmt.Errorf("%d %w %s", mark, api.ErrHeld, other.name())
 		}
 	}
 	c.parent.family.Lock()
@@ -180,7 +189,7 @@ func (d *Driver) parentNamed(name string) (*parent, error) {
 			return p, nil
 		}
 		if p.kid(name) != nil {
-			return nil, fmt.Errorf("%s %w %s: a child cannot have children", name, ErrChild, p.name())
+			return nil, fmt.Errorf("%s %w %s: a child cannot have children", name, api.ErrChild, p.name())
 		}
 	}
 	return nil, d.notOurs(name)
@@ -210,14 +219,14 @@ func (d *Driver) notOurs(name string) error {
 			return foreignError(name)
 		}
 	}
-	return fmt.Errorf("%s: %w", name, ErrUnknown)
+	return fmt.Errorf("%s: %w", name, api.ErrUnknown)
 }
 
 // foreignError is about an interface of that name, which is not ours.
 type foreignError string
 
 func (e foreignError) Error() string        { return string(e) + " is not an interface of muennet" }
-func (e foreignError) Is(target error) bool { return target == ErrUnknown }
+func (e foreignError) Is(target error) bool { return target == api.ErrUnknown }
 
 // newChild makes a child of the device that open makes or takes over.
 func (d *Driver) newChild(p *parent, alias, name string, open func(*child, tuntap.Config) error) (*child, error) {

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/muennet/muennet/api"
 )
 
 // loadUp loads net0 and sets it up.
@@ -21,7 +23,7 @@ func TestDeletedAndLoadedAtOnce(t *testing.T) {
 		l.loadUp(d)
 		must(t, l.ns.Link().Delete(l.state1("net0").Index))
 		l.mustLoad(d, netHdr("net0"))
-		must(t, d.Unload())
+		must(t, d.UnloadAll())
 	}
 }
 
@@ -29,7 +31,7 @@ func TestDeletedAndLoadedAtOnce(t *testing.T) {
 // is inactive, whatever the kernel has deleted before.
 func TestDeletedAndUnloadedAtOnce(t *testing.T) {
 	l := newLab(t)
-	for _, end := range []func(*Driver) error{func(d *Driver) error { return d.Unload() }, (*Driver).Close} {
+	for _, end := range []func(*Driver) error{(*Driver).UnloadAll, (*Driver).Close} {
 		for range 5 {
 			d := l.driver()
 			l.loadUp(d)
@@ -68,7 +70,7 @@ func TestDeletionWaitsForTheRequest(t *testing.T) {
 	end()
 
 	until(t, "close", c.isClosed)
-	if err := d.AddMark("child0", 8); !errors.Is(err, ErrUnknown) {
+	if err := d.AddMark("child0", 8); !errors.Is(err, api.ErrUnknown) {
 		t.Errorf("mark for a child that was deleted: %v", err)
 	}
 	if !l.log.contains("interface was deleted") {
@@ -100,7 +102,7 @@ func TestStatusBesideUnload(t *testing.T) {
 	p := d.parents[0]
 	must(t, d.AddChild("net0", "child0"))
 	c := p.kids()[0]
-	must(t, d.Unload())
+	must(t, d.UnloadAll())
 	if s := p.status(); s != nil {
 		t.Errorf("status of a closed interface: %+v", s)
 	}
@@ -124,7 +126,7 @@ func TestStatusBesideUnload(t *testing.T) {
 	for range 10 {
 		l.mustLoad(d, netHdr("net0"))
 		must(t, d.AddChild("net0", "child0"))
-		must(t, d.Unload())
+		must(t, d.UnloadAll())
 	}
 	close(done)
 	asking.Wait()

@@ -59,7 +59,7 @@ func TestRenewNeedsBothChannels(t *testing.T) {
 		if got := status(t, d).Renew; got != 0 {
 			t.Errorf("renew is shown as %d", got)
 		}
-		must(t, d.Unload())
+		must(t, d.UnloadAll())
 	}
 	l.mustLoad(d, netHdrWith(time.Second))
 	if got := status(t, d).Renew; got != 1 {

@@ -8,17 +8,10 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/shortage"
-)
-
-// What a request may have wrong. Errors wrap these as part of their sentence.
-var (
-	ErrUnknown  = errors.New("no such interface here")
-	ErrChild    = errors.New("is a child of")    // where none is wanted
-	ErrNotHeld  = errors.New("is not a mark of") // the child named
-	ErrZeroMark = errors.New("0 stands for no mark: want 1 to 4294967295")
 )
 
 // Options of a Driver. The zero value is usable.
@@ -90,11 +83,10 @@ func (d *Driver) recall() (err error) {
 // and returns their names. When one cannot be had none is kept, and the error
 // says which one and why.
 func (d *Driver) Load(cfg Config) (names []string, err error) {
-	d.begin()
-	defer d.change.Unlock()
-	if d.closed {
-		return nil, errors.New("load: closed")
+	if err := d.enter(); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
 	}
+	defer d.change.Unlock()
 	if cfg.Channels == "" {
 		cfg.Channels = d.opt.Channels
 	}
@@ -208,35 +200,43 @@ func forEach(parents []*parent, f func(*parent)) {
 	all.Wait()
 }
 
-// Unload removes the named interfaces, all when none is named. A name that is
-// not here is an error before anything is removed.
+// Unload removes the named interfaces; without a name it removes nothing. A name
+// that is not here is an error before anything is removed.
 func (d *Driver) Unload(names ...string) error {
-	d.begin()
+	if err := d.enter(); err != nil {
+		return fmt.Errorf("unload: %w", err)
+	}
 	defer d.change.Unlock()
-	return d.unload(names...)
+	found, err := d.find(names)
+	if err == nil {
+		d.remove(found)
+	}
+	return err
 }
 
-// unload is Unload after begin.
-func (d *Driver) unload(names ...string) error {
-	gone, err := d.find(names)
-	if err != nil {
-		return err
+// UnloadAll removes every interface.
+func (d *Driver) UnloadAll() error {
+	if err := d.enter(); err != nil {
+		return fmt.Errorf("unload: %w", err)
 	}
+	defer d.change.Unlock()
+	d.remove(d.all())
+	return nil
+}
+
+// remove stops and removes interfaces. The caller holds change.
+func (d *Driver) remove(gone []*parent) {
 	forEach(gone, func(p *parent) {
 		d.forget(p)
 		p.close(false)
 		d.opt.Log.Info("interface removed", "name", p.cfg.Name)
 	})
 	d.save()
-	return nil
 }
 
 func (d *Driver) find(names []string) ([]*parent, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(names) == 0 {
-		return slices.Clone(d.parents), nil
-	}
 	var found []*parent
 	for _, name := range names {
 		i := slices.IndexFunc(d.parents, func(p *parent) bool { return p.name() == name })
@@ -255,10 +255,10 @@ func (d *Driver) find(names []string) ([]*parent, error) {
 func (d *Driver) notLoaded(name string) error {
 	for _, p := range d.parents {
 		if p.kid(name) != nil {
-			return fmt.Errorf("%s %w %s: remove it with del_child", name, ErrChild, p.name())
+			return fmt.Errorf("%s %w %s: remove it with del_child", name, api.ErrChild, p.name())
 		}
 	}
-	return fmt.Errorf("%s: %w", name, ErrUnknown)
+	return fmt.Errorf("%s: %w", name, api.ErrUnknown)
 }
 
 // forget takes p out of the set.
@@ -275,15 +275,15 @@ func (d *Driver) all() []*parent {
 	return slices.Clone(d.parents)
 }
 
-// Close removes all interfaces. The Driver cannot be used after it.
+// Close removes all interfaces. After it requests fail with api.ErrClosed.
 func (d *Driver) Close() error {
 	d.begin()
-	err := d.unload()
+	d.remove(d.all())
 	d.closed = true
 	d.change.Unlock()
 	d.stop()
 	d.patrol.end()
-	return err
+	return nil
 }
 
 // stop ends what follows interfaces. There are none any more, and none can come.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/internal/link"
 )
 
@@ -130,6 +131,16 @@ func (d *Driver) begin() {
 		p.close(false)
 	})
 	d.save()
+}
+
+// enter is begin for a request; ErrClosed, without change, after Close.
+func (d *Driver) enter() error {
+	d.begin()
+	if d.closed {
+		d.change.Unlock()
+		return api.ErrClosed
+	}
+	return nil
 }
 
 // collect closes what the kernel has deleted. The caller holds nothing.
