@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -150,8 +151,19 @@ func TestChildErrors(t *testing.T) {
 			}
 		}
 	})
-	if err := d.AddMark("child0", 7); err == nil {
-		t.Error("a child can be given its own mark again")
+	for _, tc := range []struct{ err, want error }{
+		{d.AddMark("child0", 7), api.ErrHeld}, // its own, again
+		{d.AddMark("child1", 7), api.ErrHeld},
+		{d.AddMark("child1", 0), api.ErrZeroMark},
+		{d.DeleteMark("child0", 8), api.ErrNotHeld},
+		{d.AddChild("child0", "x"), api.ErrChild},
+		{d.AddChild("net9", "x"), api.ErrUnknown},
+		{d.Unload("child0"), api.ErrChild},
+		{d.Unload("net9"), api.ErrUnknown},
+	} {
+		if !errors.Is(tc.err, tc.want) {
+			t.Errorf("error %v, want one that wraps %q", tc.err, tc.want)
+		}
 	}
 	if names := l.names(l.ns); !slices.Equal(names, []string{"child0", "child1", "net0", "tap0"}) {
 		t.Errorf("interfaces %v", names)

@@ -1,0 +1,103 @@
+package muennet_test
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/muennet/muennet"
+
+// importRules says who may import whom, as far as it matters. Paths are relative
+// to the module; "." is the package at the root. Tests are free.
+var importRules = struct {
+	// needs limits what a package depends on, directly or not, besides the
+	// standard library.
+	needs []rule
+	// users limits who imports a package.
+	users []rule
+}{
+	needs: []rule{
+		{"api", "", "types and constants for programs on any system"},
+		{"element", "", "a public format: no system, no channel"},
+		{"shmstream", "", "a public protocol over plain bytes: no system"},
+		{"client", "api golang.org/x/sys/unix", "a program that asks the daemon links no eBPF, netlink or TUN"},
+		{"internal/packet", "", "arithmetic on bytes that strangers sent"},
+		{"internal/offload", "internal/packet", "as internal/packet"},
+	},
+	users: []rule{
+		{"internal/cli", "cmd/muennet", "a library neither prints nor exits"},
+		{"internal/daemon", "internal/cli", "the facade works without a socket"},
+		{"internal/demo", "internal/cli", "it makes namespaces and interfaces of its own"},
+		{".", "internal/cli internal/daemon examples/init test/vm/agent", "what the facade stands on does not know it"},
+		{"client", "internal/cli internal/demo", "what serves the socket does not use it"},
+		{"internal/datapath", "internal/driver", "one owner of forwarders"},
+		{"internal/tuntap", "internal/driver", "one owner of devices"},
+		{"internal/skbmark", "internal/driver", "one owner of eBPF programs"},
+		{"internal/offload", "internal/datapath", "part of the data path"},
+		{"internal/testnet", "", "for tests only"},
+		{"internal/testnet/solo5", "test/vm/agent", "for tests only"},
+	},
+}
+
+// rule is one line: the package, whom it concerns, separated by blanks, and why.
+type rule struct{ pkg, others, why string }
+
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}|{{.Dir}}|{{join .Imports " "}}|{{join .Deps " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	needs, users := map[string][]string{}, map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Split(strings.TrimSpace(line), "|")
+		pkg := relative(f[0])
+		// What go list reads is no input of the test, for the cache of go test; what
+		// the test itself reads is.
+		if _, err := os.ReadDir(f[1]); err != nil {
+			t.Error(err)
+		}
+		needs[pkg] = []string{}
+		for _, dep := range strings.Fields(f[3]) {
+			if !standard(dep) {
+				needs[pkg] = append(needs[pkg], relative(dep))
+			}
+		}
+		for _, imported := range strings.Fields(f[2]) {
+			users[relative(imported)] = append(users[relative(imported)], pkg)
+		}
+	}
+	check := func(r rule, found []string, verb string) {
+		if needs[r.pkg] == nil {
+			t.Errorf("%s: no such package: correct importRules", r.pkg)
+		}
+		for _, other := range found {
+			if !slices.Contains(strings.Fields(r.others), other) {
+				t.Errorf("%s %s %s, want only [%s]: %s", r.pkg, verb, other, r.others, r.why)
+			}
+		}
+	}
+	for _, r := range importRules.needs {
+		check(r, needs[r.pkg], "depends on")
+	}
+	for _, r := range importRules.users {
+		check(r, users[r.pkg], "is imported by")
+	}
+}
+
+// relative is the path within the module; others stay as they are.
+func relative(path string) string {
+	if path == module {
+		return "."
+	}
+	return strings.TrimPrefix(path, module+"/")
+}
+
+// standard tells whether a package is of the standard library: the first element
+// of other paths has a dot.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
