@@ -28,6 +28,9 @@
 //	500  the kernel refused something that should have worked
 //	503  muennet is ending
 //
+// Error.Code tells programs more; the Err variables of this package stand for the
+// codes.
+//
 // Who may change something is decided by the credentials the kernel keeps for
 // the connection: uid 0, the uid muennet runs as, and members of its control
 // group. Those load channels by plain name in the directory muennet was started
@@ -38,5 +41,13 @@
 // have 48. One more is closed without an answer, as is one that does not take its
 // answer within 10 s.
 //
-// The package is types and constants only. Package client speaks this API.
+// Package client speaks this API. docs/api.md describes the JSON for other
+// languages.
+//
+// # Stability
+//
+// The package imports the standard library only and builds on any system. What
+// docs/api.md promises for /v1 holds for these types too: a field keeps its name,
+// type and meaning. Fields and Err variables may be added, so use keys in composite
+// literals.
 package api

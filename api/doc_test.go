@@ -1,0 +1,102 @@
+package api
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const page = "../docs/api.md"
+
+// TestPageDescribesTheJSON compares the tables of docs/api.md with the structs:
+// every key is there, with its type, and no other.
+func TestPageDescribesTheJSON(t *testing.T) {
+	described := keys(t)
+	for _, v := range []any{
+		Interface{}, Child{}, Marking{}, Channel{}, Writer{}, Reader{}, Stats{}, Version{},
+		LoadRequest{}, LoadResponse{}, AddChildRequest{}, AddMarkRequest{}, ShutdownRequest{}, Error{},
+	} {
+		typ := reflect.TypeOf(v)
+		table := described[typ.Name()]
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if f.Anonymous { // its keys stand beside those of typ
+				continue
+			}
+			key, omit, _ := strings.Cut(f.Tag.Get("json"), ",")
+			want := jsonType(f.Type)
+			if omit == "omitempty" {
+				want += "?"
+			}
+			if got := table[key]; got != want {
+				t.Errorf("%s.%s: type %q on the page, want %q", typ.Name(), key, got, want)
+			}
+			delete(table, key)
+		}
+		for key := range table {
+			t.Errorf("%s.%s is on the page only", typ.Name(), key)
+		}
+		delete(described, typ.Name())
+	}
+	for name := range described {
+		t.Errorf("%s is on the page only", name)
+	}
+}
+
+// TestPageListsTheCodes compares the table of error codes.
+func TestPageListsTheCodes(t *testing.T) {
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range codes {
+		if !strings.Contains(string(b), "\n| "+c.code+" | `Err") {
+			t.Errorf("code %s is not on the page", c.code)
+		}
+	}
+}
+
+// keys reads the tables below "## Objects": object, key, type.
+func keys(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, objects, _ := strings.Cut(string(b), "\n## Objects\n")
+	all := map[string]map[string]string{}
+	var table map[string]string
+	for line := range strings.Lines(objects) {
+		if name, ok := strings.CutPrefix(line, "### "); ok {
+			table = map[string]string{}
+			all[strings.TrimSpace(name)] = table
+		}
+		if cells := strings.Split(line, "|"); len(cells) == 5 && cells[1] != " key " && cells[1] != "---" {
+			table[strings.TrimSpace(cells[1])] = strings.TrimSpace(cells[2])
+		}
+	}
+	return all
+}
+
+// jsonType is how the page writes the JSON of a type.
+func jsonType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Int, reflect.Uint32, reflect.Uint64:
+		return "integer"
+	case reflect.Slice:
+		return "[]" + jsonType(t.Elem())
+	case reflect.Map:
+		return fmt.Sprintf("{%s: %s}", jsonType(t.Key()), jsonType(t.Elem()))
+	case reflect.Pointer:
+		return jsonType(t.Elem())
+	case reflect.Struct:
+		return t.Name()
+	}
+	return "unknown to this test: " + t.String()
+}
