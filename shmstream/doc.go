@@ -8,9 +8,9 @@
 // package makes no system call, starts no goroutine, and allocates nothing
 // per element.
 //
-// It is not a way to wake a sleeping reader (the caller does that, on the
-// word that Word returns), it does not open or map memory, and it does not
-// know what an element means (package element does).
+// It is not a way to wake a sleeping reader (a futex on the low half of WC is
+// one), it does not open or map memory, and it does not know what an element
+// means (package element does).
 //
 // # Start
 //

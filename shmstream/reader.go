@@ -247,7 +247,3 @@ func (r *Reader) Position() uint64 { return r.rc }
 
 // Stats returns the counters.
 func (r *Reader) Stats() ReaderStats { return r.stats }
-
-// Word returns the low 32 bits of WC in the region, for sleeping until the
-// writer changes it (a futex). It may be read atomically and never stored to.
-func (r *Reader) Word() *uint32 { return r.futexWord() }

@@ -45,7 +45,3 @@ func controlOf(region []byte) (control, error) {
 	}
 	return control{words{(*[HeaderSize / 8]uint64)(p)}}, nil
 }
-
-// futexWord returns the low half of WC. Both supported processors are
-// little-endian, so it is the first one.
-func (w words) futexWord() *uint32 { return (*uint32)(unsafe.Pointer(&w.base[wordWC])) }

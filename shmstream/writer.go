@@ -291,7 +291,3 @@ func (w *Writer) Write(p []byte) {
 	w.Fill(0, len(p))
 	w.Publish()
 }
-
-// Word returns the low 32 bits of WC in the region, for the wake-up of sleeping
-// readers (a futex). It is for handing to the kernel, not for storing to.
-func (w *Writer) Word() *uint32 { return w.futexWord() }

@@ -245,18 +245,6 @@ func TestWriterMisusePanics(t *testing.T) {
 	wantPanic(t, "Reserve after Stop", func() { w.Reserve(1) })
 }
 
-func TestWordIsLowHalfOfWC(t *testing.T) {
-	w, r, region := startPair(t, 4, 1)
-	w.Write([]byte{1})
-	if *w.Word() != 1 || *r.Word() != 1 || w.Word() != r.Word() {
-		t.Errorf("words %d, %d after one element", *w.Word(), *r.Word())
-	}
-	poke(region, WCOffset, 0x1122334455667788)
-	if *w.Word() != 0x55667788 {
-		t.Errorf("word %#x, want the low half", *w.Word())
-	}
-}
-
 func TestNoAllocations(t *testing.T) {
 	w, r, region := startPair(t, 4, 100)
 	p, q := make([]byte, 70), make([]byte, 100)

@@ -13,17 +13,22 @@ import (
 )
 
 // pciDevice puts one ivshmem device of 64 KiB, 0000:00:04.0, in the place of the
-// PCI devices, and returns the file of its memory.
-func pciDevice(t *testing.T) (memory string) {
+// PCI devices, and returns the file of its memory. Where inside is false the test
+// is done, see testnet.PCI.
+func pciDevice(t *testing.T) (memory string, inside bool) {
 	t.Helper()
-	before := region.PCIDevices
-	region.PCIDevices = t.TempDir()
-	t.Cleanup(func() { region.PCIDevices = before })
-	return testnet.Ivshmem(t, region.PCIDevices, "0000:00:04.0", 64<<10)
+	dir, inside := testnet.PCI(t)
+	if !inside {
+		return "", false
+	}
+	return testnet.Ivshmem(t, dir, "0000:00:04.0", 64<<10), true
 }
 
 func TestChannelOnDevice(t *testing.T) {
-	memory := pciDevice(t)
+	memory, inside := pciDevice(t)
+	if !inside {
+		return
+	}
 	const name = "pci:00:04.0@4K+8K"
 	in := func(args ...string) (int, string, string) {
 		return call(t, append([]string{"--channels", filepath.Join(t.TempDir(), "none"), "channel"}, args...)...)
@@ -101,7 +106,9 @@ state:      active
 
 // Devices are listed with the files of the channel directory.
 func TestChannelListWithDevices(t *testing.T) {
-	pciDevice(t)
+	if _, inside := pciDevice(t); !inside {
+		return
+	}
 	dir := t.TempDir()
 	makeChannel(t, dir, "a", 4096)
 	_, stdout, stderr := call(t, "--channels", dir, "channel", "list")

@@ -3,6 +3,9 @@ package doorbell
 import (
 	"testing"
 	"time"
+	"unsafe"
+
+	"github.com/muennet/muennet/shmstream"
 )
 
 // Only memory that has gone is expected to be missing. A mistake of the program's
@@ -31,4 +34,15 @@ func TestOnlyFaultsAreTaken(t *testing.T) {
 		p := poller{entries: []*entry{{l: new(Listener), interval: time.Second}}}
 		p.look(time.Now())
 	})
+}
+
+// The kernel compares 32 bits, which must be those that change with every
+// element.
+func TestWordsAreLowHalves(t *testing.T) {
+	header := make([]uint64, shmstream.HeaderSize/8)
+	header[shmstream.WCOffset/8], header[shmstream.EpochOffset/8] = 0x1122334455667788, 0x99aabbccddeeff00
+	region := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(header))), shmstream.HeaderSize)
+	if wc, epoch := Words(region); *wc != 0x55667788 || *epoch != 0xddeeff00 {
+		t.Errorf("words %#x and %#x, want the low halves", *wc, *epoch)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/testnet"
 )
 
@@ -194,10 +193,10 @@ func TestFlappingPeer(t *testing.T) {
 		for first := status(t, d).Reader.Epochs; status(t, d).Reader.Epochs < first+100; {
 			for range 20 {
 				p.start()
-				doorbell.Ring(p.w.Word())
+				p.ring()
 				time.Sleep(100 * time.Microsecond) // or it would seldom be seen
 				p.w.Stop()
-				doorbell.Ring(p.w.Word())
+				p.ring()
 				time.Sleep(100 * time.Microsecond)
 			}
 		}

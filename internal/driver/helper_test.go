@@ -16,6 +16,7 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
@@ -143,8 +144,9 @@ func ethDev(name string) Interface {
 
 // peer is the writer at the other end of an in-channel.
 type peer struct {
-	t testing.TB
-	w *shmstream.Writer
+	t      testing.TB
+	region []byte
+	w      *shmstream.Writer
 }
 
 func (l *lab) peer(channel string) *peer {
@@ -158,7 +160,7 @@ func (l *lab) peer(channel string) *peer {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return &peer{l.t, w}
+	return &peer{l.t, r.Bytes(), w}
 }
 
 // start begins an epoch of net_hdr elements for an MTU of 1500.
@@ -167,6 +169,12 @@ func (p *peer) start() {
 	if err := p.w.Start(shmstream.WriterConfig{Protocol: testProtocol, Size: element.NetHdr.Size(1500)}); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// ring wakes a reader that sleeps.
+func (p *peer) ring() {
+	wc, _ := doorbell.Words(p.region)
+	doorbell.Ring(wc)
 }
 
 // send writes one packet that carries the number.

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/muennet/muennet/api"
-	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -16,11 +15,12 @@ import (
 // Both channels are windows of one ivshmem device: traffic in and out, without
 // futexes, and the kind of memory in the state.
 func TestInterfaceOverDevice(t *testing.T) {
+	dir, inside := testnet.PCI(t)
+	if !inside {
+		return
+	}
 	l := newLab(t)
-	before := region.PCIDevices
-	region.PCIDevices = t.TempDir()
-	t.Cleanup(func() { region.PCIDevices = before })
-	memory := testnet.Ivshmem(t, region.PCIDevices, "0000:00:04.0", 128<<10)
+	memory := testnet.Ivshmem(t, dir, "0000:00:04.0", 128<<10)
 
 	d := l.driver()
 	i := netHdr("net0")
@@ -56,12 +56,13 @@ func TestInterfaceOverDevice(t *testing.T) {
 // A device that is removed faults nobody who touches its memory. It is noticed
 // all the same, and what comes back in its place is not taken for it.
 func TestInterfaceOverRemovedDevice(t *testing.T) {
+	dir, inside := testnet.PCI(t)
+	if !inside {
+		return
+	}
 	l := newLab(t)
-	before := region.PCIDevices
-	region.PCIDevices = t.TempDir()
-	t.Cleanup(func() { region.PCIDevices = before })
 	const address = "0000:00:04.0"
-	testnet.Ivshmem(t, region.PCIDevices, address, 128<<10)
+	testnet.Ivshmem(t, dir, address, 128<<10)
 	d := l.driver()
 	i := netHdr("net0")
 	i.In, i.Out = "pci:00:04.0@0+64K", "pci:00:04.0@64K+64K"
@@ -72,13 +73,13 @@ func TestInterfaceOverRemovedDevice(t *testing.T) {
 	until(t, "the peer is active", func() bool { return status(t, d).Reader.Peer == "active" })
 
 	for range 2 { // also when it is set up again
-		must(t, os.RemoveAll(filepath.Join(region.PCIDevices, address)))
+		must(t, os.RemoveAll(filepath.Join(dir, address)))
 		until(t, "both directions stopped", func() bool {
 			s := status(t, d)
 			return strings.Contains(s.Reader.Error, "removed") && strings.Contains(s.Writer.Error, "removed") &&
 				s.Reader.Peer == "inactive" && s.Writer.Epoch == "0x0"
 		})
-		testnet.Ivshmem(t, region.PCIDevices, address, 128<<10) // another device
+		testnet.Ivshmem(t, dir, address, 128<<10) // another device
 		l.ns.MustRun("ip", "link", "set", "net0", "down")
 		l.ns.MustRun("ip", "link", "set", "net0", "up")
 	}

@@ -27,15 +27,15 @@ const (
 	combiningFile = "resource2_wc"
 )
 
-// PCIDevices is the directory that sysfs has a directory for each PCI device in.
-// Only tests change it, before they open anything.
-var PCIDevices = "/sys/bus/pci/devices"
+// pciDevices is the directory that sysfs has a directory for each PCI device in.
+// Only the tests of this package change it, before they open anything.
+var pciDevices = "/sys/bus/pci/devices"
 
 // device is the address of a PCI device as sysfs writes it, like 0000:00:04.0.
 type device string
 
 // file is the path of one of the device's files in sysfs.
-func (d device) file(name string) string { return filepath.Join(PCIDevices, string(d), name) }
+func (d device) file(name string) string { return filepath.Join(pciDevices, string(d), name) }
 
 var addressSyntax = regexp.MustCompile(`^(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])$`)
 
@@ -105,7 +105,7 @@ func (d device) check() error {
 
 // absent says why there is no such device, and which ones there are.
 func (d device) absent(err error) error {
-	if _, err := os.Stat(PCIDevices); err != nil {
+	if _, err := os.Stat(pciDevices); err != nil {
 		return fmt.Errorf("look for device %s: is there no PCI bus, or no sysfs on /sys (mount -t sysfs none /sys)? %w", d, err)
 	}
 	var found []string
@@ -161,7 +161,7 @@ func (d device) enable() error {
 
 // ivshmemDevices returns the ivshmem devices of this system, sorted.
 func ivshmemDevices() []device {
-	entries, err := os.ReadDir(PCIDevices)
+	entries, err := os.ReadDir(pciDevices)
 	if err != nil {
 		return nil
 	}

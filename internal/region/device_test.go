@@ -21,9 +21,9 @@ import (
 func pciBus(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	before := PCIDevices
-	PCIDevices = dir
-	t.Cleanup(func() { PCIDevices = before })
+	before := pciDevices
+	pciDevices = dir
+	t.Cleanup(func() { pciDevices = before })
 	return dir
 }
 
@@ -157,7 +157,7 @@ func TestDeviceAbsent(t *testing.T) {
 	dir := pciBus(t)
 	_, err := Open("", "pci:00:04.0", ReadOnly)
 	wantError(t, err, dir, "open channel pci:00:04.0: there is no PCI device 0000:00:04.0, and no ivshmem device at any address: stat %DIR/0000:00:04.0: no such file or directory")
-	PCIDevices = filepath.Join(dir, "no")
+	pciDevices = filepath.Join(dir, "no")
 	_, err = Open("", "pci:00:04.0", ReadOnly)
 	wantError(t, err, dir, "open channel pci:00:04.0: look for device 0000:00:04.0: is there no PCI bus, or no sysfs on /sys (mount -t sysfs none /sys)? stat %DIR/no: no such file or directory")
 	if infos := Devices(); infos != nil {

@@ -122,7 +122,7 @@ func FuzzParseSpec(f *testing.F) {
 			}
 			return
 		}
-		if strings.HasPrefix(s, "pci:") != (spec.PCI != "") || spec.PCI != "" && filepath.Dir(filepath.Dir(spec.Path)) != PCIDevices {
+		if strings.HasPrefix(s, "pci:") != (spec.PCI != "") || spec.PCI != "" && filepath.Dir(filepath.Dir(spec.Path)) != pciDevices {
 			t.Fatalf("ParseSpec(%q): device %q, file %s", s, spec.PCI, spec.Path)
 		}
 		if !strings.HasPrefix(s, "/") && spec.PCI == "" && strings.LastIndexByte(spec.Path, '/') != len("/ch") {

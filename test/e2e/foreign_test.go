@@ -68,7 +68,13 @@ func (p *foreign) send(packet []byte) {
 	}
 	p.w.Fill(0, used)
 	p.w.Publish()
-	doorbell.Ring(p.w.Word())
+	p.ring()
+}
+
+// ring wakes a reader that sleeps.
+func (p *foreign) ring() {
+	wc, _ := doorbell.Words(p.region)
+	doorbell.Ring(wc)
 }
 
 // store writes a word of the header as a peer without manners would.

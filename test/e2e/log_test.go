@@ -13,7 +13,6 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -29,10 +28,10 @@ func (p *foreign) flap(h *host, name string, epochs uint64) {
 				p.store(shmstream.ProtocolOffset, foreignProtocol+1)
 				p.store(shmstream.EpochOffset, i)
 			}
-			doorbell.Ring(p.w.Word())
+			p.ring()
 			time.Sleep(100 * time.Microsecond) // or it would seldom be seen
 			p.w.Stop()
-			doorbell.Ring(p.w.Word())
+			p.ring()
 			time.Sleep(100 * time.Microsecond)
 		}
 	}

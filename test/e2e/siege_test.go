@@ -11,7 +11,6 @@ import (
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -159,7 +158,7 @@ func (s *siege) attack(f func(r *rand.Rand)) {
 		for range 1000 {
 			f(r)
 		}
-		doorbell.Ring(s.p.w.Word())
+		s.p.ring()
 		if n%20 != 19 {
 			continue
 		}
