@@ -26,6 +26,11 @@
 //
 // Peers are not trusted: whatever they write into their channel is counted, and
 // cannot harm the program or another interface.
+//
+// # Stability
+//
+// Until version 1 a minor version may change the Go API, and CHANGELOG.md says so.
+// Status keeps what docs/api.md promises. The package runs on Linux only.
 package muennet
 
 import (

@@ -44,4 +44,9 @@
 //
 // Until Confirm agrees the bytes may be half of one packet and half of the next; Decode copes with that, and the result is
 // then thrown away.
+//
+// # Stability
+//
+// The formats are those of the kernel module and of Solo5, and do not change. Until version 1 of the module a minor version may
+// change the Go API, and CHANGELOG.md says so. The package imports the standard library only.
 package element

@@ -48,4 +48,10 @@
 // the region; a reader that scribbles over it harms the other readers of that
 // channel only. Memory that goes away under the mapping (a file cut short)
 // faults; the caller has to be prepared for that.
+//
+// # Stability
+//
+// The layout of a region is SHMStream version 2 and does not change. Until version
+// 1 of the module a minor version may change the Go API, and CHANGELOG.md says so.
+// The package imports the standard library only, and builds for amd64 and arm64.
 package shmstream
