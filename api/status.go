@@ -85,7 +85,7 @@ type Child struct {
 	// Up tells whether the interface is administratively up.
 	Up bool `json:"up"`
 	// Held are the marks whose packets the child receives, each 1 to 2^32-1, in
-	// ascending order; empty: none.
+	// ascending order; nil (null in JSON) or empty: none.
 	Held []uint32 `json:"held"`
 	// Marks says how Netfilter marks are carried; never nil in a live child.
 	Marks *Marking `json:"marks"`
