@@ -132,16 +132,19 @@ func closeOnExecEach(first int) {
 // would not do: it may have been replaced, or hold many commands in one file.
 func setProcessName(name string) {
 	// A thread has the name of the one that started it, so the threads there are
-	// get it, until no other one is left. The process has that of its first.
-	for renamed := true; renamed; {
-		renamed = false
+	// get it, until no other one is left. The process has that of its first. One
+	// that was being started appears a moment later, hence the second look.
+	for clean := 0; clean < 2; clean++ {
 		threads, _ := filepath.Glob("/proc/self/task/*/comm")
 		for _, comm := range threads {
 			if b, err := os.ReadFile(comm); err != nil || strings.TrimSpace(string(b)) == name {
 				continue // it has ended, or has it
 			}
-			renamed = os.WriteFile(comm, []byte(name), 0) == nil || renamed
+			if os.WriteFile(comm, []byte(name), 0) == nil {
+				clean = -1
+			}
 		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
