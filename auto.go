@@ -57,7 +57,7 @@ func Auto(cfg AutoConfig) (Load, []Skipped, error) {
 	if err != nil {
 		return Load{}, set.Skipped, err
 	}
-	load, err := params.Parse(args)
+	load, err := ParseLoad(args...)
 	if err != nil {
 		return Load{}, set.Skipped, err
 	}

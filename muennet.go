@@ -42,30 +42,9 @@ import (
 	"github.com/muennet/muennet/internal/journal"
 )
 
-// Interface is what one interface is to be: Name (1 to 15 bytes), Format, the
-// channels In and Out with their protocol ids, MTU in bytes and the rest of the
-// parameters; the zero value of a field is its documented default.
-type Interface = driver.Interface
-
-// Load is a set of interfaces that come into being together or not at all, with
-// the directory of their channels and how long to sleep between looks at them.
-type Load = driver.Config
-
 // Status is the state of one interface at one moment, as the control API and
 // `muennet show --json` give it.
 type Status = api.Interface
-
-// What an interface's carrier follows: Interface.Carrier.
-const (
-	CarrierAdmin = driver.CarrierAdmin
-	CarrierPeer  = driver.CarrierPeer
-)
-
-// What switches off where 0 stands for a default.
-const (
-	RenewOff    = driver.RenewOff    // Interface.Renew
-	BusyPollOff = driver.BusyPollOff // Load.BusyPoll
-)
 
 // The reasons for which a request is refused; errors wrap these, and those of
 // package client wrap the same.
@@ -86,7 +65,7 @@ type DamagedStateError = driver.DamagedStateError
 type Config struct {
 	// Load holds the interfaces to begin with, and the channel directory for
 	// later loads that name none.
-	Load
+	Load Load
 	// State is the path of a file that remembers devices, so that after a crash
 	// they are found again wherever they have been moved; empty means that they
 	// are found in the caller's network namespace only.
@@ -114,7 +93,8 @@ const flushTime = time.Second
 // Open creates the interfaces of cfg in the network namespace of the calling
 // thread. Either all of them exist when it returns or none does. A device that
 // an earlier process left behind without a clean stop is taken over together
-// with its addresses and routes.
+// with its addresses and routes. A configuration that breaks a rule is a
+// *FieldError, as from Load.Validate.
 func Open(cfg Config) (*Net, error) {
 	n := &Net{}
 	if cfg.Logger != nil {
@@ -123,11 +103,11 @@ func Open(cfg Config) (*Net, error) {
 			n.log, cfg.Logger = q, slog.New(q)
 		}
 	}
-	n.driver = driver.New(driver.Options{Channels: cfg.Channels, State: cfg.State, Log: cfg.Logger, NoBPF: cfg.NoBPF})
-	if len(cfg.Interfaces) == 0 {
+	n.driver = driver.New(driver.Options{Channels: cfg.Load.Channels, State: cfg.State, Log: cfg.Logger, NoBPF: cfg.NoBPF})
+	if len(cfg.Load.Interfaces) == 0 {
 		return n, nil
 	}
-	if _, err := n.driver.Load(cfg.Load); err != nil {
+	if _, err := n.Load(cfg.Load); err != nil {
 		n.Close()
 		return nil, err
 	}
@@ -135,8 +115,12 @@ func Open(cfg Config) (*Net, error) {
 }
 
 // Load adds interfaces, all or none, and returns their names as the kernel
-// knows them (a %d in a name has become a number).
-func (n *Net) Load(l Load) ([]string, error) { return n.driver.Load(l) }
+// knows them (a %d in a name has become a number). A configuration that breaks a
+// rule is a *FieldError, as from Load.Validate.
+func (n *Net) Load(l Load) ([]string, error) {
+	names, err := n.driver.Load(l.internal())
+	return names, public(err)
+}
 
 // Unload stops and removes the named interfaces. Without a name it removes
 // nothing, so that a list that happens to be empty is not taken for all. An

@@ -10,4 +10,7 @@ import "github.com/muennet/muennet/internal/params"
 //
 // An error names the parameter, its entry and what is allowed; the Load is empty
 // then.
-func ParseLoad(parameters ...string) (Load, error) { return params.Parse(parameters) }
+func ParseLoad(parameters ...string) (Load, error) {
+	c, err := params.Parse(parameters)
+	return loadOf(c), err
+}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/internal/pairing"
 	"github.com/muennet/muennet/internal/params"
 )
@@ -35,10 +35,10 @@ func (o *autoConfig) flags(c *cobra.Command) {
 
 // request is a load as the arguments ask for it.
 type request struct {
-	args        []string      // complete: without the word auto
-	load        driver.Config // what they say
-	channels    string        // directory, where the arguments are about a certain one
-	pairing.Set               // what auto has found: a pair for each interface of load
+	args        []string     // complete: without the word auto
+	load        muennet.Load // what they say
+	channels    string       // directory, where the arguments are about a certain one
+	pairing.Set              // what auto has found: a pair for each interface of load
 }
 
 // request reads the arguments of a load. With the word auto the names of
@@ -52,7 +52,7 @@ func (a *app) request(args []string, o autoConfig) (r request, err error) {
 	} else if o.strict || o.dryRun {
 		return r, usagef("--strict and --dry-run: only with %s", autoWord)
 	}
-	if r.load, err = params.Parse(r.args); err != nil {
+	if r.load, err = muennet.ParseLoad(r.args...); err != nil {
 		return r, usageError{err}
 	}
 	return r, nil

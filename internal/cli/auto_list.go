@@ -6,7 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -29,7 +29,7 @@ func (a *app) list(r request) error {
 			for _, d := range doubt {
 				doubts = append(doubts, fmt.Sprintf("%s: %s: %s", i.Name, printable(w.channel.Name), d))
 			}
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%04o\t%#x\t%s\t%s\n", i.Name, i.Format, cmp.Or(i.MTU, driver.DefaultMTU),
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%04o\t%#x\t%s\t%s\n", i.Name, i.Format, cmp.Or(i.MTU, config.DefaultMTU),
 				w.name, printable(w.channel.Name), w.channel.Size, w.channel.Mode.Perm(), w.protocol, epoch, found)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/muennet/muennet/internal/names"
 	"github.com/muennet/muennet/internal/region"
 )
 
@@ -49,7 +50,7 @@ The channels of a muenfs are given by the system's policy and not created.`,
   muennet channel create pci:00:04.0@1M+1M`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			n, err := region.ParseSize(size)
+			n, err := names.ParseSize(size)
 			if err != nil {
 				return usagef("--size: %w", err)
 			}

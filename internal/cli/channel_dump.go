@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -77,7 +77,7 @@ func parseFormat(s string) (f element.Format, guess bool, err error) {
 // Of a frame only the length can be checked; that much must hold, and the rest
 // behind it must be zero.
 func guessFormat(h shmstream.Header, slots []slot) element.Format {
-	if h.Protocol == driver.SoloProtocol {
+	if h.Protocol == config.SoloProtocol {
 		return element.EthDev
 	}
 	for _, f := range []element.Format{element.NetHdr, element.EthDev} {

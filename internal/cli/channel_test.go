@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -299,7 +299,7 @@ func TestGuessFormat(t *testing.T) {
 		want     element.Format
 	}{
 		{"nothing", 1, nil, element.Raw},
-		{"solo", driver.SoloProtocol, nil, element.EthDev},
+		{"solo", config.SoloProtocol, nil, element.EthDev},
 		{"ip", 1, []slot{ip, ip}, element.NetHdr},
 		{"frames", 1, []slot{eth}, element.EthDev},
 		{"text", 1, []slot{raw}, element.Raw},

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/internal/daemon"
-	"github.com/muennet/muennet/internal/driver"
 	"github.com/muennet/muennet/internal/journal"
 	"github.com/muennet/muennet/internal/pairing"
 	"github.com/muennet/muennet/internal/params"
@@ -132,7 +132,7 @@ func (a *app) runBackground(c *cobra.Command, start startConfig) error {
 		defer q.Flush(flushTime)
 		h = q
 		err = daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: start.group, NoBPF: start.noBPF,
-			Load: driver.Config{Channels: a.directory()}, Version: version(), Logger: slog.New(h),
+			Load: muennet.Load{Channels: a.directory()}, Version: version(), Logger: slog.New(h),
 			Ready: func() {
 				fmt.Fprintln(pipe, wordReady)
 				pipe.Close()

@@ -8,7 +8,7 @@ import (
 
 	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/api"
-	"github.com/muennet/muennet/internal/params"
+	"github.com/muennet/muennet/internal/names"
 )
 
 func (s *server) addChild(w http.ResponseWriter, r *http.Request) {
@@ -27,10 +27,8 @@ func checkNames(req api.AddChildRequest) error {
 	switch {
 	case req.Parent == "":
 		return errors.New("parent: want the name of an interface")
-	case req.Child == "":
-		return errors.New("child: want a name")
 	}
-	if err := params.CheckName(req.Child); err != nil {
+	if err := names.CheckInterface(req.Child); err != nil {
 		return fmt.Errorf("child %q: %w", req.Child, err)
 	}
 	return nil

@@ -19,7 +19,7 @@ func TestChildren(t *testing.T) {
 		{name: "add", method: "POST", path: "/v1/children", body: `{"parent":"net0","child":"c1"}`, status: 204, left: "map[c0:[7] c1:[]]"},
 		{name: "without a body", method: "POST", path: "/v1/children", status: 400, answer: "add child: parent: want the name"},
 		{name: "without a parent", method: "POST", path: "/v1/children", body: `{"child":"c1"}`, status: 400, answer: "parent: want the name"},
-		{name: "without a child", method: "POST", path: "/v1/children", body: `{"parent":"net0"}`, status: 400, answer: "child: want a name"},
+		{name: "without a child", method: "POST", path: "/v1/children", body: `{"parent":"net0"}`, status: 400, answer: `child \"\": the name is empty`},
 		{name: "long name", method: "POST", path: "/v1/children", body: `{"parent":"net0","child":"abcdefghijklmnop"}`, status: 400,
 			answer: `add child: child \"abcdefghijklmnop\": 16 bytes: want at most 15`},
 		{name: "bad name", method: "POST", path: "/v1/children", body: `{"parent":"net0","child":"a/b"}`, status: 400, answer: `child \"a/b\": want no '/'`},

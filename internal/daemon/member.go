@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/muennet/muennet"
-	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/names"
 )
 
 // checkMember refuses a load of a member of the control group that reaches beyond
@@ -17,7 +17,7 @@ func checkMember(l muennet.Load, dir string) error {
 	}
 	for _, i := range l.Interfaces {
 		for _, r := range []struct{ parameter, name string }{{"in", i.In}, {"out", i.Out}, {"pmtu", i.PMTU}} {
-			if r.name != "" && !plain(dir, r.name) {
+			if r.name != "" && !plain(r.name) {
 				return fmt.Errorf("interface %s: %w", i.Name, forOwners(r.parameter+"="+r.name, dir))
 			}
 		}
@@ -28,10 +28,10 @@ func checkMember(l muennet.Load, dir string) error {
 	return nil
 }
 
-// plain tells whether name is that of a whole file in dir.
-func plain(dir, name string) bool {
-	spec, err := region.ParseSpec(dir, name)
-	return err == nil && !spec.Windowed && spec.PCI == "" && !filepath.IsAbs(name)
+// plain tells whether name is that of a whole file in the channel directory.
+func plain(name string) bool {
+	c, err := names.ParseChannel(name)
+	return err == nil && c.Plain()
 }
 
 func forOwners(what, dir string) error {

@@ -82,7 +82,7 @@ func TestOpenConfig(t *testing.T) {
 	var got muennet.Config
 	run(t.Context(), Config{Control: path, Logger: quiet(), Load: muennet.Load{Channels: "/ch"}},
 		func(c muennet.Config) (network, error) { got = c; return nil, errTest })
-	if got.State != path+".state" || got.Channels != "/ch" || got.Logger == nil {
+	if got.State != path+".state" || got.Load.Channels != "/ch" || got.Logger == nil {
 		t.Errorf("opened with %+v", got)
 	}
 }

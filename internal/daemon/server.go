@@ -17,7 +17,6 @@ import (
 	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/internal/journal"
-	"github.com/muennet/muennet/internal/params"
 )
 
 // network is what the server needs of a muennet.Net.
@@ -159,7 +158,7 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &req) {
 		return
 	}
-	cfg, err := params.Parse(req.Parameters)
+	cfg, err := muennet.ParseLoad(req.Parameters...)
 	if err == nil && req.Channels != "" && !filepath.IsAbs(req.Channels) {
 		err = fmt.Errorf("channels: %q is not an absolute path", req.Channels)
 	}

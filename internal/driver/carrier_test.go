@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/testnet"
 )
 
@@ -178,7 +179,7 @@ func TestFlappingPeer(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
 	i := netHdr("net0")
-	i.Carrier = CarrierPeer
+	i.Carrier = config.CarrierPeer
 	begin := time.Now()
 	l.mustLoad(d, i)
 	l.up(d, "net0")
@@ -230,7 +231,7 @@ func TestFlappingPeer(t *testing.T) {
 func TestAdoptedCarrier(t *testing.T) {
 	l := newLab(t)
 	i := netHdr("net0")
-	i.Carrier = CarrierPeer
+	i.Carrier = config.CarrierPeer
 	load := func() *Driver {
 		d := l.driver()
 		l.mustLoad(d, i)

@@ -9,8 +9,10 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/datapath"
 	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/names"
 	"github.com/muennet/muennet/internal/shortage"
 	"github.com/muennet/muennet/internal/tuntap"
 )
@@ -283,7 +285,7 @@ func (c *child) makeDevice(cfg tuntap.Config, mtu int) error {
 	name := cfg.Name
 	here := link.IsCurrent(fd)
 	if !here {
-		if err := tuntap.CheckName(name); err != nil {
+		if err := names.CheckInterface(name); err != nil {
 			return fmt.Errorf("interface %q: %w", name, err)
 		}
 		cfg.Name = travelName
@@ -297,7 +299,7 @@ func (c *child) makeDevice(cfg tuntap.Config, mtu int) error {
 	if err := configure(c.dev, c.alias, mtu, nil); err != nil {
 		return err
 	}
-	if err := c.dev.SetCarrier(c.parent.cfg.Carrier == CarrierAdmin); err != nil {
+	if err := c.dev.SetCarrier(c.parent.cfg.Carrier == config.CarrierAdmin); err != nil {
 		return err
 	}
 	if err := c.openMarks(); err != nil { // queues, too, are attached here

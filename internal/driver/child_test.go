@@ -9,6 +9,7 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -264,7 +265,7 @@ func TestChildCarrier(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
 	i := netHdr("net0")
-	i.Carrier = CarrierPeer
+	i.Carrier = config.CarrierPeer
 	l.mustLoad(d, i)
 	l.up(d, "net0")
 	p := l.peer("a")

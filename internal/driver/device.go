@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/shortage"
 	"github.com/muennet/muennet/internal/tuntap"
@@ -77,7 +78,7 @@ func (d *Driver) openDevice(p *parent) (dev *tuntap.Device, adopted bool, err er
 	// With carrier=admin it stays on, and no one sees it while the interface is
 	// down. Were it set only after "up", the kernel would drop what is sent in
 	// between.
-	err = dev.SetCarrier(p.cfg.Carrier == CarrierAdmin)
+	err = dev.SetCarrier(p.cfg.Carrier == config.CarrierAdmin)
 	if err == nil && !adopted {
 		err = configure(dev, p.alias, p.cfg.MTU, mac)
 	}

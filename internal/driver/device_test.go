@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/config"
 )
 
 func TestStableAddr(t *testing.T) {
@@ -48,7 +49,7 @@ func TestFragilePeerKeepsItsMTU(t *testing.T) {
 	for _, force := range []bool{false, true} {
 		d := l.driver()
 		i := ethDev("net0")
-		i.WriterProtocol, i.Force = SoloProtocol, force
+		i.WriterProtocol, i.Force = config.SoloProtocol, force
 		l.mustLoad(d, i)
 		index := l.state1("net0").Index
 		if err := l.ns.Link().SetMTU(index, 1400); err != nil {

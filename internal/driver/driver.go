@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/shortage"
@@ -81,8 +82,11 @@ func (d *Driver) recall() (err error) {
 
 // Load creates the interfaces of cfg in the calling thread's network namespace
 // and returns their names. When one cannot be had none is kept, and the error
-// says which one and why.
+// says which one and why; it is a [*config.Error] when cfg breaks a rule.
 func (d *Driver) Load(cfg Config) (names []string, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
 	if err := d.enter(); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
@@ -91,7 +95,7 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 		cfg.Channels = d.opt.Channels
 	}
 	if cfg.Poll == 0 {
-		cfg.Poll = DefaultPoll
+		cfg.Poll = config.DefaultPoll
 	}
 	if names, err = d.load(cfg); err != nil {
 		return nil, shortage.Explain(err)

@@ -116,9 +116,24 @@ func (p *parent) openEnds(dir string) (err error) {
 	if p.out.region, err = p.out.open(p.elementSize(p.cfg.MTU), p.cfg.Force); err != nil {
 		return err
 	}
+	if err := p.apart(p.out, p.out.region); err != nil {
+		return err
+	}
 	p.remark(p.out, p.out.region)
 	if err := p.out.region.Allocate(); err != nil {
 		p.faulted(p.out, err)
+	}
+	return nil
+}
+
+// apart refuses a region for e that shares bytes with the one of the other
+// direction, which the writer would overwrite. Names do not tell when links, or
+// a path into the channel directory, lead to one file.
+func (p *parent) apart(e *end, r *region.Region) error {
+	for _, other := range p.ends() {
+		if other != e && other.region != nil && r.Overlaps(other.region) {
+			return fmt.Errorf("channels %s and %s are the same memory: want two, one for each direction", p.cfg.In, p.cfg.Out)
+		}
 	}
 	return nil
 }

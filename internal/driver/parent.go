@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/datapath"
 	"github.com/muennet/muennet/internal/journal"
 	"github.com/muennet/muennet/internal/link"
@@ -56,8 +57,8 @@ const minMTU = 68
 // create makes one interface, down or, where it was adopted, as it was, in the
 // calling thread's namespace. It needs begin and watch to become alive.
 func (d *Driver) create(i Interface, cfg Config) (_ *parent, err error) {
-	if err := i.complete(); err != nil {
-		return nil, err
+	if i.MTU == 0 {
+		i.MTU = config.DefaultMTU
 	}
 	p := &parent{
 		followed: followed{d: d, alias: aliasOf(i), log: d.logOf(i.Name), closed: make(chan struct{})},
@@ -106,11 +107,11 @@ func (p *parent) openRegions(dir string) (err error) {
 
 // openForwarders builds what carries the packets, paused.
 func (p *parent) openForwarders(cfg Config) (err error) {
-	pulse := datapath.NewPulse(p.cfg.renewal())
+	pulse := datapath.NewPulse(p.cfg.RenewAfter())
 	if p.out != nil {
 		p.sender, err = datapath.NewSender(datapath.SenderConfig{
 			Region: p.out.bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol, Memory: p.out.memory(),
-			Poll: cfg.Poll, Renew: p.cfg.renewal(), Pulse: pulse, Log: p.log,
+			Poll: cfg.Poll, Renew: p.cfg.RenewAfter(), Pulse: pulse, Log: p.log,
 			OnFault: func(err error) { go p.fault(p.out, err) },
 		})
 		if err != nil {
@@ -126,7 +127,7 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
-			MergeUDP: p.offload.udp, Memory: p.in.memory(), Poll: cfg.Poll, BusyPoll: cfg.busyPoll(), Locked: p.in.locked(), Sender: p.sender, Pulse: pulse, Log: p.log,
+			MergeUDP: p.offload.udp, Memory: p.in.memory(), Poll: cfg.Poll, BusyPoll: busyPoll(cfg), Locked: p.in.locked(), Sender: p.sender, Pulse: pulse, Log: p.log,
 			OnPeer: p.presence.follow, OnFault: func(err error) { go p.fault(p.in, err) },
 		})
 		if err != nil {
@@ -189,19 +190,19 @@ func (p *parent) usableMTU(mtu int) int {
 	switch {
 	case p.cfg.Format == element.Raw && mtu == minMTU && p.cfg.MTU < minMTU:
 		return p.cfg.MTU
-	case p.fragile() && mtu != DefaultMTU:
+	case p.fragile() && mtu != config.DefaultMTU:
 		p.log.Warn("mtu is set back: the peer of this protocol copies lengths unchecked; force=1 allows it", "mtu", mtu, "protocol", hex(p.cfg.WriterProtocol))
-		err := p.ask(func(h *link.Handle, index int) error { return h.SetMTU(index, DefaultMTU) })
+		err := p.ask(func(h *link.Handle, index int) error { return h.SetMTU(index, config.DefaultMTU) })
 		if err != nil {
 			p.log.Warn("mtu cannot be set back", "err", err)
 		}
-		return DefaultMTU
+		return config.DefaultMTU
 	}
 	return mtu
 }
 
 func (p *parent) fragile() bool {
-	return p.cfg.Format == element.EthDev && p.cfg.WriterProtocol == SoloProtocol && p.out != nil && !p.cfg.Force
+	return p.cfg.Format == element.EthDev && p.cfg.WriterProtocol == config.SoloProtocol && p.out != nil && !p.cfg.Force
 }
 
 // start is ip link set up: the writer begins an epoch, the reader begins where
@@ -278,7 +279,7 @@ func (p *parent) peerChanged(active bool) {
 
 // followPeer sets the carrier of one device of the interface, if it is the peer's.
 func (p *parent) followPeer(active bool, f *followed) {
-	if p.cfg.Carrier == CarrierPeer {
+	if p.cfg.Carrier == config.CarrierPeer {
 		f.setCarrier(active)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
@@ -103,7 +104,7 @@ func TestCarrierFollowsThePeer(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
 	i := netHdr("net0")
-	i.Carrier = CarrierPeer
+	i.Carrier = config.CarrierPeer
 	l.mustLoad(d, i)
 	p := l.peer("a")
 	carrier := func(want bool) {

@@ -19,7 +19,7 @@ func (p *parent) identity() api.Interface {
 		Name: at.name, Index: at.index, NetNS: at.netns,
 		Mode: p.cfg.Format.String(), In: p.cfg.In, Out: p.cfg.Out,
 		Carrier: p.cfg.Carrier.String(),
-		Poll:    int(p.poll.Milliseconds()), Renew: int(p.cfg.renewal().Seconds()), Adopted: p.adopted, PMTU: p.cfg.PMTU,
+		Poll:    int(p.poll.Milliseconds()), Renew: int(p.cfg.RenewAfter().Seconds()), Adopted: p.adopted, PMTU: p.cfg.PMTU,
 		Drops: map[string]uint64{},
 	}
 }

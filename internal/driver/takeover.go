@@ -56,6 +56,9 @@ func (p *parent) swap(e *end, old, r *region.Region) error {
 	if p.isClosed() || e.region != old {
 		return r.Close()
 	}
+	if err := p.apart(e, r); err != nil {
+		return err
+	}
 	if err := p.bind(e, r); err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/muennet/muennet/internal/names"
 	"github.com/muennet/muennet/internal/region"
 )
 
@@ -128,7 +128,7 @@ func pair(x string, in, out *region.Info) (Pair, error) {
 		return Pair{}, fmt.Errorf("half a pair: there is no file %s of that name, only %s", suffixOut, suffixIn)
 	}
 	for _, c := range []*region.Info{in, out} {
-		if err := checkName(c.Name); err != nil {
+		if err := names.CheckNewFile(c.Name); err != nil {
 			return Pair{}, err
 		}
 	}
@@ -143,20 +143,3 @@ func pair(x string, in, out *region.Info) (Pair, error) {
 
 // writable tells whether a mode lets anybody write.
 func writable(m os.FileMode) bool { return m&0o222 != 0 }
-
-// checkName refuses what a list of parameters cannot name: there a comma ends an
-// entry, '@' begins a window, and the control socket's JSON holds UTF-8 only.
-// `channel create` makes no such names either.
-func checkName(name string) error {
-	if !utf8.ValidString(name) {
-		return errors.New("the name is not UTF-8")
-	}
-	if i := strings.IndexFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '@' || c == ',' }); i >= 0 {
-		return fmt.Errorf("the name holds %q: want no '@', no comma, no white space", name[i])
-	}
-	_, err := region.ParseSpec("", name)
-	if inner := errors.Unwrap(err); inner != nil {
-		return inner // the name is named already
-	}
-	return err
-}

@@ -5,14 +5,14 @@ import (
 	"strings"
 
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/pairing"
 )
 
 // Auto completes the arguments of a load whose channels were found, not named:
 // the result has one interface for each of pairs, of which there is at least
 // one, and is what [Parse] takes. Names are net0, net1 and so on in the order of
-// pairs, flags are eth_dev, both protocols [driver.SoloProtocol].
+// pairs, flags are eth_dev, both protocols [config.SoloProtocol].
 //
 // Arguments override that, entry by entry; an empty entry is not given. A list
 // of a single entry counts for all interfaces, but a name without %d and a mac,
@@ -72,8 +72,8 @@ func defaults(pairs []pairing.Pair) map[string][]string {
 		add("name", fmt.Sprintf("net%d", i))
 		add("in", p.In.Name)
 		add("out", p.Out.Name)
-		add("reader_protocol", fmt.Sprintf("%x", driver.SoloProtocol))
-		add("writer_protocol", fmt.Sprintf("%x", driver.SoloProtocol))
+		add("reader_protocol", fmt.Sprintf("%x", config.SoloProtocol))
+		add("writer_protocol", fmt.Sprintf("%x", config.SoloProtocol))
 		add("flags", element.EthDev.String())
 	}
 	return lists

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/pairing"
 	"github.com/muennet/muennet/internal/region"
 )
@@ -23,45 +23,45 @@ func found(names ...string) (pairs []pairing.Pair) {
 }
 
 // ethernet is what Auto makes of the pair x with nothing overridden.
-func ethernet(name, x string) driver.Interface {
-	return driver.Interface{Name: name, Format: element.EthDev, In: x + "|out", Out: x + "|in",
-		ReaderProtocol: driver.SoloProtocol, WriterProtocol: driver.SoloProtocol}
+func ethernet(name, x string) config.Interface {
+	return config.Interface{Name: name, Format: element.EthDev, In: x + "|out", Out: x + "|in",
+		ReaderProtocol: config.SoloProtocol, WriterProtocol: config.SoloProtocol}
 }
 
 func TestAuto(t *testing.T) {
 	net0, net1, net2 := ethernet("net0", "a"), ethernet("net1", "b"), ethernet("net2", "c")
-	with := func(i driver.Interface, f func(*driver.Interface)) driver.Interface { f(&i); return i }
-	mtu := func(n int) func(*driver.Interface) { return func(i *driver.Interface) { i.MTU, i.Force = n, true } }
-	named := func(s string) func(*driver.Interface) { return func(i *driver.Interface) { i.Name = s } }
+	with := func(i config.Interface, f func(*config.Interface)) config.Interface { f(&i); return i }
+	mtu := func(n int) func(*config.Interface) { return func(i *config.Interface) { i.MTU, i.Force = n, true } }
+	named := func(s string) func(*config.Interface) { return func(i *config.Interface) { i.Name = s } }
 	for _, c := range []struct {
 		line string
-		want driver.Config
+		want config.Load
 	}{
-		{"", driver.Config{Interfaces: []driver.Interface{net0, net1, net2}}},
+		{"", config.Load{Interfaces: []config.Interface{net0, net1, net2}}},
 		// One entry is for all, several are for their positions, an empty one is not given.
-		{"mtu=9000 force=1", driver.Config{Interfaces: []driver.Interface{with(net0, mtu(9000)), with(net1, mtu(9000)), with(net2, mtu(9000))}}},
-		{"mtu=,9000 force=,1,", driver.Config{Interfaces: []driver.Interface{net0, with(net1, mtu(9000)), net2}}},
-		{"flags=net_hdr,,net_hdr reader-protocol=1,2 writer_protocol=,,0x3", driver.Config{Interfaces: []driver.Interface{
-			with(net0, func(i *driver.Interface) { i.Format, i.ReaderProtocol = element.NetHdr, 1 }),
-			with(net1, func(i *driver.Interface) { i.ReaderProtocol = 2 }),
-			with(net2, func(i *driver.Interface) { i.Format, i.WriterProtocol = element.NetHdr, 3 })}}},
-		{"flags= mtu= mac=", driver.Config{Interfaces: []driver.Interface{net0, net1, net2}}},
-		{"flags=net_hdr pmtu=,table", driver.Config{Interfaces: []driver.Interface{
-			with(net0, func(i *driver.Interface) { i.Format = element.NetHdr }),
-			with(net1, func(i *driver.Interface) { i.Format, i.PMTU = element.NetHdr, "table" }),
-			with(net2, func(i *driver.Interface) { i.Format = element.NetHdr })}}},
+		{"mtu=9000 force=1", config.Load{Interfaces: []config.Interface{with(net0, mtu(9000)), with(net1, mtu(9000)), with(net2, mtu(9000))}}},
+		{"mtu=,9000 force=,1,", config.Load{Interfaces: []config.Interface{net0, with(net1, mtu(9000)), net2}}},
+		{"flags=net_hdr,,net_hdr reader-protocol=1,2 writer_protocol=,,0x3", config.Load{Interfaces: []config.Interface{
+			with(net0, func(i *config.Interface) { i.Format, i.ReaderProtocol = element.NetHdr, 1 }),
+			with(net1, func(i *config.Interface) { i.ReaderProtocol = 2 }),
+			with(net2, func(i *config.Interface) { i.Format, i.WriterProtocol = element.NetHdr, 3 })}}},
+		{"flags= mtu= mac=", config.Load{Interfaces: []config.Interface{net0, net1, net2}}},
+		{"flags=net_hdr pmtu=,table", config.Load{Interfaces: []config.Interface{
+			with(net0, func(i *config.Interface) { i.Format = element.NetHdr }),
+			with(net1, func(i *config.Interface) { i.Format, i.PMTU = element.NetHdr, "table" }),
+			with(net2, func(i *config.Interface) { i.Format = element.NetHdr })}}},
 		// What can be had only once is for the first, unless it is numbered.
-		{"name=wan", driver.Config{Interfaces: []driver.Interface{with(net0, named("wan")), net1, net2}}},
-		{"name=,wan,", driver.Config{Interfaces: []driver.Interface{net0, with(net1, named("wan")), net2}}},
-		{"name=m%d", driver.Config{Interfaces: []driver.Interface{with(net0, named("m%d")), with(net1, named("m%d")), with(net2, named("m%d"))}}},
-		{"mac=02:00:00:00:00:01 carrier=peer", driver.Config{Interfaces: []driver.Interface{
-			with(net0, func(i *driver.Interface) {
-				i.HardwareAddr, i.Carrier = net.HardwareAddr{2, 0, 0, 0, 0, 1}, driver.CarrierPeer
+		{"name=wan", config.Load{Interfaces: []config.Interface{with(net0, named("wan")), net1, net2}}},
+		{"name=,wan,", config.Load{Interfaces: []config.Interface{net0, with(net1, named("wan")), net2}}},
+		{"name=m%d", config.Load{Interfaces: []config.Interface{with(net0, named("m%d")), with(net1, named("m%d")), with(net2, named("m%d"))}}},
+		{"mac=02:00:00:00:00:01 carrier=peer", config.Load{Interfaces: []config.Interface{
+			with(net0, func(i *config.Interface) {
+				i.HardwareAddr, i.Carrier = net.HardwareAddr{2, 0, 0, 0, 0, 1}, config.CarrierPeer
 			}),
-			with(net1, func(i *driver.Interface) { i.Carrier = driver.CarrierPeer }),
-			with(net2, func(i *driver.Interface) { i.Carrier = driver.CarrierPeer })}}},
+			with(net1, func(i *config.Interface) { i.Carrier = config.CarrierPeer }),
+			with(net2, func(i *config.Interface) { i.Carrier = config.CarrierPeer })}}},
 		// Parameters of the whole load.
-		{"poll=5 busy_poll=7", driver.Config{Interfaces: []driver.Interface{net0, net1, net2}, Poll: 5 * time.Millisecond, BusyPoll: 7 * time.Microsecond}},
+		{"poll=5 busy_poll=7", config.Load{Interfaces: []config.Interface{net0, net1, net2}, Poll: 5 * time.Millisecond, BusyPoll: 7 * time.Microsecond}},
 	} {
 		args, err := Auto(strings.Fields(c.line), found("a", "b", "c"))
 		if err != nil {
@@ -93,12 +93,12 @@ func TestAutoErrors(t *testing.T) {
 		{"what=1", `parameter "what": unknown: want one of name, in, `},
 		{"what", `argument "what": want PARAMETER=VALUE`},
 		// These are Parse's, and about what was written.
-		{"name=net1", `parameter name, entry 2 "net1": entry 1 has the same name: want each once`},
+		{"name=net1", `parameter name, entry 2 "net1": an earlier interface has the same name: want each once`},
 		{"mtu=,9000", `parameter mtu, entry 2 "9000" (interface net1): protocol 7ade5c549b08e814 is a Solo5/MirageOS peer`},
 		{"flags=eth", `parameter flags, entry 1 "eth" (interface net0): unknown flag "eth": want net_hdr or eth_dev`},
 		{"reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0`},
 		{"poll=0", `parameter poll "0": want a decimal number from 1 to 60000`},
-		{"pmtu=t", `parameter pmtu, entry 1 "t" (interface net0): want none without flags=net_hdr`},
+		{"pmtu=t", `parameter pmtu, entry 1 "t" (interface net0): want none for eth_dev: only net_hdr has path MTUs`},
 	} {
 		args, err := Auto(strings.Fields(c.line), found("a", "b"))
 		if err == nil {

@@ -8,7 +8,7 @@
 //
 //	name=net0,net1 in=a,c out=b,d reader_protocol=12,2 writer_protocol=8,2 flags=net_hdr,net_hdr
 //
-// [Parse] turns such arguments into a [driver.Config], [ModprobeOptions] and
+// [Parse] turns such arguments into a [config.Load], [ModprobeOptions] and
 // [ReadFile] take them from modprobe.d files. [Parameters] is the one table
 // behind Parse and [Modinfo]: a parameter that is not in it does not exist.
 //
@@ -22,5 +22,5 @@
 //
 // # Start
 //
-//	config, err := params.Parse([]string{"name=net0", "in=a", "out=b", "reader_protocol=2", "writer_protocol=2", "flags=net_hdr"})
+//	load, err := params.Parse([]string{"name=net0", "in=a", "out=b", "reader_protocol=2", "writer_protocol=2", "flags=net_hdr"})
 package params

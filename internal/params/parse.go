@@ -1,12 +1,13 @@
 package params
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/config"
 )
 
 // argument is one PARAMETER=VALUE.
@@ -17,7 +18,7 @@ type argument struct {
 
 // entry is an interface in the making.
 type entry struct {
-	driver.Interface
+	config.Interface
 	position int               // in the lists, from 1
 	given    map[string]string // what the lists hold for it, by parameter; for error texts
 }
@@ -29,42 +30,77 @@ type entry struct {
 // direction is absent is dropped.
 //
 // On an error, which names the parameter, its entry and what is allowed, the
-// Config is empty.
-func Parse(args []string) (driver.Config, error) {
+// Load is empty.
+func Parse(args []string) (config.Load, error) {
 	given, err := split(args)
 	if err != nil {
-		return driver.Config{}, err
+		return config.Load{}, err
 	}
 	entries, count, err := names(given)
 	if err != nil {
-		return driver.Config{}, err
+		return config.Load{}, err
 	}
-	var config driver.Config
+	var load config.Load
 	for _, a := range given {
 		switch {
 		case a.Name == "name": // done
 		case a.global != nil:
-			err = a.applyGlobal(&config)
+			err = a.applyGlobal(&load)
 		default:
 			err = a.apply(entries, count)
 		}
 		if err != nil {
-			return driver.Config{}, err
+			return config.Load{}, err
 		}
 	}
 	for i := range entries {
-		if err := entries[i].check(); err != nil {
-			return driver.Config{}, err
+		entries[i].dropAbsent()
+		load.Interfaces = append(load.Interfaces, entries[i].Interface)
+	}
+	if err := load.Validate(); err != nil {
+		return config.Load{}, translate(err, given, entries)
+	}
+	return load, nil
+}
+
+// dropAbsent drops the protocol id of a direction that is absent.
+func (e *entry) dropAbsent() {
+	if e.In == "" {
+		e.ReaderProtocol = 0
+	}
+	if e.Out == "" {
+		e.WriterProtocol = 0
+	}
+}
+
+// translate puts an error of the configuration into the words of the parameters
+// it came from.
+func translate(err error, given []argument, entries []entry) error {
+	var rule *config.Error
+	if !errors.As(err, &rule) {
+		return err
+	}
+	i := slices.IndexFunc(table, func(d definition) bool { return d.field == rule.Field })
+	if i < 0 {
+		return err
+	}
+	reason := &reworded{rule}
+	if rule.Index >= 0 {
+		return entries[rule.Index].wrong(table[i].Name, reason)
+	}
+	for _, a := range given {
+		if a.definition == &table[i] {
+			return a.wrong(reason)
 		}
 	}
-	if err := checkTogether(entries); err != nil {
-		return driver.Config{}, err
-	}
-	for _, e := range entries {
-		config.Interfaces = append(config.Interfaces, e.Interface)
-	}
-	return config, nil
+	return err
 }
+
+// reworded is a config.Error whose place the text around it tells.
+type reworded struct{ rule *config.Error }
+
+func (r *reworded) Error() string { return r.rule.Allowed }
+func (r *reworded) Unwrap() error { return r.rule }
 
 // split tells names from values and refuses unknown and repeated names.
 func split(args []string) ([]argument, error) {
@@ -113,7 +149,7 @@ func names(given []argument) (entries []entry, count int, err error) {
 		}
 	}
 	if len(entries) == 0 {
-		return nil, 0, fmt.Errorf("parameter name: missing: want the name of at least one interface")
+		return nil, 0, errors.New("parameter name: missing: want the name of at least one interface")
 	}
 	return entries, count, given[i].apply(entries, count)
 }
@@ -144,12 +180,17 @@ func (a argument) apply(entries []entry, count int) error {
 	return nil
 }
 
-// applyGlobal hands the value of a parameter of the whole load to config.
-func (a argument) applyGlobal(config *driver.Config) error {
-	if err := a.global(config, a.value); err != nil {
-		return fmt.Errorf("parameter %s %q: %w", a.Name, a.value, err)
+// applyGlobal hands the value of a parameter of the whole load to it.
+func (a argument) applyGlobal(load *config.Load) error {
+	if err := a.global(load, a.value); err != nil {
+		return a.wrong(err)
 	}
 	return nil
+}
+
+// wrong says which parameter of the whole load an error is about.
+func (a argument) wrong(err error) error {
+	return fmt.Errorf("parameter %s %q: %w", a.Name, a.value, err)
 }
 
 // wrong says which entry of which parameter an error is about.

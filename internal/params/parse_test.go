@@ -9,23 +9,23 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/config"
 )
 
 func TestParse(t *testing.T) {
 	for _, c := range []struct {
 		line string
-		want driver.Config
+		want config.Load
 	}{
 		{ // one interface
 			"name=net0 reader_protocol=2 writer_protocol=2 in=channel_in out=channel_out flags=net_hdr",
-			driver.Config{Interfaces: []driver.Interface{
+			config.Load{Interfaces: []config.Interface{
 				{Name: "net0", Format: element.NetHdr, In: "channel_in", Out: "channel_out", ReaderProtocol: 2, WriterProtocol: 2},
 			}},
 		},
 		{ // two interfaces; the ids are hexadecimal without saying so
 			"name=net0,net1 reader_protocol=12,2 writer_protocol=8,2 in=testchannel_1,testchannel_3 out=testchannel_2,testchannel_4 flags=net_hdr,net_hdr",
-			driver.Config{Interfaces: []driver.Interface{
+			config.Load{Interfaces: []config.Interface{
 				{Name: "net0", Format: element.NetHdr, In: "testchannel_1", Out: "testchannel_2", ReaderProtocol: 0x12, WriterProtocol: 8},
 				{Name: "net1", Format: element.NetHdr, In: "testchannel_3", Out: "testchannel_4", ReaderProtocol: 2, WriterProtocol: 2},
 			}},
@@ -33,53 +33,53 @@ func TestParse(t *testing.T) {
 		{ // everything
 			"name=a,b%d in=i|in,/dev/shm/x@8+1M out=o,p reader_protocol=0xffffffffffffffff,0XA writer_protocol=7ade5c549b08e814,1" +
 				" mtu=1500,65535 flags=eth_dev,net_hdr pmtu=,q poll=20 mac=02:00:00:00:00:01 carrier=peer,admin offload=off,on busy_poll=50 renew=0,3600 force=1,0",
-			driver.Config{
+			config.Load{
 				Poll: 20 * time.Millisecond, BusyPoll: 50 * time.Microsecond,
-				Interfaces: []driver.Interface{
-					{Name: "a", Format: element.EthDev, In: "i|in", Out: "o", ReaderProtocol: 1<<64 - 1, WriterProtocol: driver.SoloProtocol, MTU: 1500,
-						HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Carrier: driver.CarrierPeer, NoOffload: true, Renew: driver.RenewOff, Force: true},
+				Interfaces: []config.Interface{
+					{Name: "a", Format: element.EthDev, In: "i|in", Out: "o", ReaderProtocol: 1<<64 - 1, WriterProtocol: config.SoloProtocol, MTU: 1500,
+						HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Carrier: config.CarrierPeer, NoOffload: true, Renew: config.RenewOff, Force: true},
 					{Name: "b%d", Format: element.NetHdr, In: "/dev/shm/x@8+1M", Out: "p", ReaderProtocol: 10, WriterProtocol: 1, MTU: 65535, PMTU: "q", Renew: time.Hour},
 				},
 			},
 		},
 		{ // one direction each; the ids of the others, and all of a skipped name, do not matter
 			"in=a,bad/skipped, name=x,,y out=,,b reader_protocol=1,zz,0 writer_protocol=7,,2 mtu=,0,9000",
-			driver.Config{Interfaces: []driver.Interface{
+			config.Load{Interfaces: []config.Interface{
 				{Name: "x", In: "a", ReaderProtocol: 1},
 				{Name: "y", Out: "b", WriterProtocol: 2, MTU: 9000},
 			}},
 		},
 		{ // short and empty lists are defaults; a '-' is a '_'
 			"name=x,y in=a,b reader-protocol=1,2 out= mtu= flags=net_hdr",
-			driver.Config{Interfaces: []driver.Interface{
+			config.Load{Interfaces: []config.Interface{
 				{Name: "x", In: "a", ReaderProtocol: 1, Format: element.NetHdr},
 				{Name: "y", In: "b", ReaderProtocol: 2},
 			}},
 		},
 		{ // numbered names may repeat, and so may windows that do not overlap
 			"name=n%d,n%d out=a@0+4K,a@4K+4K writer_protocol=1,1",
-			driver.Config{Interfaces: []driver.Interface{
+			config.Load{Interfaces: []config.Interface{
 				{Name: "n%d", Out: "a@0+4K", WriterProtocol: 1},
 				{Name: "n%d", Out: "a@4K+4K", WriterProtocol: 1},
 			}},
 		},
 		{ // a fragile peer: forced, or not Ethernet
 			"name=x,y out=a,b writer_protocol=7ade5c549b08e814,7ade5c549b08e814 flags=eth_dev,net_hdr mtu=9000,9000 force=1",
-			driver.Config{Interfaces: []driver.Interface{
-				{Name: "x", Out: "a", WriterProtocol: driver.SoloProtocol, Format: element.EthDev, MTU: 9000, Force: true},
-				{Name: "y", Out: "b", WriterProtocol: driver.SoloProtocol, Format: element.NetHdr, MTU: 9000},
+			config.Load{Interfaces: []config.Interface{
+				{Name: "x", Out: "a", WriterProtocol: config.SoloProtocol, Format: element.EthDev, MTU: 9000, Force: true},
+				{Name: "y", Out: "b", WriterProtocol: config.SoloProtocol, Format: element.NetHdr, MTU: 9000},
 			}},
 		},
 		{ // one direction is no reason to refuse what renew= switches off
 			"name=x,y in=a,b reader_protocol=1,1 renew=0",
-			driver.Config{Interfaces: []driver.Interface{
-				{Name: "x", In: "a", ReaderProtocol: 1, Renew: driver.RenewOff},
+			config.Load{Interfaces: []config.Interface{
+				{Name: "x", In: "a", ReaderProtocol: 1, Renew: config.RenewOff},
 				{Name: "y", In: "b", ReaderProtocol: 1},
 			}},
 		},
 		{ // the edges of each range
 			"name=123456789012345,b,c,d,e,f in=a,b,c,d,e,f reader_protocol=1,1,1,1,1,1 flags=,,net_hdr,net_hdr,eth_dev,eth_dev mtu=1,65535,68,65535,68,65521 poll=60000 busy_poll=0",
-			driver.Config{Poll: time.Minute, BusyPoll: driver.BusyPollOff, Interfaces: []driver.Interface{
+			config.Load{Poll: time.Minute, BusyPoll: config.BusyPollOff, Interfaces: []config.Interface{
 				{Name: "123456789012345", In: "a", ReaderProtocol: 1, MTU: 1},
 				{Name: "b", In: "b", ReaderProtocol: 1, MTU: 65535},
 				{Name: "c", In: "c", ReaderProtocol: 1, Format: element.NetHdr, MTU: 68},
@@ -101,7 +101,7 @@ func TestParseErrors(t *testing.T) {
 	const two = "name=net0,net1 in=a,c out=b,d reader_protocol=1,2 writer_protocol=1,2 "
 	const known = "want one of name, in, out, reader_protocol, writer_protocol, mtu, flags, pmtu, poll, mac, carrier, offload, busy_poll, renew, force"
 	const hexadecimal = "want a hexadecimal number of at most 64 bits, with or without 0x"
-	const solo = "protocol 7ade5c549b08e814 is a Solo5/MirageOS peer, which checks no lengths: want 1500, or force=1"
+	const solo = "protocol 7ade5c549b08e814 is a Solo5/MirageOS peer, which checks no lengths: want 1500 unless force is set"
 	for _, c := range []struct{ line, want string }{
 		{"", "parameter name: missing: want the name of at least one interface"},
 		{"name=", "parameter name: missing: want the name of at least one interface"},
@@ -131,7 +131,7 @@ func TestParseErrors(t *testing.T) {
 		{"name=a%", `parameter name, entry 1 "a%": want no % but one %d`},
 		{"name=%s", `parameter name, entry 1 "%s": want no % but one %d`},
 		{"name=%d%d", `parameter name, entry 1 "%d%d": want no % but one %d`},
-		{"name=a,,a in=a,b,c reader_protocol=1,1,1", `parameter name, entry 3 "a": entry 1 has the same name: want each once`},
+		{"name=a,,a in=a,b,c reader_protocol=1,1,1", `parameter name, entry 3 "a": an earlier interface has the same name: want each once`},
 
 		{"name=net0", `parameter in, entry 1 "" (interface net0): out is empty as well: want a channel for at least one direction`},
 		{"name=a,b in=x,y,", "parameter in: 3 entries: want at most 2, one for each entry of name"},
@@ -139,19 +139,21 @@ func TestParseErrors(t *testing.T) {
 		{"name=net0 in=a/b", `parameter in, entry 1 "a/b" (interface net0): a name holds no '/' (or give an absolute path)`},
 		{"name=net0 out=a@4+64", `parameter out, entry 1 "a@4+64" (interface net0): window offset 4: want a multiple of 8`},
 		{ok + "pmtu=..", `parameter pmtu, entry 1 ".." (interface net0): the name is a directory`},
-		{"name=x,y out=a,a writer_protocol=1,1", `parameter out, entry 2 "a" (interface y): entry 1 writes it already: want one writer for a channel`},
-		{"name=x,y out=/d/a,/d/./a writer_protocol=1,1", `parameter out, entry 2 "/d/./a" (interface y): entry 1 writes it already: want one writer for a channel`},
-		{"name=x,y,z out=a@0+4K,b,a@4088+64 writer_protocol=1,1,1", `parameter out, entry 3 "a@4088+64" (interface z): entry 1 writes it already: want one writer for a channel`},
-		{"name=x,y out=pci:00:04.0,pci:0000:00:04.0@1M+1M writer_protocol=1,1", `parameter out, entry 2 "pci:0000:00:04.0@1M+1M" (interface y): entry 1 writes it already: want one writer for a channel`},
-		{"name=x,y out=pci:00:0A.0@0+1M,pci:00:0a.0@1048568+1M writer_protocol=1,1", `parameter out, entry 2 "pci:00:0a.0@1048568+1M" (interface y): entry 1 writes it already: want one writer for a channel`},
+		{"name=x,y out=a,a writer_protocol=1,1", `parameter out, entry 2 "a" (interface y): interface x writes it already: want one writer for a channel`},
+		{"name=x,y out=/d/a,/d/./a writer_protocol=1,1", `parameter out, entry 2 "/d/./a" (interface y): interface x writes it already: want one writer for a channel`},
+		{"name=x,y,z out=a@0+4K,b,a@4088+64 writer_protocol=1,1,1", `parameter out, entry 3 "a@4088+64" (interface z): interface x writes it already: want one writer for a channel`},
+		{"name=x,y out=pci:00:04.0,pci:0000:00:04.0@1M+1M writer_protocol=1,1", `parameter out, entry 2 "pci:0000:00:04.0@1M+1M" (interface y): interface x writes it already: want one writer for a channel`},
+		{"name=x,y out=pci:00:0A.0@0+1M,pci:00:0a.0@1048568+1M writer_protocol=1,1", `parameter out, entry 2 "pci:00:0a.0@1048568+1M" (interface y): interface x writes it already: want one writer for a channel`},
 		{"name=x out=pci:4.0 writer_protocol=1", `parameter out, entry 1 "pci:4.0" (interface x): device "4.0": want pci:BUS:DEV.FN or pci:DOMAIN:BUS:DEV.FN, hexadecimal, such as pci:00:04.0`},
-		{"name=x,y out=a,a@0+64 writer_protocol=1,1", `parameter out, entry 2 "a@0+64" (interface y): entry 1 writes it already: want one writer for a channel`},
+		{"name=x,y out=a,a@0+64 writer_protocol=1,1", `parameter out, entry 2 "a@0+64" (interface y): interface x writes it already: want one writer for a channel`},
 
-		{"name=net0 in=a", `parameter reader_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of in=a, hexadecimal and not 0`},
-		{"name=net0 out=b", `parameter writer_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of out=b, hexadecimal and not 0`},
-		{"name=net0 in=a reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0: want the protocol id of in=a, hexadecimal and not 0`},
-		{"name=x,y in=a,b reader_protocol=1,0x0", `parameter reader_protocol, entry 2 "0x0" (interface y): missing or 0: want the protocol id of in=b, hexadecimal and not 0`},
-		{"name=x,y in=a,b reader_protocol=1", `parameter reader_protocol, entry 2 "" (interface y): missing or 0: want the protocol id of in=b, hexadecimal and not 0`},
+		{ok + "out=", `parameter out: given twice, "b" and "": want it once, with a list`},
+		{"name=x in=a out=a reader_protocol=1 writer_protocol=1", `parameter out, entry 1 "a" (interface x): in reads it: want two channels, one for each direction`},
+		{"name=net0 in=a", `parameter reader_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of channel a`},
+		{"name=net0 out=b", `parameter writer_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of channel b`},
+		{"name=net0 in=a reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0: want the protocol id of channel a`},
+		{"name=x,y in=a,b reader_protocol=1,0x0", `parameter reader_protocol, entry 2 "0x0" (interface y): missing or 0: want the protocol id of channel b`},
+		{"name=x,y in=a,b reader_protocol=1", `parameter reader_protocol, entry 2 "" (interface y): missing or 0: want the protocol id of channel b`},
 		{"name=net0 in=a reader_protocol=g", `parameter reader_protocol, entry 1 "g" (interface net0): ` + hexadecimal},
 		{"name=net0 in=a reader_protocol=0x", `parameter reader_protocol, entry 1 "0x" (interface net0): ` + hexadecimal},
 		{"name=net0 in=a reader_protocol=-1", `parameter reader_protocol, entry 1 "-1" (interface net0): ` + hexadecimal},
@@ -167,8 +169,8 @@ func TestParseErrors(t *testing.T) {
 		{ok + "mtu=65536", `parameter mtu, entry 1 "65536" (interface net0): want a decimal number from 1 to 65535`},
 		{ok + "mtu=4294967297", `parameter mtu, entry 1 "4294967297" (interface net0): want a decimal number from 1 to 65535`},
 		{ok + "mtu=1.5", `parameter mtu, entry 1 "1.5" (interface net0): want a decimal number from 1 to 65535`},
-		{ok + "mtu=67 flags=net_hdr", `parameter mtu, entry 1 "67" (interface net0): want 68 to 65535 with flags=net_hdr`},
-		{ok + "flags=eth_dev mtu=65522", `parameter mtu, entry 1 "65522" (interface net0): want 68 to 65521 with flags=eth_dev`},
+		{ok + "mtu=67 flags=net_hdr", `parameter mtu, entry 1 "67" (interface net0): want 68 to 65535 for net_hdr`},
+		{ok + "flags=eth_dev mtu=65522", `parameter mtu, entry 1 "65522" (interface net0): want 68 to 65521 for eth_dev`},
 		{"name=x in=a reader_protocol=7ade5c549b08e814 flags=eth_dev mtu=1400", `parameter mtu, entry 1 "1400" (interface x): ` + solo},
 		{"name=x out=a writer_protocol=7ADE5C549B08E814 flags=eth_dev mtu=9000 force=0", `parameter mtu, entry 1 "9000" (interface x): ` + solo},
 
@@ -178,8 +180,8 @@ func TestParseErrors(t *testing.T) {
 		{ok + "flags=net_hdr+net_hdr", `parameter flags, entry 1 "net_hdr+net_hdr" (interface net0): flag net_hdr given twice`},
 		{ok + "flags=net_hdr+eth_dev", `parameter flags, entry 1 "net_hdr+eth_dev" (interface net0): net_hdr and eth_dev exclude each other: an element holds an IP packet or an Ethernet frame`},
 
-		{ok + "pmtu=p", `parameter pmtu, entry 1 "p" (interface net0): want none without flags=net_hdr`},
-		{two + "pmtu=,p flags=net_hdr,eth_dev", `parameter pmtu, entry 2 "p" (interface net1): want none without flags=net_hdr`},
+		{ok + "pmtu=p", `parameter pmtu, entry 1 "p" (interface net0): want none for raw: only net_hdr has path MTUs`},
+		{two + "pmtu=,p flags=net_hdr,eth_dev", `parameter pmtu, entry 2 "p" (interface net1): want none for eth_dev: only net_hdr has path MTUs`},
 
 		{ok + "poll=0", `parameter poll "0": want a decimal number from 1 to 60000`},
 		{ok + "poll=", `parameter poll "": want a decimal number from 1 to 60000`},
@@ -188,7 +190,7 @@ func TestParseErrors(t *testing.T) {
 		{ok + "busy_poll=-1", `parameter busy_poll "-1": want a decimal number from 0 to 1000000`},
 		{ok + "busy_poll=1000001", `parameter busy_poll "1000001": want a decimal number from 0 to 1000000`},
 
-		{ok + "mac=02:00:00:00:00:01", `parameter mac, entry 1 "02:00:00:00:00:01" (interface net0): want none without flags=eth_dev`},
+		{ok + "mac=02:00:00:00:00:01", `parameter mac, entry 1 "02:00:00:00:00:01" (interface net0): want none for raw: only eth_dev has addresses`},
 		{ok + "flags=eth_dev mac=1", `parameter mac, entry 1 "1" (interface net0): want six hexadecimal bytes such as 02:00:00:00:00:01`},
 		{ok + "flags=eth_dev mac=02-00-00-00-00-01", `parameter mac, entry 1 "02-00-00-00-00-01" (interface net0): want six hexadecimal bytes such as 02:00:00:00:00:01`},
 		{ok + "flags=eth_dev mac=02:00:00:00:00:00:00:01", `parameter mac, entry 1 "02:00:00:00:00:00:00:01" (interface net0): want six hexadecimal bytes such as 02:00:00:00:00:01`},
@@ -197,20 +199,20 @@ func TestParseErrors(t *testing.T) {
 		{ok + "flags=eth_dev mac=ff:ff:ff:ff:ff:ff", `parameter mac, entry 1 "ff:ff:ff:ff:ff:ff" (interface net0): a group address: want one whose first byte is even`},
 
 		{ok + "carrier=on", `parameter carrier, entry 1 "on" (interface net0): want admin or peer`},
-		{"name=x out=a writer_protocol=1 carrier=peer", `parameter carrier, entry 1 "peer" (interface x): want admin, for there is no in channel to see the peer by`},
+		{"name=x out=a writer_protocol=1 carrier=peer", `parameter carrier, entry 1 "peer" (interface x): needs an in channel, to see the peer by`},
 		{ok + "offload=1", `parameter offload, entry 1 "1" (interface net0): want on or off`},
 		{ok + "renew=3601", `parameter renew, entry 1 "3601" (interface net0): want a decimal number from 0 to 3600`},
 		{ok + "renew=-1", `parameter renew, entry 1 "-1" (interface net0): want a decimal number from 0 to 3600`},
 		{ok + "renew=2s", `parameter renew, entry 1 "2s" (interface net0): want a decimal number from 0 to 3600`},
-		{"name=x out=a writer_protocol=1 renew=1", `parameter renew, entry 1 "1" (interface x): want 0, for it takes both an in and an out channel to see that the peer is stuck`},
-		{"name=x,y in=a,b out=c reader_protocol=1,1 writer_protocol=1 renew=1,1", `parameter renew, entry 2 "1" (interface y): want 0, for it takes both an in and an out channel to see that the peer is stuck`},
+		{"name=x out=a writer_protocol=1 renew=1", `parameter renew, entry 1 "1" (interface x): needs an in and an out channel, to see that the peer is stuck`},
+		{"name=x,y in=a,b out=c reader_protocol=1,1 writer_protocol=1 renew=1,1", `parameter renew, entry 2 "1" (interface y): needs an in and an out channel, to see that the peer is stuck`},
 		{ok + "force=yes", `parameter force, entry 1 "yes" (interface net0): want 0 or 1`},
 	} {
 		got, err := Parse(strings.Fields(c.line))
 		if err == nil || err.Error() != c.want {
 			t.Errorf("Parse(%s)\n got %v\nwant %s", c.line, err, c.want)
 		}
-		if !reflect.DeepEqual(got, driver.Config{}) {
+		if !reflect.DeepEqual(got, config.Load{}) {
 			t.Errorf("Parse(%s): an error and a config %+v", c.line, got)
 		}
 	}
@@ -235,9 +237,9 @@ func TestEveryParameterAnyOrder(t *testing.T) {
 		}
 		args = append(args, p.Name+"="+value)
 	}
-	want := driver.Config{Poll: 2 * time.Millisecond, BusyPoll: 3 * time.Microsecond, Interfaces: []driver.Interface{{
+	want := config.Load{Poll: 2 * time.Millisecond, BusyPoll: 3 * time.Microsecond, Interfaces: []config.Interface{{
 		Name: "a", Format: element.NetHdr, In: "x", Out: "y", ReaderProtocol: 1, WriterProtocol: 2, MTU: 1400, PMTU: "p",
-		Carrier: driver.CarrierPeer, NoOffload: true, Renew: 4 * time.Second, Force: true,
+		Carrier: config.CarrierPeer, NoOffload: true, Renew: 4 * time.Second, Force: true,
 	}}}
 	for range args {
 		args = append(args[1:], args[0])
@@ -248,7 +250,7 @@ func TestEveryParameterAnyOrder(t *testing.T) {
 }
 
 // arguments writes a config as parameters again.
-func arguments(c driver.Config) []string {
+func arguments(c config.Load) []string {
 	lists := map[string][]string{}
 	for _, i := range c.Interfaces {
 		mtu, flags, offload, renew, force := "", "", "on", "", "0"

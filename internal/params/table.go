@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/driver"
+	"github.com/muennet/muennet/internal/config"
 )
 
 // Parameter describes one parameter for people.
@@ -23,20 +23,15 @@ type Parameter struct {
 	Description string
 }
 
-// Bounds of the numbers that are not the MTU of a format, which knows its own.
-const (
-	maxPoll     = 60_000    // ms: one minute
-	maxBusyPoll = 1_000_000 // µs: one second
-	maxRenew    = 3600      // s: one hour
-)
-
 // definition is a row of the table. Exactly one of the two setters is there:
 // entry for a list, global for a parameter of the whole load. They get a value
-// that is not empty, store it, and say what they want in the error.
+// that is not empty, store it, and say how it is to be written in the error. What
+// a value may be is for [config.Load.Validate] to say.
 type definition struct {
 	Parameter
-	entry  func(*driver.Interface, string) error
-	global func(*driver.Config, string) error
+	field  string // of the configuration, as a config.Error names it
+	entry  func(*config.Interface, string) error
+	global func(*config.Load, string) error
 }
 
 const (
@@ -46,21 +41,21 @@ const (
 
 // table holds every parameter, in the order modinfo shows.
 var table = []definition{
-	{Parameter{"name", list, "Interface names; one %d in a name is numbered by the kernel, an empty entry is skipped"}, setName, nil},
-	{Parameter{"in", list, "Channels to read: NAME, /PATH or pci:BUS:DEV.FN, optionally @OFFSET+LENGTH; empty for none"}, setIn, nil},
-	{Parameter{"out", list, "Channels to write: NAME, /PATH or pci:BUS:DEV.FN, optionally @OFFSET+LENGTH; empty for none"}, setOut, nil},
-	{Parameter{"reader_protocol", list, "Protocol ids of the in channels, hexadecimal, not 0"}, setReaderProtocol, nil},
-	{Parameter{"writer_protocol", list, "Protocol ids of the out channels, hexadecimal, not 0"}, setWriterProtocol, nil},
-	{Parameter{"mtu", list, "MTUs in bytes, decimal (default 1500)"}, setMTU, nil},
-	{Parameter{"flags", list, "Element format: net_hdr for IP packets, eth_dev for Ethernet frames (default raw)"}, setFlags, nil},
-	{Parameter{"pmtu", list, "Regions with the path MTU of each mark, net_hdr only (default none)"}, setPMTU, nil},
-	{Parameter{"poll", number, "Longest sleep in ms between looks at a channel without wake-ups (default 1)"}, nil, setPoll},
-	{Parameter{"mac", list, "Ethernet addresses, eth_dev only (default derived from machine and channels)"}, setMAC, nil},
-	{Parameter{"carrier", list, "What the carrier follows: admin (up and down) or peer (its writer is active) (default admin)"}, setCarrier, nil},
-	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, setOffload, nil},
-	{Parameter{"busy_poll", number, "Longest time in us to keep looking for the next of single packets before sleeping (default 50, 0 on one processor)"}, nil, setBusyPoll},
-	{Parameter{"renew", list, "Seconds of silence of a peer that was heard before, while more than a ring is sent, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, setRenew, nil},
-	{Parameter{"force", list, "1 allows what is refused for known fragile peers, and to overwrite an out that is no channel (default 0)"}, setForce, nil},
+	{Parameter{"name", list, "Interface names; one %d in a name is numbered by the kernel, an empty entry is skipped"}, "Name", setName, nil},
+	{Parameter{"in", list, "Channels to read: NAME, /PATH or pci:BUS:DEV.FN, optionally @OFFSET+LENGTH; empty for none"}, "In", setIn, nil},
+	{Parameter{"out", list, "Channels to write: NAME, /PATH or pci:BUS:DEV.FN, optionally @OFFSET+LENGTH; empty for none"}, "Out", setOut, nil},
+	{Parameter{"reader_protocol", list, "Protocol ids of the in channels, hexadecimal, not 0"}, "ReaderProtocol", setReaderProtocol, nil},
+	{Parameter{"writer_protocol", list, "Protocol ids of the out channels, hexadecimal, not 0"}, "WriterProtocol", setWriterProtocol, nil},
+	{Parameter{"mtu", list, "MTUs in bytes, decimal (default 1500)"}, "MTU", setMTU, nil},
+	{Parameter{"flags", list, "Element format: net_hdr for IP packets, eth_dev for Ethernet frames (default raw)"}, "Format", setFlags, nil},
+	{Parameter{"pmtu", list, "Regions with the path MTU of each mark, net_hdr only (default none)"}, "PMTU", setPMTU, nil},
+	{Parameter{"poll", number, "Longest sleep in ms between looks at a channel without wake-ups (default 1)"}, "Poll", nil, setPoll},
+	{Parameter{"mac", list, "Ethernet addresses, eth_dev only (default derived from machine and channels)"}, "HardwareAddr", setMAC, nil},
+	{Parameter{"carrier", list, "What the carrier follows: admin (up and down) or peer (its writer is active) (default admin)"}, "Carrier", setCarrier, nil},
+	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, "NoOffload", setOffload, nil},
+	{Parameter{"busy_poll", number, "Longest time in us to keep looking for the next of single packets before sleeping (default 50, 0 on one processor)"}, "BusyPoll", nil, setBusyPoll},
+	{Parameter{"renew", list, "Seconds of silence of a peer that was heard before, while more than a ring is sent, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, "Renew", setRenew, nil},
+	{Parameter{"force", list, "1 allows what is refused for known fragile peers, and to overwrite an out that is no channel (default 0)"}, "Force", setForce, nil},
 }
 
 // Parameters returns every parameter there is, in the order modinfo shows them.
@@ -82,32 +77,32 @@ func find(key string) *definition {
 	return nil
 }
 
-func setName(i *driver.Interface, s string) error {
+func setName(i *config.Interface, s string) error {
 	i.Name = s
-	return CheckName(s)
+	return nil
 }
 
-func setIn(i *driver.Interface, s string) error {
+func setIn(i *config.Interface, s string) error {
 	i.In = s
-	return checkChannel(s)
+	return nil
 }
 
-func setOut(i *driver.Interface, s string) error {
+func setOut(i *config.Interface, s string) error {
 	i.Out = s
-	return checkChannel(s)
+	return nil
 }
 
-func setPMTU(i *driver.Interface, s string) error {
+func setPMTU(i *config.Interface, s string) error {
 	i.PMTU = s
-	return checkChannel(s)
+	return nil
 }
 
-func setReaderProtocol(i *driver.Interface, s string) (err error) {
+func setReaderProtocol(i *config.Interface, s string) (err error) {
 	i.ReaderProtocol, err = parseProtocol(s)
 	return err
 }
 
-func setWriterProtocol(i *driver.Interface, s string) (err error) {
+func setWriterProtocol(i *config.Interface, s string) (err error) {
 	i.WriterProtocol, err = parseProtocol(s)
 	return err
 }
@@ -128,22 +123,22 @@ func parseProtocol(s string) (uint64, error) {
 
 // setMTU takes what any format allows; the format's own range is checked when
 // the flags are known.
-func setMTU(i *driver.Interface, s string) (err error) {
+func setMTU(i *config.Interface, s string) (err error) {
 	lowest, highest := element.Raw.MTU()
 	i.MTU, err = parseNumber(s, lowest, highest)
 	return err
 }
 
-func setPoll(c *driver.Config, s string) error {
-	n, err := parseNumber(s, 1, maxPoll)
-	c.Poll = time.Duration(n) * time.Millisecond
+func setPoll(l *config.Load, s string) error {
+	n, err := parseNumber(s, 1, int(config.MaxPoll/time.Millisecond))
+	l.Poll = time.Duration(n) * time.Millisecond
 	return err
 }
 
-func setBusyPoll(c *driver.Config, s string) error {
-	n, err := parseNumber(s, 0, maxBusyPoll)
-	if c.BusyPoll = time.Duration(n) * time.Microsecond; n == 0 {
-		c.BusyPoll = driver.BusyPollOff
+func setBusyPoll(l *config.Load, s string) error {
+	n, err := parseNumber(s, 0, int(config.MaxBusyPoll/time.Microsecond))
+	if l.BusyPoll = time.Duration(n) * time.Microsecond; n == 0 {
+		l.BusyPoll = config.BusyPollOff
 	}
 	return err
 }
@@ -157,7 +152,7 @@ func parseNumber(s string, lowest, highest int) (int, error) {
 	return int(n), nil
 }
 
-func setFlags(i *driver.Interface, s string) error {
+func setFlags(i *config.Interface, s string) error {
 	flags := strings.Split(s, "+")
 	for n, flag := range flags {
 		switch flag {
@@ -178,33 +173,28 @@ func setFlags(i *driver.Interface, s string) error {
 	return nil
 }
 
-func setMAC(i *driver.Interface, s string) error {
+func setMAC(i *config.Interface, s string) error {
 	addr, err := net.ParseMAC(s)
-	switch {
-	case err != nil || len(s) != len("00:00:00:00:00:00") || strings.ContainsAny(s, "-."):
+	if err != nil || len(s) != len("00:00:00:00:00:00") || strings.ContainsAny(s, "-.") {
 		return fmt.Errorf("want six hexadecimal bytes such as 02:00:00:00:00:01")
-	case addr[0]&1 != 0:
-		return fmt.Errorf("a group address: want one whose first byte is even")
-	case [6]byte(addr) == [6]byte{}:
-		return fmt.Errorf("want an address other than zero")
 	}
 	i.HardwareAddr = addr
 	return nil
 }
 
-func setCarrier(i *driver.Interface, s string) error {
+func setCarrier(i *config.Interface, s string) error {
 	switch s {
-	case driver.CarrierAdmin.String():
-		i.Carrier = driver.CarrierAdmin
-	case driver.CarrierPeer.String():
-		i.Carrier = driver.CarrierPeer
+	case config.CarrierAdmin.String():
+		i.Carrier = config.CarrierAdmin
+	case config.CarrierPeer.String():
+		i.Carrier = config.CarrierPeer
 	default:
 		return fmt.Errorf("want admin or peer")
 	}
 	return nil
 }
 
-func setOffload(i *driver.Interface, s string) error {
+func setOffload(i *config.Interface, s string) error {
 	if s != "on" && s != "off" {
 		return fmt.Errorf("want on or off")
 	}
@@ -213,15 +203,15 @@ func setOffload(i *driver.Interface, s string) error {
 }
 
 // setRenew tells a 0 that was given from none.
-func setRenew(i *driver.Interface, s string) error {
-	n, err := parseNumber(s, 0, maxRenew)
+func setRenew(i *config.Interface, s string) error {
+	n, err := parseNumber(s, 0, int(config.MaxRenew/time.Second))
 	if i.Renew = time.Duration(n) * time.Second; n == 0 {
-		i.Renew = driver.RenewOff
+		i.Renew = config.RenewOff
 	}
 	return err
 }
 
-func setForce(i *driver.Interface, s string) error {
+func setForce(i *config.Interface, s string) error {
 	if s != "0" && s != "1" {
 		return fmt.Errorf("want 0 or 1")
 	}

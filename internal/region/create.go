@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/muennet/muennet/internal/names"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,8 +24,7 @@ const DefaultMode os.FileMode = 0o600
 // fault later. An existing file, or a symbolic link of that name, is
 // [fs.ErrExist]. On an error no file is left behind.
 //
-// Besides the rules of [ParseSpec], name may hold no '@', no comma and no white
-// space or control characters: a parameter list could not name such a channel.
+// What the name may hold is in [names.CheckNewFile].
 func Create(dir, name string, size int64, mode os.FileMode) error {
 	if err := create(dir, name, size, mode); err != nil {
 		return fmt.Errorf("create channel %s: %w", name, err)
@@ -37,11 +37,8 @@ func create(dir, name string, size int64, mode os.FileMode) (err error) {
 	if absolute {
 		dir, name = filepath.Split(name)
 	}
-	if err := checkName(name); err != nil {
+	if err := names.CheckNewFile(given); err != nil {
 		return err
-	}
-	if i := strings.IndexFunc(given, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '@' || c == ',' }); i >= 0 {
-		return fmt.Errorf("the name holds %q: want no '@', no comma, no white space", given[i])
 	}
 	if size < MinSize {
 		return fmt.Errorf("size %d: want at least %d bytes", size, MinSize)

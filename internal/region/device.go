@@ -6,16 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 
+	"github.com/muennet/muennet/internal/names"
 	"golang.org/x/sys/unix"
 )
 
 const (
-	pciPrefix = "pci:"
-
 	// ivshmemID is the vendor and device of ivshmem-plain and ivshmem-doorbell
 	// (QEMU, docs/specs/ivshmem-spec). Their BAR 2 is the shared memory.
 	ivshmemID = "1af4:1110"
@@ -36,25 +33,6 @@ type device string
 
 // file is the path of one of the device's files in sysfs.
 func (d device) file(name string) string { return filepath.Join(pciDevices, string(d), name) }
-
-var addressSyntax = regexp.MustCompile(`^(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])$`)
-
-// parseAddress reads [DOMAIN:]BUS:DEV.FN and returns it as sysfs writes it.
-func parseAddress(s string) (string, error) {
-	wrong := fmt.Errorf("device %q: want %sBUS:DEV.FN or %sDOMAIN:BUS:DEV.FN, hexadecimal, such as %s00:04.0", s, pciPrefix, pciPrefix, pciPrefix)
-	m := addressSyntax.FindStringSubmatch(s)
-	if m == nil {
-		return "", wrong
-	}
-	var domain uint64
-	if m[1] != "" {
-		domain, _ = strconv.ParseUint(m[1], 16, 32) // the syntax leaves nothing to fail
-	}
-	if dev, _ := strconv.ParseUint(m[3], 16, 8); dev > 0x1f {
-		return "", fmt.Errorf("%w: DEV is 00 to 1f", wrong)
-	}
-	return fmt.Sprintf("%04x:%s:%s.%s", domain, strings.ToLower(m[2]), strings.ToLower(m[3]), m[4]), nil
-}
 
 // read returns the content of one of the device's files, trimmed.
 func (d device) read(name string) (string, error) {
@@ -181,7 +159,7 @@ func ivshmemDevices() []device {
 func Devices() []Info {
 	var infos []Info
 	for _, d := range ivshmemDevices() {
-		info := Info{Name: pciPrefix + string(d)}
+		info := Info{Name: names.PCIPrefix + string(d)}
 		var st unix.Stat_t
 		if unix.Stat(d.file(memoryFile), &st) == nil {
 			info.Size, info.Mode = st.Size, os.FileMode(st.Mode&0o777)

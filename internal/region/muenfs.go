@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/muennet/muennet/internal/names"
 	"golang.org/x/sys/unix"
 )
 
@@ -43,7 +44,7 @@ func (r *Region) kindOf(st *unix.Stat_t) (Kind, error) {
 		return Muenfs, r.checkDirection(st)
 	case unix.SYSFS_MAGIC:
 		// It would map, but nothing would know that it is a device's memory.
-		return Plain, fmt.Errorf("%s belongs to a sysfs: want %sBUS:DEV.FN for the memory of a device", r.spec.Path, pciPrefix)
+		return Plain, fmt.Errorf("%s belongs to a sysfs: want %sBUS:DEV.FN for the memory of a device", r.spec.Path, names.PCIPrefix)
 	}
 	return Plain, nil
 }
@@ -88,7 +89,7 @@ func missing(s Spec, err error) error {
 		option = "--channels " + shellWord(dir) + " "
 	}
 	return fmt.Errorf("not in %s; to create it: muennet %schannel create %s --size %s: %w",
-		dir, option, shellWord(name), formatSize(size), err)
+		dir, option, shellWord(name), names.FormatSize(size), err)
 }
 
 // namesIn lists what there is instead, some of it.

@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/muennet/muennet/internal/names"
 	"github.com/muennet/muennet/shmstream"
 )
 
 // IsPCI tells whether spec names the memory of a PCI device.
-func IsPCI(spec string) bool { return strings.HasPrefix(spec, pciPrefix) }
+func IsPCI(spec string) bool { return strings.HasPrefix(spec, names.PCIPrefix) }
 
 // Prepare is [Create] for the memory of an ivshmem device, which is there
 // already: it makes an inactive channel of zeros of it, or of the window that
@@ -20,7 +21,7 @@ func IsPCI(spec string) bool { return strings.HasPrefix(spec, pciPrefix) }
 // starts at this very moment may lose what it has written so far.
 func Prepare(spec string, size int64) error {
 	if !IsPCI(spec) {
-		return fmt.Errorf("prepare channel %s: want %sBUS:DEV.FN", spec, pciPrefix)
+		return fmt.Errorf("prepare channel %s: want %sBUS:DEV.FN", spec, names.PCIPrefix)
 	}
 	r, err := Open("", spec, ReadWrite)
 	if err != nil {

@@ -61,5 +61,5 @@ func TestPrepare(t *testing.T) {
 		t.Errorf("%v, byte %d", err, whole[12000])
 	}
 	wantError(t, Prepare("a", 0), "", "prepare channel a: want pci:BUS:DEV.FN")
-	wantError(t, Prepare("pci:00:4.0", 0), "", `parse channel "pci:00:4.0": `+wrongAddress("00:4.0"))
+	wantError(t, Prepare("pci:00:4.0", 0), "", `parse channel "pci:00:4.0": device "00:4.0": want pci:BUS:DEV.FN or pci:DOMAIN:BUS:DEV.FN, hexadecimal, such as pci:00:04.0`)
 }

@@ -209,6 +209,16 @@ func (r *Region) Name() string { return r.name }
 // Size returns the number of bytes, [MinSize] or more.
 func (r *Region) Size() int { return len(r.bytes) }
 
+// Overlaps tells whether r and other, both open, have bytes in common: they lie
+// in one file, whatever the names that led to it, or in one device.
+func (r *Region) Overlaps(other *Region) bool {
+	if r.id != other.id {
+		return false
+	}
+	a, b := r.spec.Offset, other.spec.Offset
+	return a < b+int64(other.Size()) && b < a+int64(r.Size())
+}
+
 // Close unmaps the region and gives up the writer's lock. Nobody may touch its
 // Bytes any more. Closing twice does nothing.
 func (r *Region) Close() error {

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/names"
 	"golang.org/x/sys/unix"
 )
 
@@ -74,7 +74,7 @@ func open(path string, cfg Config) (*Device, error) {
 }
 
 func openFile(path string, cfg Config) (*Device, error) {
-	if err := CheckName(cfg.Name); err != nil {
+	if err := names.CheckInterface(cfg.Name); err != nil {
 		return nil, err
 	}
 	flags, err := cfg.flags()
@@ -105,22 +105,6 @@ func openFile(path string, cfg Config) (*Device, error) {
 		return nil, err
 	}
 	return d, nil
-}
-
-// CheckName says what is wrong with a name of an interface, as Open does; the
-// kernel would answer with a mere EINVAL.
-func CheckName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("interface name is empty")
-	case len(name) >= unix.IFNAMSIZ:
-		return fmt.Errorf("interface name has %d bytes: at most %d are allowed", len(name), unix.IFNAMSIZ-1)
-	case name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n\v\f\r\x00"):
-		return errors.New(`interface name must not be "." or "..", nor hold a slash, a colon or white space`)
-	case strings.Contains(name, "%") && (strings.Count(name, "%") > 1 || !strings.Contains(name, "%d")):
-		return errors.New("interface name may hold one %d and no other %")
-	}
-	return nil
 }
 
 func (cfg Config) flags() (uint16, error) {

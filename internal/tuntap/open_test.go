@@ -52,14 +52,15 @@ func TestBadConfig(t *testing.T) {
 		want string
 	}{
 		{tuntap.Config{}, "is empty"},
-		{tuntap.Config{Name: strings.Repeat("n", 16)}, "16 bytes: at most 15"},
-		{tuntap.Config{Name: "a/b"}, "slash"},
+		{tuntap.Config{Name: strings.Repeat("n", 16)}, "16 bytes: want at most 15"},
+		{tuntap.Config{Name: "a/b"}, "no '/'"},
 		{tuntap.Config{Name: "a b"}, "white space"},
-		{tuntap.Config{Name: "a:b"}, "colon"},
-		{tuntap.Config{Name: ".."}, `".."`},
-		{tuntap.Config{Name: "a\x00b"}, "must not"},
+		{tuntap.Config{Name: "a:b"}, "':'"},
+		{tuntap.Config{Name: ".."}, "neither . nor .."},
+		{tuntap.Config{Name: "a\x00b"}, "control characters"},
 		{tuntap.Config{Name: "n%d%d"}, "one %d"},
 		{tuntap.Config{Name: "n%s"}, "one %d"},
+		{tuntap.Config{Name: "all"}, "keeps the names"},
 		{tuntap.Config{Name: "n", Kind: 7}, "neither TUN nor TAP"},
 	} {
 		dev, err := tuntap.Open(c.cfg)

@@ -1,0 +1,55 @@
+package muennet
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net"
+	"reflect"
+	"testing"
+
+	"github.com/muennet/muennet/element"
+)
+
+// Nothing is lost on the way to the packages below and back. That an Interface
+// has the same fields there the compiler checks.
+func TestLoadIsConvertedWhole(t *testing.T) {
+	l := Load{Channels: "/ch", Poll: 1, BusyPoll: 2, Interfaces: []Interface{
+		{Name: "a", Format: element.EthDev, In: "i", HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}},
+		{Name: "b", Out: "o", Carrier: CarrierPeer, Renew: RenewOff},
+	}}
+	v := reflect.ValueOf(l)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("the test lacks %s", v.Type().Field(i).Name)
+		}
+	}
+	if got := loadOf(l.internal()); !reflect.DeepEqual(got, l) {
+		t.Errorf("got %+v\nwant %+v", got, l)
+	}
+}
+
+// What go doc shows of a configuration is complete.
+func TestEveryFieldIsDocumented(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	structs := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		s, ok := n.(*ast.StructType)
+		if !ok {
+			return true
+		}
+		structs++
+		for _, f := range s.Fields.List {
+			if f.Doc.Text() == "" {
+				t.Errorf("%v has no comment", f.Names)
+			}
+		}
+		return true
+	})
+	if structs != 3 {
+		t.Errorf("%d structs: want Interface, Load and FieldError", structs)
+	}
+}
