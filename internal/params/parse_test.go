@@ -315,3 +315,27 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// A parameter and the field it sets have one row, so that what Validate says of
+// the field is said of the parameter.
+func TestEveryFieldHasAParameter(t *testing.T) {
+	rows := make(map[string]int)
+	for _, d := range table {
+		rows[d.field]++
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[config.Load](), reflect.TypeFor[config.Interface]()} {
+		for _, f := range reflect.VisibleFields(typ) {
+			want := 1
+			if f.Name == "Interfaces" || f.Name == "Channels" { // no parameters
+				want = 0
+			}
+			if rows[f.Name] != want {
+				t.Errorf("%d parameters for %s", rows[f.Name], f.Name)
+			}
+			delete(rows, f.Name)
+		}
+	}
+	if len(rows) != 0 {
+		t.Errorf("parameters of no field: %v", rows)
+	}
+}

@@ -1,0 +1,58 @@
+package driver
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/muennet/muennet/internal/region"
+)
+
+// Two names of one file, which their texts do not tell, are no two channels.
+func TestBothDirectionsInOneFile(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	link := filepath.Join(l.dir, "link")
+	if err := os.Link(filepath.Join(l.dir, "a"), link); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		in, out string
+		refused bool
+	}{
+		{"a", "link", true},
+		{"a", filepath.Join(l.dir, "a"), true},
+		{"a@0+32K", "link@24K+32K", true},
+		{"a@0+32K", "link@32K+32K", false},
+	} {
+		i := netHdr("net0")
+		i.In, i.Out = c.in, c.out
+		_, err := l.load(d, i)
+		if refused := err != nil && strings.Contains(err.Error(), "are the same memory"); refused != c.refused || err != nil && !refused {
+			t.Errorf("in %s, out %s: %v", c.in, c.out, err)
+		}
+		must(t, d.Unload())
+	}
+	if names := l.names(l.ns); len(names) != 0 {
+		t.Errorf("interfaces are left: %v", names)
+	}
+}
+
+// A file that takes the place of the out-channel's later on is not taken over
+// when it is the in-channel's.
+func TestTakeOverKeepsDirectionsApart(t *testing.T) {
+	l := newLab(t)
+	d := l.driver()
+	l.mustLoad(d, netHdr("net0"))
+	s := status(t, d)
+	in, out := filepath.Join(l.dir, s.In), filepath.Join(l.dir, s.Out)
+	must(t, os.Remove(out))
+	must(t, os.Link(in, out))
+	until(t, "notice of the file", func() bool {
+		return strings.Contains(status(t, d).Writer.File, "are the same memory")
+	})
+	must(t, os.Remove(out))
+	must(t, region.Create(l.dir, s.Out, 64<<10, region.DefaultMode))
+	until(t, "takeover", func() bool { return status(t, d).Writer.Replaced == 1 })
+}
