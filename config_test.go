@@ -48,7 +48,7 @@ var rules = []struct {
 	{"MTU of eth_dev", first(func(i *muennet.Interface) { i.Format, i.MTU = element.EthDev, 65522 }), 0, "MTU", "want 68 to 65521 for eth_dev", "flags=eth_dev mtu=65522", "mtu"},
 	{"MTU of Solo5", first(func(i *muennet.Interface) {
 		i.Format, i.MTU, i.WriterProtocol = element.EthDev, 9000, muennet.SoloProtocol
-	}), 0, "MTU", "want 1500 unless force is set", "flags=eth_dev mtu=9000 writer_protocol=7ade5c549b08e814", "mtu"},
+	}), 0, "MTU", "want 1500, or force=1", "flags=eth_dev mtu=9000 writer_protocol=7ade5c549b08e814", "mtu"},
 	{"PMTU of raw", first(func(i *muennet.Interface) { i.PMTU = "p" }), 0, "PMTU", "want none for raw", "pmtu=p", "pmtu"},
 	{"PMTU", first(func(i *muennet.Interface) { i.Format, i.PMTU = element.NetHdr, ".." }), 0, "PMTU", "the name is a directory", "flags=net_hdr pmtu=..", "pmtu"},
 	{"MAC of net_hdr", first(func(i *muennet.Interface) {

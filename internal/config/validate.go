@@ -133,7 +133,7 @@ func (i Interface) checkSolo() *Error {
 	if (i.In == "" || i.ReaderProtocol != SoloProtocol) && (i.Out == "" || i.WriterProtocol != SoloProtocol) {
 		return nil
 	}
-	return wrong("MTU", i.MTU, "protocol %x is a Solo5/MirageOS peer, which checks no lengths: want %d unless force is set", SoloProtocol, DefaultMTU)
+	return wrong("MTU", i.MTU, "protocol %x is a Solo5/MirageOS peer, which checks no lengths: want %d, or force=1", SoloProtocol, DefaultMTU)
 }
 
 // checkNames wants each name once.

@@ -84,7 +84,7 @@ func translate(err error, given []argument, entries []entry) error {
 	if i < 0 {
 		return err
 	}
-	reason := &reworded{rule}
+	reason := &reworded{rule, notation[rule.Field]}
 	if rule.Index >= 0 {
 		return entries[rule.Index].wrong(table[i].Name, reason)
 	}
@@ -96,10 +96,16 @@ func translate(err error, given []argument, entries []entry) error {
 	return err
 }
 
-// reworded is a config.Error whose place the text around it tells.
-type reworded struct{ rule *config.Error }
+// notation is what only parameters have to say of a value, by field.
+var notation = map[string]string{"ReaderProtocol": ", hexadecimal", "WriterProtocol": ", hexadecimal"}
 
-func (r *reworded) Error() string { return r.rule.Allowed }
+// reworded is a config.Error whose place the text around it tells.
+type reworded struct {
+	rule     *config.Error
+	notation string
+}
+
+func (r *reworded) Error() string { return r.rule.Allowed + r.notation }
 func (r *reworded) Unwrap() error { return r.rule }
 
 // split tells names from values and refuses unknown and repeated names.

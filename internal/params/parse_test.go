@@ -101,7 +101,7 @@ func TestParseErrors(t *testing.T) {
 	const two = "name=net0,net1 in=a,c out=b,d reader_protocol=1,2 writer_protocol=1,2 "
 	const known = "want one of name, in, out, reader_protocol, writer_protocol, mtu, flags, pmtu, poll, mac, carrier, offload, busy_poll, renew, force"
 	const hexadecimal = "want a hexadecimal number of at most 64 bits, with or without 0x"
-	const solo = "protocol 7ade5c549b08e814 is a Solo5/MirageOS peer, which checks no lengths: want 1500 unless force is set"
+	const solo = "protocol 7ade5c549b08e814 is a Solo5/MirageOS peer, which checks no lengths: want 1500, or force=1"
 	for _, c := range []struct{ line, want string }{
 		{"", "parameter name: missing: want the name of at least one interface"},
 		{"name=", "parameter name: missing: want the name of at least one interface"},
@@ -149,11 +149,11 @@ func TestParseErrors(t *testing.T) {
 
 		{ok + "out=", `parameter out: given twice, "b" and "": want it once, with a list`},
 		{"name=x in=a out=a reader_protocol=1 writer_protocol=1", `parameter out, entry 1 "a" (interface x): in reads it: want two channels, one for each direction`},
-		{"name=net0 in=a", `parameter reader_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of channel a`},
-		{"name=net0 out=b", `parameter writer_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of channel b`},
-		{"name=net0 in=a reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0: want the protocol id of channel a`},
-		{"name=x,y in=a,b reader_protocol=1,0x0", `parameter reader_protocol, entry 2 "0x0" (interface y): missing or 0: want the protocol id of channel b`},
-		{"name=x,y in=a,b reader_protocol=1", `parameter reader_protocol, entry 2 "" (interface y): missing or 0: want the protocol id of channel b`},
+		{"name=net0 in=a", `parameter reader_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of channel a, hexadecimal`},
+		{"name=net0 out=b", `parameter writer_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of channel b, hexadecimal`},
+		{"name=net0 in=a reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0: want the protocol id of channel a, hexadecimal`},
+		{"name=x,y in=a,b reader_protocol=1,0x0", `parameter reader_protocol, entry 2 "0x0" (interface y): missing or 0: want the protocol id of channel b, hexadecimal`},
+		{"name=x,y in=a,b reader_protocol=1", `parameter reader_protocol, entry 2 "" (interface y): missing or 0: want the protocol id of channel b, hexadecimal`},
 		{"name=net0 in=a reader_protocol=g", `parameter reader_protocol, entry 1 "g" (interface net0): ` + hexadecimal},
 		{"name=net0 in=a reader_protocol=0x", `parameter reader_protocol, entry 1 "0x" (interface net0): ` + hexadecimal},
 		{"name=net0 in=a reader_protocol=-1", `parameter reader_protocol, entry 1 "-1" (interface net0): ` + hexadecimal},
