@@ -121,7 +121,10 @@ func TestRules(t *testing.T) {
 		t.Run(strings.ReplaceAll(r.what, " ", "_"), func(t *testing.T) {
 			load := sound()
 			r.spoil(&load)
-			_, opened := muennet.Open(muennet.Config{Load: load})
+			other, opened := muennet.Open(muennet.Config{Load: load})
+			if opened == nil {
+				other.Close()
+			}
 			_, loaded := n.Load(load)
 			for _, err := range []error{load.Validate(), opened, loaded} {
 				var e *muennet.FieldError

@@ -57,8 +57,7 @@ func TestOpenReturnsWhenTheInterfacesExist(t *testing.T) {
 	load := twoInterfaces(t)
 	testnet.New(t).Do(func() {
 		broken := load
-		broken.Interfaces = append(broken.Interfaces[:2:2], broken.Interfaces[1])
-		broken.Interfaces[2].Name, broken.Interfaces[2].In = "net2", "missing"
+		broken.Interfaces = append(broken.Interfaces[:2:2], muennet.Interface{Name: "net2", In: "missing", ReaderProtocol: 2})
 		if _, err := muennet.Open(muennet.Config{Load: broken}); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("open with a missing channel: %v", err)
 		}
