@@ -20,7 +20,15 @@ type AutoConfig struct {
 // Skipped is a name X for which Auto makes no interface, with the reason: there
 // is only one of X|in and X|out, neither may be written, or no parameter could
 // name them.
-type Skipped = pairing.Skipped
+type Skipped struct {
+	// Name is the X of X|in and X|out; any bytes a file name may have.
+	Name string
+	// Reason is what is wrong with it, a few words.
+	Reason string
+}
+
+// String returns the name, quoted if it would spoil a line, and the reason.
+func (s Skipped) String() string { return pairing.Skipped(s).String() }
 
 // ErrNoPair is what an error of Auto wraps when the directory holds no pair of
 // channels that can be used.
@@ -50,17 +58,21 @@ func Auto(cfg AutoConfig) (Load, []Skipped, error) {
 		cfg.Channels = region.DefaultDir()
 	}
 	set, err := pairing.Find(cfg.Channels)
+	var skipped []Skipped
+	for _, s := range set.Skipped {
+		skipped = append(skipped, Skipped(s))
+	}
 	if err != nil {
-		return Load{}, set.Skipped, err
+		return Load{}, skipped, err
 	}
 	args, err := params.Auto(cfg.Parameters, set.Pairs)
 	if err != nil {
-		return Load{}, set.Skipped, err
+		return Load{}, skipped, err
 	}
 	load, err := ParseLoad(args...)
 	if err != nil {
-		return Load{}, set.Skipped, err
+		return Load{}, skipped, err
 	}
 	load.Channels = cfg.Channels
-	return load, set.Skipped, nil
+	return load, skipped, nil
 }

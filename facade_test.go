@@ -81,6 +81,27 @@ func TestOpenReturnsWhenTheInterfacesExist(t *testing.T) {
 	})
 }
 
+// TestForgetNamesTheDamagedFile: a program sees where the file is now.
+func TestForgetNamesTheDamagedFile(t *testing.T) {
+	testnet.Privileged(t)
+	testnet.CheckLeaks(t)
+	path := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(path, []byte("rubbish"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testnet.New(t).Do(func() {
+		_, err := muennet.Forget(path)
+		var damaged *muennet.DamagedStateError
+		if !errors.As(err, &damaged) || damaged.Path != path || damaged.Err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("error %v", err)
+			return
+		}
+		if b, err := os.ReadFile(damaged.Aside); err != nil || string(b) != "rubbish" {
+			t.Errorf("set aside: %q, %v", b, err)
+		}
+	})
+}
+
 // TestOpenAndCloseAgainAndAgain counts what a program of long life must not
 // collect. Go keeps threads that have nothing to do for the next goroutine that
 // needs one, so the first rounds may make some.

@@ -34,6 +34,7 @@
 package muennet
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -57,9 +58,20 @@ var (
 	ErrClosed   = api.ErrClosed   // the Net is closed; Close itself does not return it
 )
 
-// DamagedStateError says that a state file could not be understood: Path is what
-// it was called, Aside what it was renamed to.
-type DamagedStateError = driver.DamagedStateError
+// DamagedStateError says that a state file could not be understood, and was
+// renamed. What it knew is lost: interfaces that were moved to another network
+// namespace, or whose alias was changed.
+type DamagedStateError struct {
+	Path  string // of the state file
+	Aside string // what it is called now
+	Err   error  // what is wrong with it
+}
+
+// Error names both paths and says what is lost.
+func (e *DamagedStateError) Error() string { return (*driver.DamagedStateError)(e).Error() }
+
+// Unwrap returns Err.
+func (e *DamagedStateError) Unwrap() error { return e.Err }
 
 // Config is what Open needs. The zero value opens a Net without interfaces.
 type Config struct {
@@ -168,4 +180,11 @@ func (n *Net) Close() error {
 // the state file knows, here and elsewhere. It returns their names. Interfaces
 // that a process serves are left alone. A state file that is damaged is set aside,
 // and if nothing else is wrong the error is a [DamagedStateError].
-func Forget(state string) ([]string, error) { return driver.Forget(state) }
+func Forget(state string) ([]string, error) {
+	names, err := driver.Forget(state)
+	var damaged *driver.DamagedStateError
+	if errors.As(err, &damaged) {
+		err = (*DamagedStateError)(damaged)
+	}
+	return names, err
+}
