@@ -26,6 +26,8 @@ var importRules = struct {
 		{"client", "api golang.org/x/sys/unix", "a program that asks the daemon links no eBPF, netlink or TUN"},
 		{"internal/packet", "", "arithmetic on bytes that strangers sent"},
 		{"internal/offload", "internal/packet", "as internal/packet"},
+		{"internal/names", "", "rules about text"},
+		{"internal/config", "element internal/names", "rules about values: what exists turns out later"},
 	},
 	users: []rule{
 		{"internal/cli", "cmd/muennet", "a library neither prints nor exits"},
