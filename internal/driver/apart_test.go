@@ -32,7 +32,7 @@ func TestBothDirectionsInOneFile(t *testing.T) {
 		if refused := err != nil && strings.Contains(err.Error(), "are the same memory"); refused != c.refused || err != nil && !refused {
 			t.Errorf("in %s, out %s: %v", c.in, c.out, err)
 		}
-		must(t, d.Unload())
+		must(t, d.UnloadAll())
 	}
 	if names := l.names(l.ns); len(names) != 0 {
 		t.Errorf("interfaces are left: %v", names)
