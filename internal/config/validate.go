@@ -116,9 +116,9 @@ func (i Interface) checkChannels() *Error {
 	case i.In == "" && i.Out == "":
 		return wrong("In", i.In, "out is empty as well: want a channel for at least one direction")
 	case i.In != "" && i.ReaderProtocol == 0:
-		return wrong("ReaderProtocol", i.ReaderProtocol, "missing or 0: want the protocol id of channel %s", i.In)
+		return wrong("ReaderProtocol", i.ReaderProtocol, "missing or 0: want the protocol id of in=%s", i.In)
 	case i.Out != "" && i.WriterProtocol == 0:
-		return wrong("WriterProtocol", i.WriterProtocol, "missing or 0: want the protocol id of channel %s", i.Out)
+		return wrong("WriterProtocol", i.WriterProtocol, "missing or 0: want the protocol id of out=%s", i.Out)
 	case i.In != "" && i.Out != "" && overlap(i.In, i.Out):
 		return wrong("Out", i.Out, "in reads it: want two channels, one for each direction")
 	}
