@@ -57,7 +57,7 @@ type Interface struct {
 	// change the interface's MTU later.
 	MTU int
 	// PMTU names the region with the path MTU of each mark, in the forms of In;
-	// element.NetHdr only. Empty means none.
+	// element.NetHdr only. It must not overlap Out. Empty means none.
 	PMTU string
 	// HardwareAddr is the address of an element.EthDev interface: 6 bytes, not
 	// all zero, the first one even. nil means one derived from the machine and

@@ -69,10 +69,11 @@ func (s *server) apply(w http.ResponseWriter, change func() error) {
 
 // statusOf is the status code for an error of the network, or otherwise.
 func statusOf(err error, otherwise int) int {
+	var rule *muennet.FieldError
 	switch {
 	case errors.Is(err, muennet.ErrUnknown), errors.Is(err, muennet.ErrNotHeld):
 		return http.StatusNotFound
-	case errors.Is(err, muennet.ErrZeroMark):
+	case errors.Is(err, muennet.ErrZeroMark), errors.As(err, &rule):
 		return http.StatusBadRequest
 	case errors.Is(err, muennet.ErrChild), errors.Is(err, muennet.ErrHeld):
 		return http.StatusConflict

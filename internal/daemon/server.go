@@ -179,7 +179,7 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		s.limited.Warn("load refused", "error", err)
-		refuse(w, http.StatusConflict, err)
+		refuse(w, statusOf(err, http.StatusConflict), err)
 		return
 	}
 	s.log.Debug("loaded", "interfaces", names)

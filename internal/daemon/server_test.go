@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/api"
 )
 
@@ -158,5 +159,15 @@ func TestVersionHasPID(t *testing.T) {
 	v, err := d.client().Version(t.Context())
 	if err != nil || v.PID != os.Getpid() {
 		t.Errorf("version %+v, %v", v, err)
+	}
+}
+
+// TestLoadBreaksARule: a rule that the network finds broken, as one that the text
+// does not tell, is the client's fault.
+func TestLoadBreaksARule(t *testing.T) {
+	f := &fakeNet{loadErr: &muennet.FieldError{Interface: "net0", Field: "Out", Value: "a", Allowed: "want another channel"}}
+	w := askRoot(newServer(f, api.Version{}, noGroup, quiet()), "POST", api.PathInterfaces, good(t))
+	if w.Code != http.StatusBadRequest {
+		t.Errorf("answer %d %s", w.Code, w.Body)
 	}
 }

@@ -18,19 +18,22 @@ func TestBothDirectionsInOneFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		in, out string
-		refused bool
+		in, out, pmtu string
+		refused       bool
 	}{
-		{"a", "link", true},
-		{"a", filepath.Join(l.dir, "a"), true},
-		{"a@0+32K", "link@24K+32K", true},
-		{"a@0+32K", "link@32K+32K", false},
+		{"a", "link", "", true},
+		{"a", filepath.Join(l.dir, "a"), "", true},
+		{"a@0+32K", "link@24K+32K", "", true},
+		{"b", "link", "a", true},
+		{"b", "a@0+32K", "a@24K+32K", true},
+		{"b", "a", "b", false},
+		{"a@0+32K", "link@32K+32K", "", false},
 	} {
 		i := netHdr("net0")
-		i.In, i.Out = c.in, c.out
+		i.In, i.Out, i.PMTU = c.in, c.out, c.pmtu
 		_, err := l.load(d, i)
 		if refused := err != nil && strings.Contains(err.Error(), "are the same memory"); refused != c.refused || err != nil && !refused {
-			t.Errorf("in %s, out %s: %v", c.in, c.out, err)
+			t.Errorf("in %s, out %s, pmtu %s: %v", c.in, c.out, c.pmtu, err)
 		}
 		must(t, d.UnloadAll())
 	}

@@ -127,13 +127,17 @@ func (p *parent) openEnds(dir string) (err error) {
 }
 
 // apart refuses a region for e that shares bytes with the one of the other
-// direction, which the writer would overwrite. Names do not tell when links, or
-// a path into the channel directory, lead to one file.
+// direction, or for the writer with the table of path MTUs, which it would
+// overwrite. Names do not tell when links, or a path into the channel directory,
+// lead to one file.
 func (p *parent) apart(e *end, r *region.Region) error {
 	for _, other := range p.ends() {
 		if other != e && other.region != nil && r.Overlaps(other.region) {
 			return fmt.Errorf("channels %s and %s are the same memory: want two, one for each direction", p.cfg.In, p.cfg.Out)
 		}
+	}
+	if e.writes && p.pmtu != nil && r.Overlaps(p.pmtu) {
+		return fmt.Errorf("channel %s and pmtu %s are the same memory: want another region for the path MTUs", p.cfg.Out, p.cfg.PMTU)
 	}
 	return nil
 }
