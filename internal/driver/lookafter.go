@@ -66,7 +66,9 @@ func (p *parent) lookAtPMTU() {
 		return
 	}
 	found := p.pmtu.Look()
-	p.mu.Lock()
+	if !p.mu.TryLock() {
+		return // as lookAfter: an interface that hangs does not hold up the patrol
+	}
 	defer p.mu.Unlock()
 	if p.isClosed() || text(found) == text(p.pmtuFile) {
 		return

@@ -22,7 +22,8 @@ import (
 // any time; neither may ever carry a wrong byte or a wrong mark.
 type crossfire struct {
 	t      *testing.T
-	ending chan struct{}
+	ctx    context.Context // until the traffic is to end
+	cancel context.CancelFunc
 	group  sync.WaitGroup
 
 	datagrams [2]atomic.Int64 // that arrived intact, by the party that received them
@@ -44,7 +45,8 @@ const (
 // where their interfaces may be.
 func startCrossfire(t *testing.T, a, b *party) *crossfire {
 	t.Helper()
-	c := &crossfire{t: t, ending: make(chan struct{})}
+	c := &crossfire{t: t}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	t.Cleanup(c.end)
 	for i, p := range []*party{a, b} {
 		for _, ns := range p.namespaces {
@@ -63,21 +65,16 @@ func startCrossfire(t *testing.T, a, b *party) *crossfire {
 	return c
 }
 
-// end stops the traffic.
+// end stops the traffic; more calls do nothing.
 func (c *crossfire) end() {
-	select {
-	case <-c.ending:
-		return
-	default:
-	}
-	close(c.ending)
+	c.cancel()
 	c.group.Wait()
 }
 
 // pause is false when the traffic is to end.
 func (c *crossfire) pause(d time.Duration) bool {
 	select {
-	case <-c.ending:
+	case <-c.ctx.Done():
 		return false
 	case <-time.After(d):
 		return true
@@ -102,12 +99,7 @@ func (c *crossfire) fire(s *markSocket) {
 
 // catch checks the datagrams that arrive at one of the two parties.
 func (c *crossfire) catch(s *markSocket, party int) {
-	for {
-		select {
-		case <-c.ending:
-			return
-		default:
-		}
+	for c.ctx.Err() == nil {
 		mark, p, err := s.recv()
 		if err != nil {
 			continue // nothing came
@@ -136,7 +128,7 @@ func (c *crossfire) serve(ns *testnet.NS, party int) {
 			c.t.Fatal(err)
 		}
 	})
-	context.AfterFunc(c.context(), func() { l.Close() })
+	context.AfterFunc(c.ctx, func() { l.Close() })
 	c.group.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -185,26 +177,15 @@ func (c *crossfire) compare(got []byte, n int) bool {
 	return true
 }
 
-// context is done when the traffic is to end.
-func (c *crossfire) context() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	c.group.Go(func() {
-		<-c.ending
-		cancel()
-	})
-	return ctx
-}
-
 // dial connects again and again and sends a few records each time, slowly
 // enough to leave the machine to others.
 func (c *crossfire) dial(ns *testnet.NS, to string) {
 	d := net.Dialer{Timeout: 2 * impatience}
 	d.SetMultipathTCP(false)
-	ctx := c.context()
 	for c.pause(20 * time.Millisecond) {
 		var conn net.Conn
 		var err error
-		ns.Do(func() { conn, err = d.DialContext(ctx, "tcp4", net.JoinHostPort(to, crossfirePort)) })
+		ns.Do(func() { conn, err = d.DialContext(c.ctx, "tcp4", net.JoinHostPort(to, crossfirePort)) })
 		if err != nil {
 			continue
 		}
@@ -222,14 +203,13 @@ func (c *crossfire) dial(ns *testnet.NS, to string) {
 
 // flows waits until datagrams and TCP arrive in both directions.
 func (c *crossfire) flows() bool {
-	var before [4]int64
 	now := func() (n [4]int64) {
 		for i := range 2 {
 			n[i], n[2+i] = c.datagrams[i].Load(), c.records[i].Load()
 		}
 		return n
 	}
-	before = now()
+	before := now()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		n, all := now(), true
 		for i := range n {
