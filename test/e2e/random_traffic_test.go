@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -167,10 +165,7 @@ func (c *crossfire) check(conn *net.TCPConn, party int) {
 
 // compare checks the beginning of record n, or all of it.
 func (c *crossfire) compare(got []byte, n int) bool {
-	want := make([]byte, recordSize)
-	binary.BigEndian.PutUint64(want, uint64(n))
-	copy(want[recordHeader:], content(n, recordSize-recordHeader))
-	if !bytes.Equal(got, want[:len(got)]) {
+	if !bytes.Equal(got, record(n)[:len(got)]) {
 		c.t.Errorf("record %d of a TCP stream is wrong", n)
 		return false
 	}
@@ -189,16 +184,32 @@ func (c *crossfire) dial(ns *testnet.NS, to string) {
 		if err != nil {
 			continue
 		}
-		_, err = sendStream(conn.(*net.TCPConn), func(sent int) bool {
-			_ = conn.SetWriteDeadline(time.Now().Add(impatience))
-			return sent < 50 && c.pause(5*time.Millisecond)
-		})
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			// Half a stream is no news: it is the receiver who looks at it.
-			_ = conn.(*net.TCPConn).SetLinger(0)
-		}
-		conn.Close()
+		c.send(conn.(*net.TCPConn))
 	}
+}
+
+// send sends a few records. A connection that has lost its other end is given up
+// soon, so that the next one can be made.
+func (c *crossfire) send(conn *net.TCPConn) {
+	defer conn.Close()
+	for n := 0; n < 50 && c.pause(5*time.Millisecond); n++ {
+		err := conn.SetWriteDeadline(time.Now().Add(impatience))
+		if err == nil {
+			_, err = conn.Write(record(n))
+		}
+		if err != nil {
+			_ = conn.SetLinger(0) // nothing of it is waited for
+			return
+		}
+	}
+}
+
+// record is record n of a stream.
+func record(n int) []byte {
+	p := make([]byte, recordSize)
+	binary.BigEndian.PutUint64(p, uint64(n))
+	copy(p[recordHeader:], content(n, recordSize-recordHeader))
+	return p
 }
 
 // flows waits until datagrams and TCP arrive in both directions.
