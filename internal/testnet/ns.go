@@ -1,138 +1,106 @@
 package testnet
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/muennet/muennet/internal/link"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+	"github.com/muennet/muennet/internal/netlab"
 )
 
-// NS is a network namespace that ends with the test.
+// NS is a network namespace that ends with the test, together with the commands
+// that still run in it. It must not be closed earlier.
 type NS struct {
-	t  testing.TB
-	fd int
+	*netlab.Namespace
+	t testing.TB
 }
+
+// Cmd is a command in a namespace, as NS.Command returns it.
+type Cmd = netlab.Cmd
 
 // New makes a network namespace with its loopback up.
 func New(t testing.TB) *NS {
 	t.Helper()
-	fd, err := link.NewNetNS()
+	n, err := netlab.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &NS{t: t, fd: fd}
-	t.Cleanup(func() { unix.Close(fd) })
-	h := n.Link()
-	if err := h.SetUp(n.Index("lo")); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	t.Cleanup(n.Close)
+	return &NS{n, t}
 }
 
-// FD returns the descriptor of the namespace, which is open until the test
-// ends. The caller must not close it.
-func (n *NS) FD() int { return n.fd }
-
-// ID returns the identity of the namespace, as link.NSID.
-func (n *NS) ID() uint64 { return link.NSID(n.fd) }
-
-// Path returns a file name of the namespace that any process may use until the
-// test ends, as in nsenter --net=PATH or ip link set net0 netns PATH.
-func (n *NS) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.fd) }
+// must fails the test if there is an error.
+func (n *NS) must(err error) {
+	n.t.Helper()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+}
 
 // Do runs f in the namespace, on another goroutine, as link.InNetNS does. f may
 // fail the test.
 func (n *NS) Do(f func()) {
 	n.t.Helper()
-	err := link.InNetNS(n.fd, func() error {
+	n.must(n.In(func() error {
 		f()
 		return nil
-	})
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	}))
 }
 
-// Link returns a rtnetlink handle of the namespace, open until the test ends.
-func (n *NS) Link() *link.Handle {
+// MustRun runs a command in the namespace and returns what it wrote. It fails
+// the test if the tool is missing or the command fails.
+func (n *NS) MustRun(name string, args ...string) string {
 	n.t.Helper()
-	h, err := link.Open(n.fd)
+	out, err := n.Command(Need(n.t, name), args...).CombinedOutput()
 	if err != nil {
-		n.t.Fatal(err)
+		n.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
-	n.t.Cleanup(h.Close)
-	return h
+	return string(out)
+}
+
+// State returns what the kernel says of the interface with this name.
+func (n *NS) State(name string) link.State {
+	n.t.Helper()
+	s, err := n.Link().ByName(name)
+	n.must(err)
+	return s
 }
 
 // Index returns the index of the interface with this name.
-func (n *NS) Index(name string) int {
+func (n *NS) Index(name string) int { n.t.Helper(); return n.State(name).Index }
+
+// Names lists the interfaces of the namespace, sorted, without its loopback.
+func (n *NS) Names() []string {
 	n.t.Helper()
-	h, err := link.Open(n.fd)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer h.Close()
-	s, err := h.ByName(name)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return s.Index
+	names, err := n.Namespace.Names()
+	n.must(err)
+	return names
 }
 
-// Sysctl sets a sysctl of the namespace, written with dots or slashes below
-// "net", as in Sysctl("net.ipv4.ip_forward", "1").
-func (n *NS) Sysctl(key, value string) {
+// Up gives an interface addresses with prefix lengths, if any, and brings it up.
+func (n *NS) Up(name string, addresses ...string) {
 	n.t.Helper()
-	// An interface name may hold a dot; then the key is written with slashes.
-	if !strings.Contains(key, "/") {
-		key = strings.ReplaceAll(key, ".", "/")
+	var prefixes []netip.Prefix
+	for _, a := range addresses {
+		p, err := netip.ParsePrefix(a)
+		n.must(err)
+		prefixes = append(prefixes, p)
 	}
-	n.Do(func() {
-		n.t.Helper()
-		if err := os.WriteFile(filepath.Join("/proc/sys", key), []byte(value), 0); err != nil {
-			n.t.Fatal(err)
-		}
-	})
+	n.must(n.Namespace.Up(name, prefixes...))
 }
 
-// Quiet switches IPv6 off for the interfaces of the namespace and those to
-// come, so that they send no packet of their own accord.
-func (n *NS) Quiet() {
-	n.t.Helper()
-	n.Sysctl("net.ipv6.conf.all.disable_ipv6", "1")
-	n.Sysctl("net.ipv6.conf.default.disable_ipv6", "1")
-}
+// Sysctl sets a sysctl of the namespace, as netlab.Namespace.Sysctl does.
+func (n *NS) Sysctl(key, value string) { n.t.Helper(); n.must(n.Namespace.Sysctl(key, value)) }
+
+// Quiet disables IPv6, as netlab.Namespace.Quiet does.
+func (n *NS) Quiet() { n.t.Helper(); n.must(n.Namespace.Quiet()) }
 
 // AddVeth joins the namespace and peer by a pair of virtual Ethernet
 // interfaces, both up: name here and peerName there.
 func (n *NS) AddVeth(name string, peer *NS, peerName string) {
 	n.t.Helper()
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = name
-	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: peerName, PeerNamespace: netlink.NsFd(peer.fd)}
-	n.Do(func() {
-		n.t.Helper()
-		if err := netlink.LinkAdd(veth); err != nil {
-			n.t.Fatalf("add veth %s to %s: %v", name, peerName, err)
-		}
-	})
-	n.up(name)
-	peer.up(peerName)
-}
-
-func (n *NS) up(name string) {
-	n.t.Helper()
-	h, err := link.Open(n.fd)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer h.Close()
-	if err := h.SetUp(n.Index(name)); err != nil {
-		n.t.Fatal(err)
-	}
+	n.must(n.Namespace.AddVeth(name, peer.Namespace, peerName, 0))
+	n.Up(name)
+	peer.Up(peerName)
 }
