@@ -20,7 +20,7 @@ import (
 // DefaultTime is how long one measurement of throughput lasts.
 const DefaultTime = 2 * time.Second
 
-// patience is how long the enclosed process may take to end when told to.
+// patience bounds every wait; it is far longer than a slow machine needs.
 const patience = 20 * time.Second
 
 // Config says how to run. The zero value is usable.
@@ -28,7 +28,7 @@ type Config struct {
 	// Time is how long one measurement of throughput lasts; 0 means
 	// DefaultTime.
 	Time time.Duration
-	// Out receives a line for each thing shown; nil means none does.
+	// Out receives a line or more for each step; nil discards them.
 	Out io.Writer
 }
 
@@ -42,13 +42,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Run starts this program again, with the arguments args and an empty
-// directory as the last one, in namespaces of its own; there it is to call
-// Inside. Run returns when nothing of it is left. What went wrong inside is
-// the error, and so is the end of ctx.
+// Run starts this program again in namespaces of its own, with the arguments
+// args and an empty directory as the last one; there the program has to call
+// Inside. Run returns when nothing of it is left, with the error of Inside, or
+// with one that says that ctx has ended.
 //
-// It needs root or, for everybody, user namespaces, and /dev/net/tun; an error
-// says which of them is missing.
+// It needs /dev/net/tun, and root or unprivileged user namespaces; an error says
+// which of them is missing.
 func Run(ctx context.Context, cfg Config, args ...string) (err error) {
 	cfg = cfg.withDefaults()
 	if err := checkTun(); err != nil {
@@ -61,7 +61,8 @@ func Run(ctx context.Context, cfg Config, args ...string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	args = append(args, dir)
 
-	// The death signal is sent when the thread ends that started the process.
+	// The kernel sends the death signal when the thread that started the process
+	// ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var complaint bytes.Buffer
@@ -88,9 +89,9 @@ func Run(ctx context.Context, cfg Config, args ...string) (err error) {
 	return err
 }
 
-// enclosed is this program, about to be the first process of its own process,
-// mount and network namespace and, if asked for, root of its own user
-// namespace.
+// enclosed returns the command that runs this program as the first process of a
+// process namespace, in a mount and a network namespace and, with userNS, as root
+// of a user namespace.
 func enclosed(ctx context.Context, out, complaint io.Writer, args []string, userNS bool) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Args[0] = "muennet"
@@ -98,11 +99,11 @@ func enclosed(ctx context.Context, out, complaint io.Writer, args []string, user
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = patience
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		// A network namespace too: a thread that visits a host's must be
-		// allowed to come back.
+		// A network namespace too: with a user namespace, a thread that has entered
+		// a host's namespace may not go back to the machine's.
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET,
 		Pdeathsig:  unix.SIGKILL,
-		Setpgid:    true, // Ctrl-C reaches Run alone, which passes it on
+		Setpgid:    true, // Ctrl-C reaches only Run, which passes it on
 	}
 	if userNS {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
@@ -112,8 +113,8 @@ func enclosed(ctx context.Context, out, complaint io.Writer, args []string, user
 	return cmd
 }
 
-// checkTun looks whether this user can make TUN devices where the rest allows
-// it. Opening the file makes none yet.
+// checkTun checks whether this user may open /dev/net/tun. Opening it does not
+// make a device.
 func checkTun() error {
 	const path = "/dev/net/tun"
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -128,9 +129,9 @@ func checkTun() error {
 	return fmt.Errorf("open %s: %w", path, err)
 }
 
-// explain adds to a refusal what the kernel's settings say about it.
+// explain adds the kernel settings that are the likely cause of a refusal.
 func explain(err error) error {
-	hint := "needs root (in a container: with CAP_SYS_ADMIN) or user namespaces for everybody"
+	hint := "needs root (in a container: with CAP_SYS_ADMIN) or unprivileged user namespaces"
 	for _, s := range []struct{ path, bad string }{
 		{"/proc/sys/user/max_user_namespaces", "0"},
 		{"/proc/sys/kernel/unprivileged_userns_clone", "0"},

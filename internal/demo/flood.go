@@ -14,23 +14,21 @@ import (
 const (
 	// floodSize is the data of one datagram in bytes.
 	floodSize = 64
-	// silence is how long nothing must arrive after the last datagram was
-	// sent for the rest to count as lost.
+	// silence after the last datagram was sent means that the rest is lost.
 	silence = 300 * time.Millisecond
 )
 
-// floodResult counts datagrams. took is how long the sender was at it.
+// floodResult counts datagrams. took is how long the sender sent.
 type floodResult struct {
 	sent, received uint64
 	took           time.Duration
 }
 
-// flood sends small datagrams as fast as it can for as long as d says. Some may
-// get lost, that is UDP; one that arrives with wrong data, or none at all, is
-// an error.
+// flood sends small datagrams as fast as it can for the time d. UDP may lose some.
+// It is an error if one arrives with wrong data, or if none arrives.
 func flood(ctx context.Context, from, to *host, addr netip.Addr, d time.Duration) (f floodResult, err error) {
 	var in, out *net.UDPConn
-	err = to.in(func() (err error) {
+	err = to.In(func() (err error) {
 		in, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
 		return err
 	})
@@ -38,7 +36,7 @@ func flood(ctx context.Context, from, to *host, addr netip.Addr, d time.Duration
 		return f, err
 	}
 	defer in.Close()
-	err = from.in(func() (err error) {
+	err = from.In(func() (err error) {
 		out, err = net.DialUDP("udp", nil, in.LocalAddr().(*net.UDPAddr))
 		return err
 	})
@@ -47,7 +45,7 @@ func flood(ctx context.Context, from, to *host, addr netip.Addr, d time.Duration
 	}
 	defer out.Close()
 	defer context.AfterFunc(ctx, func() { in.Close(); out.Close() })()
-	// The kernel gives less where it has to; then more gets lost.
+	// The kernel may give less; then it drops more.
 	if err := in.SetReadBuffer(8 << 20); err != nil {
 		return f, err
 	}
@@ -74,7 +72,7 @@ func flood(ctx context.Context, from, to *host, addr netip.Addr, d time.Duration
 	if err := <-counted; err != nil {
 		return f, err
 	}
-	if f.received == 0 { // a machine that is slow beyond measure, or a real failure
+	if f.received == 0 { // a very slow machine, or a failure
 		if err := in.SetReadDeadline(time.Now().Add(answerTime)); err != nil {
 			return f, err
 		}
@@ -88,15 +86,15 @@ func flood(ctx context.Context, from, to *host, addr netip.Addr, d time.Duration
 	return f, nil
 }
 
-// fill makes the datagram with that number. Each word differs, so that a part
-// of another one in the wrong place shows.
+// fill makes the datagram with that number. All its words differ, so that a part
+// of another datagram is noticed.
 func fill(datagram *[floodSize]byte, number uint64) {
 	for i := 0; i < floodSize; i += 8 {
 		binary.LittleEndian.PutUint64(datagram[i:], number+uint64(i)<<48)
 	}
 }
 
-// count counts datagrams until the read deadline of in ends it.
+// count counts datagrams until the read deadline of in.
 func count(in *net.UDPConn, received *uint64) error {
 	buf := make([]byte, 2*floodSize)
 	var want [floodSize]byte

@@ -15,7 +15,7 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// The channels, named by who writes them.
+// The channels, named by their writers.
 const (
 	channelSize = 1 << 20
 
@@ -23,7 +23,7 @@ const (
 	frameAB, frameBA = "channel_frames_a_to_b", "channel_frames_b_to_a"
 )
 
-// demo is the stage: two hosts and the channels between them.
+// demo is two hosts and the channels between them.
 type demo struct {
 	cfg         Config
 	dir         string
@@ -32,8 +32,8 @@ type demo struct {
 	fail        context.CancelCauseFunc // called when a host ends on its own
 }
 
-// Inside shows everything, in the namespaces and the directory that Run has
-// made. It stops at the first thing that does not work, which is the error.
+// Inside runs the demonstration in the namespaces and the directory that Run
+// has made. It stops at the first step that fails and returns its error.
 func Inside(ctx context.Context, cfg Config, dir string) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -55,7 +55,7 @@ func Inside(ctx context.Context, cfg Config, dir string) (err error) {
 		{"unload", d.unload},
 	} {
 		if err := step.run(ctx); err != nil {
-			// The end of a host explains better what its end has caused.
+			// If a host has ended, that is the reason for everything after it.
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
@@ -66,16 +66,16 @@ func Inside(ctx context.Context, cfg Config, dir string) (err error) {
 	return nil
 }
 
-// mountPrivately puts a memory file system over dir, which is the mount
-// namespace's own and ends with it. Where mounts are refused (a chroot) the
-// directory serves as it is, and Run removes what is in it.
+// mountPrivately mounts a tmpfs over dir, which ends with the mount namespace.
+// Where mounts are refused (a chroot), dir is used as it is, and Run removes what
+// is in it.
 func mountPrivately(dir string) {
 	if unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "") == nil {
 		_ = unix.Mount("muennet-demo", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0700")
 	}
 }
 
-// say prints a line about what a step has shown.
+// say prints a line about a step.
 func (d *demo) say(step, format string, args ...any) {
 	fmt.Fprintf(d.cfg.Out, "%-9s %s\n", step, fmt.Sprintf(format, args...))
 }
@@ -94,11 +94,11 @@ func (d *demo) makeChannels(context.Context) error {
 			return err
 		}
 	}
-	d.say("channels", "%s and %s: 1 MiB of shared memory each, one way each", aToB, bToA)
+	d.say("channels", "%s and %s: one direction each, 1 MiB of shared memory each", aToB, bToA)
 	return nil
 }
 
-// load starts the two hosts with the same net0, their channels crossed.
+// load starts muennet on both hosts with net0, the channels crossed.
 func (d *demo) load(ctx context.Context) error {
 	for _, side := range []struct {
 		host    **host
@@ -122,7 +122,7 @@ func (d *demo) load(ctx context.Context) error {
 		if !hasIPv6() {
 			side.addrs = side.addrs[:1]
 		}
-		if err := h.configure("net0", side.addrs); err != nil {
+		if err := h.Up("net0", side.addrs...); err != nil {
 			return err
 		}
 		d.say("load", "%-5s muennet run %s: net0 has %v", h.name, strings.Join(params, " "), side.addrs)
@@ -130,10 +130,8 @@ func (d *demo) load(ctx context.Context) error {
 	return d.bothSee(ctx, "net0")
 }
 
-// bothSee returns when each host reads what the other one writes.
+// bothSee returns when packets pass both ways.
 func (d *demo) bothSee(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	for _, h := range []*host{d.left, d.right} {
 		if err := h.awaitPeer(ctx, name); err != nil {
 			return err
@@ -151,7 +149,7 @@ func (d *demo) pings(ctx context.Context) error {
 		{netip.MustParseAddr("fd00::2"), []int{56, 512, 1452}},
 	} {
 		if family.to.Is6() && !hasIPv6() {
-			d.say("ping", "this kernel has no IPv6: left out")
+			d.say("ping", "IPv6 skipped: this kernel has none")
 			continue
 		}
 		for _, size := range family.sizes {
@@ -181,7 +179,7 @@ func (d *demo) streams(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.say("tcp", "%-5s to %v: %.2f Gb/s, %d MiB in %.1f s, every byte right", way.from.name, way.addr,
+		d.say("tcp", "%-5s to %v: %.2f Gb/s, %d MiB in %.1f s, checksum matches", way.from.name, way.addr,
 			float64(bytes)*8/1e9/took.Seconds(), bytes>>20, took.Seconds())
 	}
 	return nil
@@ -194,13 +192,13 @@ func (d *demo) floods(ctx context.Context) error {
 		return err
 	}
 	rate := func(n uint64) float64 { return float64(n) / 1000 / f.took.Seconds() }
-	d.say("udp", "left to %v: %.0f k datagrams of %d bytes per second arrive of %.0f k sent (%.1f %% lost), each one intact", to,
-		rate(f.received), floodSize, rate(f.sent), 100*(1-float64(f.received)/float64(f.sent)))
+	d.say("udp", "left to %v: %.0f k of %.0f k datagrams per second arrive intact, %d bytes each (%.1f %% lost)", to,
+		rate(f.received), rate(f.sent), floodSize, 100*(1-float64(f.received)/float64(f.sent)))
 	return nil
 }
 
-// ethernet adds a second interface to the running hosts, one that carries
-// Ethernet frames.
+// ethernet adds a second interface, which carries Ethernet frames, to the running
+// hosts.
 func (d *demo) ethernet(ctx context.Context) error {
 	to := netip.MustParseAddr("192.168.2.2")
 	for _, side := range []struct {
@@ -216,7 +214,7 @@ func (d *demo) ethernet(ctx context.Context) error {
 		if err := side.host.load(ctx, params); err != nil {
 			return err
 		}
-		if err := side.host.configure("net1", side.addrs); err != nil {
+		if err := side.host.Up("net1", side.addrs...); err != nil {
 			return err
 		}
 	}
@@ -231,7 +229,7 @@ func (d *demo) ethernet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("ethernet", "net1, flags=eth_dev, added while running: ARP says %v is at %v", to, mac)
+	d.say("ethernet", "net1, flags=eth_dev, added at run time: ARP says %v is at %v", to, mac)
 	d.say("ethernet", "left to %v,   56 bytes: %v", to, r)
 	return nil
 }
@@ -251,14 +249,14 @@ func (d *demo) counters(ctx context.Context) error {
 	return nil
 }
 
-// unload ends both hosts and looks at what they leave: no interface, and
+// unload ends muennet on both hosts and checks what is left: no interface, and
 // channels whose writers are inactive.
 func (d *demo) unload(context.Context) error {
 	for _, h := range []*host{d.left, d.right} {
 		if err := h.stop(); err != nil {
 			return err
 		}
-		left, err := h.links.List()
+		left, err := h.Link().List()
 		if err != nil {
 			return err
 		}
@@ -273,11 +271,11 @@ func (d *demo) unload(context.Context) error {
 			return err
 		}
 	}
-	d.say("unload", "both ended: interfaces are gone, all four writers inactive")
+	d.say("unload", "both have ended: the interfaces are gone, all four writers are inactive")
 	return nil
 }
 
-// hasIPv6 tells whether the kernel has IPv6 at all.
+// hasIPv6 reports whether the kernel has IPv6.
 func hasIPv6() bool {
 	_, err := os.Stat("/proc/sys/net/ipv6")
 	return err == nil
@@ -291,14 +289,14 @@ func prefixes(s ...string) []netip.Prefix {
 	return p
 }
 
-// inactive checks that the channel is as a writer leaves it.
+// inactive checks that the channel has no active writer.
 func inactive(dir, name string) error {
 	file, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	image := make([]byte, shmstream.HeaderSize) // from 16 bytes on, make aligns to a word
+	image := make([]byte, shmstream.HeaderSize) // make aligns 16 bytes and more to a word
 	if _, err := io.ReadFull(file, image); err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}

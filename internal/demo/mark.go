@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"syscall"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/muennet/muennet/internal/netlab"
 )
 
 // The child of the demonstration and the mark whose packets it gets.
@@ -17,8 +15,8 @@ const (
 	markedCount = 100
 )
 
-// marks gives the right host a child and sends it marked packets: of those that
-// leave the left host with the child's mark it gets all, of the others none.
+// marks adds a child interface to the right host. The child receives all packets
+// that the left host sends with its mark, and no others.
 func (d *demo) marks(ctx context.Context) error {
 	if err := d.right.client.AddChild(ctx, "net0", childName); err != nil {
 		return err
@@ -26,7 +24,7 @@ func (d *demo) marks(ctx context.Context) error {
 	if err := d.right.client.AddMark(ctx, childName, childMark); err != nil {
 		return err
 	}
-	if err := d.right.configure(childName, nil); err != nil {
+	if err := d.right.Up(childName); err != nil {
 		return err
 	}
 	left, err := d.left.client.Interface(ctx, "net0")
@@ -34,37 +32,31 @@ func (d *demo) marks(ctx context.Context) error {
 		return err
 	}
 	if left.Marks.Outgoing != "active" {
-		d.say("marks", "not carried here: %s", left.Marks.Outgoing)
+		d.say("marks", "skipped, marks are not carried: %s", left.Marks.Outgoing)
 		return nil
 	}
-	for _, mark := range []int{childMark + 1, 0, childMark} {
+	for _, mark := range []uint32{childMark + 1, 0, childMark} {
 		if err := d.left.sendMarked(mark, markedCount); err != nil {
 			return err
 		}
 	}
-	got, err := d.right.childGets(ctx, markedCount)
-	if err != nil {
+	if err := d.right.childGets(ctx, markedCount); err != nil {
 		return err
 	}
-	d.say("marks", "%s of net0 on right, mark %d: %d of %d packets with this mark, and none of %d others", childName, childMark, got, markedCount, 2*markedCount)
+	d.say("marks", "%s, a child of net0 on right, gets all %d packets with mark %d and none of %d others", childName, markedCount, childMark, 2*markedCount)
 	return nil
 }
 
-// sendMarked sends UDP datagrams with a Netfilter mark to the other host. Nobody
-// has to listen: the interface counts them.
-func (h *host) sendMarked(mark, count int) error {
-	return h.in(func() error {
-		dial := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
-			if e := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, mark) }); e != nil {
-				return e
-			}
-			return err
-		}}
-		// Not connected to a port that answers with errors: discard (RFC 863) on
-		// an address of nobody's in the network of the other host.
+// sendMarked sends UDP datagrams with a Netfilter mark to the other host. They
+// need no receiver: the interface counts them.
+func (h *host) sendMarked(mark uint32, count int) error {
+	return h.In(func() error {
+		dial := net.Dialer{Control: netlab.Marked(mark)}
+		// The discard port (RFC 863) of an address that no host has: no ICMP error
+		// comes back.
 		c, err := dial.Dial("udp4", "192.168.1.99:9")
 		if err != nil {
-			return fmt.Errorf("send with mark %d: %w", mark, err)
+			return err
 		}
 		defer c.Close()
 		for range count {
@@ -76,29 +68,28 @@ func (h *host) sendMarked(mark, count int) error {
 	})
 }
 
-// childGets waits until the child has received that many packets, and returns
-// how many it has. One packet too many is an error.
-func (h *host) childGets(ctx context.Context, want uint64) (uint64, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, fmt.Errorf("%s does not get its %d packets", childName, want))
+// childGets waits until the child has received want packets. More are an error.
+func (h *host) childGets(ctx context.Context, want uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for {
+	var got uint64
+	err := netlab.Until(ctx, func() error {
 		s, err := h.client.Interface(ctx, "net0")
 		if err != nil {
-			return 0, err
+			return err
 		}
 		for _, c := range s.Children {
-			switch got := c.Stats.RxPackets; {
-			case c.Name != childName:
-			case got > want:
-				return got, fmt.Errorf("%s got %d packets, only %d had its mark", childName, got, want)
-			case got == want:
-				return got, nil
+			if c.Name == childName {
+				got = c.Stats.RxPackets
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		case <-time.After(look):
+		if got < want {
+			return fmt.Errorf("%s has got %d of %d packets", childName, got, want)
 		}
+		return nil
+	})
+	if err == nil && got > want {
+		err = fmt.Errorf("%s has got %d packets, only %d had its mark", childName, got, want)
 	}
+	return err
 }

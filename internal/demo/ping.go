@@ -11,16 +11,16 @@ import (
 	"github.com/muennet/muennet/internal/ping"
 )
 
-// answerTime is how long to wait for one answer: only a lost one takes so long.
+// answerTime is how long to wait for a reply. Only a lost one takes that long.
 const answerTime = 5 * time.Second
 
-// pingResult is what the round trips of a ping took.
+// pingResult sums up the round trips of a ping.
 type pingResult struct {
 	count         int
 	min, sum, max time.Duration
 }
 
-// String tells it as ping does.
+// String formats the result as ping(8) does.
 func (r pingResult) String() string {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	return fmt.Sprintf("%d of %d answered, min/avg/max %.3f/%.3f/%.3f ms", r.count, r.count,
@@ -37,11 +37,10 @@ func (r *pingResult) add(d time.Duration) {
 }
 
 // ping sends count ICMP or ICMPv6 echo requests with size bytes of data, one
-// after the other. An answer that does not come, or with other data, is an
-// error.
+// after the other. A missing reply, or one with other data, is an error.
 func (h *host) ping(ctx context.Context, to netip.Addr, size, count int) (r pingResult, err error) {
 	var conn *net.IPConn
-	err = h.in(func() (err error) {
+	err = h.In(func() (err error) {
 		conn, err = net.DialIP(ping.Network(to), nil, &net.IPAddr{IP: to.AsSlice()})
 		return err
 	})

@@ -2,36 +2,19 @@ package demo
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"hash/crc32"
-	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/muennet/muennet/internal/netlab"
 )
 
-// sum is what one end of a stream makes of it.
-type sum struct {
-	bytes int64
-	crc   uint32
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// Write adds p.
-func (s *sum) Write(p []byte) (int, error) {
-	s.bytes += int64(len(p))
-	s.crc = crc32.Update(s.crc, castagnoli, p)
-	return len(p), nil
-}
-
-// stream sends over TCP for as long as d says and compares what arrives with
-// what was sent. took runs from the first byte to the last one's arrival.
+// stream sends over TCP for the time d and compares what arrives with what was
+// sent. took is the time from the first byte sent to the last one received.
 func stream(ctx context.Context, from, to *host, addr netip.Addr, d time.Duration) (bytes int64, took time.Duration, err error) {
 	var listener *net.TCPListener
-	err = to.in(func() (err error) {
+	err = to.In(func() (err error) {
 		listener, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
 		return err
 	})
@@ -41,12 +24,16 @@ func stream(ctx context.Context, from, to *host, addr netip.Addr, d time.Duratio
 	defer listener.Close()
 	defer context.AfterFunc(ctx, func() { listener.Close() })()
 
-	var got sum
+	var got netlab.Sum
 	received := make(chan error, 1)
-	go func() { received <- receive(ctx, listener, &got) }()
+	go func() {
+		var err error
+		got, err = receive(ctx, listener)
+		received <- err
+	}()
 
 	var conn *net.TCPConn
-	err = from.in(func() (err error) {
+	err = from.In(func() (err error) {
 		conn, err = net.DialTCP("tcp", nil, listener.Addr().(*net.TCPAddr))
 		return err
 	})
@@ -59,7 +46,7 @@ func stream(ctx context.Context, from, to *host, addr netip.Addr, d time.Duratio
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 
 	start := time.Now()
-	sent, err := send(conn, start.Add(d))
+	sent, err := netlab.Send(conn, func(int64) bool { return time.Since(start) < d })
 	if err != nil {
 		conn.Close()
 		<-received
@@ -70,37 +57,18 @@ func stream(ctx context.Context, from, to *host, addr netip.Addr, d time.Duratio
 	}
 	if got != sent {
 		return 0, 0, fmt.Errorf("%v: %d bytes with checksum %08x were sent, %d with %08x arrived",
-			addr, sent.bytes, sent.crc, got.bytes, got.crc)
+			addr, sent.Bytes, sent.CRC, got.Bytes, got.CRC)
 	}
-	return got.bytes, time.Since(start), nil
-}
-
-// send writes blocks, no two alike, until the time is over.
-func send(conn *net.TCPConn, until time.Time) (sent sum, err error) {
-	block := make([]byte, 256<<10)
-	for i := 0; i < len(block); i += 8 {
-		binary.LittleEndian.PutUint64(block[i:], rand.Uint64())
-	}
-	for n := uint64(0); time.Now().Before(until); n++ {
-		binary.LittleEndian.PutUint64(block, n)
-		if _, err := conn.Write(block); err != nil {
-			return sent, err
-		}
-		sent.Write(block)
-	}
-	return sent, conn.CloseWrite()
+	return got.Bytes, time.Since(start), nil
 }
 
 // receive takes one connection and reads it to the end.
-func receive(ctx context.Context, listener *net.TCPListener, got *sum) error {
+func receive(ctx context.Context, listener *net.TCPListener) (got netlab.Sum, err error) {
 	conn, err := listener.AcceptTCP()
 	if err != nil {
-		return err
+		return got, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	// CopyBuffer uses the buffer only where the connection's own WriteTo,
-	// whose buffer is small, is out of sight.
-	_, err = io.CopyBuffer(got, struct{ io.Reader }{conn}, make([]byte, 256<<10))
-	return err
+	return netlab.Receive(conn)
 }

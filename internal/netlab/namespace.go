@@ -105,15 +105,36 @@ func (n *Namespace) Up(name string, addresses ...netip.Prefix) error {
 	return n.link.SetUp(s.Index)
 }
 
-// Carrier returns nil when the kernel takes packets for the interface: it drops
-// them until it has noticed the carrier, which it does a moment after up.
-func (n *Namespace) Carrier(name string) error {
+// Ready returns nil when packets from and to the addresses of the interface pass
+// the kernel. That is a moment after Up: the kernel drops packets until it has
+// noticed the carrier, and gives an IPv6 address its route later still.
+func (n *Namespace) Ready(name string) error {
 	return n.In(func() error {
 		i, err := net.InterfaceByName(name)
-		if err == nil && i.Flags&net.FlagRunning == 0 {
-			err = fmt.Errorf("%s has no carrier", name)
+		if err != nil {
+			return err
 		}
-		return err
+		if i.Flags&net.FlagRunning == 0 {
+			return fmt.Errorf("%s has no carrier", name)
+		}
+		addresses, err := i.Addrs()
+		if err != nil {
+			return err
+		}
+		for _, a := range addresses {
+			ip := a.(*net.IPNet).IP
+			if ip.IsLinkLocalUnicast() {
+				continue // the kernel's own
+			}
+			routes, err := netlink.RouteGet(ip)
+			if err != nil {
+				return fmt.Errorf("get route to %v: %w", ip, err)
+			}
+			if len(routes) != 1 || routes[0].Type != unix.RTN_LOCAL {
+				return fmt.Errorf("%v of %s has no local route", ip, name)
+			}
+		}
+		return nil
 	})
 }
 
