@@ -34,7 +34,7 @@ type Crowd struct {
 // their start. The caller closes the Crowd.
 func OpenCrowd(ctx context.Context, cfg Config, n int, ring bool) (c *Crowd, err error) {
 	c = &Crowd{n: n}
-	if c.bed, err = newBed(cfg); err != nil {
+	if c.bed, ctx, err = newBed(ctx, cfg); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -45,14 +45,14 @@ func OpenCrowd(ctx context.Context, cfg Config, n int, ring bool) (c *Crowd, err
 	}()
 	for i := range n {
 		for _, format := range []string{toCrowd, fromCrowd} {
-			if err := MakeChannel(cfg.Dir, fmt.Sprintf(format, i), crowdChannel); err != nil {
+			if err := c.bed.makeChannel(fmt.Sprintf(format, i), crowdChannel); err != nil {
 				return nil, err
 			}
 		}
 	}
 	// The peers are there first, as on a machine that starts its host last.
 	if ring {
-		if err := c.bed.daemon(c.bed.B, "muennet-b", crowdParams(n, fromCrowd, toCrowd)...); err != nil {
+		if err := c.bed.daemon(ctx, c.bed.B, "muennet-b", crowdParams(n, fromCrowd, toCrowd)...); err != nil {
 			return nil, err
 		}
 		if err := c.up(c.bed.B); err != nil {
@@ -62,16 +62,16 @@ func OpenCrowd(ctx context.Context, cfg Config, n int, ring bool) (c *Crowd, err
 		return nil, err
 	}
 	start := time.Now()
-	if err := c.bed.daemon(c.bed.A, "muennet-a", crowdParams(n, toCrowd, fromCrowd)...); err != nil {
+	if err := c.bed.daemon(ctx, c.bed.A, "muennet-a", crowdParams(n, toCrowd, fromCrowd)...); err != nil {
 		return nil, err
 	}
 	c.Ready = time.Since(start)
-	c.PID = c.bed.programs[len(c.bed.programs)-1].cmd.Process.Pid
+	c.PID = c.bed.programs[len(c.bed.programs)-1].Process.Pid
 	c.client = client.New(filepath.Join(cfg.Dir, "muennet-a.sock"))
 	if err := c.up(c.bed.A); err != nil {
 		return nil, err
 	}
-	return c, c.bed.until(ctx, func() error { return c.peersActive(ctx) })
+	return c, until(ctx, func() error { return c.peersActive(ctx) })
 }
 
 // Names of channels, by number.
@@ -114,11 +114,7 @@ func (c *Crowd) write(dir string) error {
 
 func (c *Crowd) up(h *Host) error {
 	for i := range c.n {
-		s, err := h.links.ByName(fmt.Sprintf("net%d", i))
-		if err != nil {
-			return err
-		}
-		if err := h.links.SetUp(s.Index); err != nil {
+		if err := h.Up(fmt.Sprintf("net%d", i)); err != nil {
 			return err
 		}
 	}

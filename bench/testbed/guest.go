@@ -10,10 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"github.com/muennet/muennet/internal/link"
 )
 
 // pin gives the namespace of b a file name for other programs, until Close.
@@ -23,7 +20,7 @@ func (b *Bed) pin() (path string, err error) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return "", err
 	}
-	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", b.B.ns), path, "", unix.MS_BIND, ""); err != nil {
+	if err := unix.Mount(b.B.Path(), path, "", unix.MS_BIND, ""); err != nil {
 		return "", fmt.Errorf("mount namespace: %w", err)
 	}
 	b.pinned = path
@@ -39,14 +36,14 @@ func slirp(ctx context.Context, b *Bed) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.start(b.A, "slirp4netns", nil, "slirp4netns", "--configure", "--mtu=1500",
+	err = b.start(b.A, "slirp4netns", "slirp4netns", "--configure", "--mtu=1500",
 		"--netns-type=path", "--api-socket="+socket, ns, device)
 	if err != nil {
 		return err
 	}
 	b.A.Addr, b.B.Addr = netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("127.0.0.1")
-	err = b.until(ctx, func() error {
-		_, err := b.B.links.ByName(device)
+	err = until(ctx, func() error {
+		_, err := b.B.Link().ByName(device)
 		if err == nil {
 			_, err = os.Stat(socket)
 		}
@@ -60,7 +57,7 @@ func slirp(ctx context.Context, b *Bed) error {
 			request := map[string]any{"execute": "add_hostfwd", "arguments": map[string]any{
 				"proto": proto, "host_addr": "127.0.0.1", "host_port": port,
 				"guest_addr": "10.0.2.100", "guest_port": port}}
-			if err := b.until(ctx, func() error { return slirpAsk(socket, request) }); err != nil {
+			if err := until(ctx, func() error { return slirpAsk(socket, request) }); err != nil {
 				return err
 			}
 		}
@@ -98,25 +95,20 @@ func slirpAsk(socket string, request any) error {
 func pasta(ctx context.Context, b *Bed) error {
 	const uplink = "uplink0"
 	own, gateway := netip.MustParseAddr("10.79.0.2"), netip.MustParseAddr("10.79.0.1")
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = uplink
-	err := link.InNetNS(b.A.ns, func() error {
-		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: uplink + "-peer"})
-	})
-	if err != nil {
-		return fmt.Errorf("add veth: %w", err)
-	}
-	if err := b.A.up(uplink+"-peer", ""); err != nil {
+	if err := b.A.AddVeth(uplink, b.A.Namespace, uplink+"-peer", 0); err != nil {
 		return err
 	}
-	if err := b.A.up(uplink, own.String()+"/24"); err != nil {
+	if err := b.A.Up(uplink + "-peer"); err != nil {
 		return err
 	}
-	s, err := b.A.links.ByName(uplink)
+	if err := b.A.up(uplink, own.String()); err != nil {
+		return err
+	}
+	s, err := b.A.Link().ByName(uplink)
 	if err != nil {
 		return err
 	}
-	if err := b.A.links.AddRoute(s.Index, netip.MustParsePrefix("0.0.0.0/0"), gateway); err != nil {
+	if err := b.A.Link().AddRoute(s.Index, netip.MustParsePrefix("0.0.0.0/0"), gateway); err != nil {
 		return err
 	}
 	ns, err := b.pin()
@@ -124,15 +116,15 @@ func pasta(ctx context.Context, b *Bed) error {
 		return err
 	}
 	list := fmt.Sprintf("%d,%d", ports[0], ports[1])
-	_, err = b.start(b.A, "pasta", nil, "pasta", "--foreground", "--quiet", "--stderr", "--ipv4-only", "--config-net",
+	err = b.start(b.A, "pasta", "pasta", "--foreground", "--quiet", "--stderr", "--ipv4-only", "--config-net",
 		"--mtu", "1500", "--ns-ifname", device, "-t", list, "-u", list, "-T", "none", "-U", "none",
 		"--runas", "0:0", "--netns-only", "--netns", ns)
 	if err != nil {
 		return err
 	}
 	b.A.Addr, b.B.Addr = gateway, own
-	return b.until(ctx, func() error {
-		s, err := b.B.links.ByName(device)
+	return until(ctx, func() error {
+		s, err := b.B.Link().ByName(device)
 		if err != nil {
 			return err
 		}

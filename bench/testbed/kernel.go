@@ -3,7 +3,7 @@ package testbed
 import "context"
 
 func veth(_ context.Context, b *Bed) error {
-	if err := b.joinByVeth(device, 1500); err != nil {
+	if err := b.A.AddVeth(device, b.B.Namespace, device, 1500); err != nil {
 		return err
 	}
 	return b.bothUp()

@@ -2,13 +2,14 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/muennet/muennet/internal/netlab"
 )
 
 // muennet is one set of parameters.
@@ -55,7 +56,7 @@ func (m muennet) channel() int64 {
 
 func (m muennet) build(ctx context.Context, b *Bed) error {
 	for _, name := range []string{"a-to-b", "b-to-a"} {
-		if err := MakeChannel(b.cfg.Dir, name, m.channel()); err != nil {
+		if err := b.makeChannel(name, m.channel()); err != nil {
 			return err
 		}
 	}
@@ -64,7 +65,7 @@ func (m muennet) build(ctx context.Context, b *Bed) error {
 		name, in, out string
 	}{{b.A, "a", "b-to-a", "a-to-b"}, {b.B, "b", "a-to-b", "b-to-a"}} {
 		params := []string{"name=" + device, "in=" + side.in, "out=" + side.out, "flags=" + m.flags, "reader_protocol=2", "writer_protocol=2"}
-		err := b.daemon(side.host, "muennet-"+side.name, append(params, m.speed()...)...)
+		err := b.daemon(ctx, side.host, "muennet-"+side.name, append(params, m.speed()...)...)
 		if err != nil {
 			return err
 		}
@@ -72,59 +73,26 @@ func (m muennet) build(ctx context.Context, b *Bed) error {
 	if err := b.bothUp(); err != nil {
 		return err
 	}
-	// The kernel drops what is sent before it has noticed the carrier.
-	return b.until(ctx, func() error {
-		for _, h := range []*Host{b.A, b.B} {
-			if err := h.hasCarrier(device); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return until(ctx, func() error { return errors.Join(b.A.Ready(device), b.B.Ready(device)) })
 }
 
-// MakeChannel makes an empty channel in the directory.
-func MakeChannel(dir, name string, size int64) error {
-	path := filepath.Join(dir, name)
+// makeChannel makes an empty channel in the directory of the bed, in the place of
+// one that a previous system has left. Unlike region.Create it reserves no memory:
+// a Crowd has hundreds of channels that carry nothing.
+func (b *Bed) makeChannel(name string, size int64) error {
+	path := filepath.Join(b.cfg.Dir, name)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		return err
-	}
-	// What a previous system left must not be found by the next one.
-	if err := os.Truncate(path, 0); err != nil {
 		return err
 	}
 	return os.Truncate(path, size)
 }
 
 // daemon starts a muennet on the host and returns when it is ready.
-func (b *Bed) daemon(h *Host, name string, params ...string) error {
+func (b *Bed) daemon(ctx context.Context, h *Host, name string, params ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	files := filepath.Join(b.cfg.Dir, name)
-	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: files + ".notify"})
-	if err != nil {
-		return err
-	}
-	defer os.Remove(files + ".notify")
-	defer notify.Close()
-	p, err := b.start(h, name, []string{"NOTIFY_SOCKET=" + files + ".notify"}, b.cfg.Muennet,
+	ready := func(c *netlab.Cmd) error { return c.StartReady(ctx, files+".notify") }
+	return b.startBy(ready, h, name, b.cfg.Muennet,
 		append([]string{"run", "--control", files + ".sock", "--channels", b.cfg.Dir, "--log-level", "warn"}, params...)...)
-	if err != nil {
-		return err
-	}
-	go func() {
-		<-p.ended
-		notify.Close()
-	}()
-	if err := notify.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
-	buf := make([]byte, 64)
-	for {
-		n, err := notify.Read(buf)
-		if err != nil {
-			return fmt.Errorf("%s is not ready: %w", name, err)
-		}
-		if strings.Contains(string(buf[:n]), "READY=1") {
-			return nil
-		}
-	}
 }

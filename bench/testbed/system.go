@@ -82,16 +82,14 @@ func (s System) Missing() (packages []string) {
 // Open builds the system and returns when packets pass both ways. The caller
 // closes the Bed.
 func (s System) Open(ctx context.Context, cfg Config) (*Bed, error) {
-	b, err := newBed(cfg)
+	b, ctx, err := newBed(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.build(ctx, b); err != nil {
-		err = fmt.Errorf("build %s: %w%s", s.Name, err, b.logs())
-		b.Close()
-		return nil, err
+	if err = s.build(ctx, b); err == nil {
+		err = b.await(ctx)
 	}
-	if err := b.await(ctx); err != nil {
+	if err != nil {
 		err = fmt.Errorf("build %s: %w%s", s.Name, err, b.logs())
 		b.Close()
 		return nil, err

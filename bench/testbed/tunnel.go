@@ -22,13 +22,13 @@ const (
 
 // underlay joins the hosts by what the tunnels run over.
 func (b *Bed) underlay() error {
-	if err := b.joinByVeth(underDevice, underMTU); err != nil {
+	if err := b.A.AddVeth(underDevice, b.B.Namespace, underDevice, underMTU); err != nil {
 		return err
 	}
-	if err := b.A.up(underDevice, underA+"/24"); err != nil {
+	if err := b.A.up(underDevice, underA); err != nil {
 		return err
 	}
-	return b.B.up(underDevice, underB+"/24")
+	return b.B.up(underDevice, underB)
 }
 
 // end is one side of a tunnel.
@@ -44,9 +44,9 @@ func (b *Bed) ends() []end {
 
 // devices waits until both sides have their device, and brings them up.
 func (b *Bed) devices(ctx context.Context) error {
-	err := b.until(ctx, func() error {
-		_, errA := b.A.links.ByName(device)
-		_, errB := b.B.links.ByName(device)
+	err := until(ctx, func() error {
+		_, errA := b.A.Link().ByName(device)
+		_, errB := b.B.Link().ByName(device)
 		return errors.Join(errA, errB)
 	})
 	if err != nil {
@@ -61,10 +61,10 @@ func vde(ctx context.Context, b *Bed) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	if _, err := b.start(b.A, "vde_switch", nil, "vde_switch", "-s", dir); err != nil {
+	if err := b.start(b.A, "vde_switch", "vde_switch", "-s", dir); err != nil {
 		return err
 	}
-	err := b.until(ctx, func() error {
+	err := until(ctx, func() error {
 		_, err := os.Stat(filepath.Join(dir, "ctl"))
 		return err
 	})
@@ -72,7 +72,7 @@ func vde(ctx context.Context, b *Bed) error {
 		return err
 	}
 	for _, e := range b.ends() {
-		if _, err := b.start(e.host, "vde_plug2tap-"+e.name, nil, "vde_plug2tap", "-s", dir, device); err != nil {
+		if err := b.start(e.host, "vde_plug2tap-"+e.name, "vde_plug2tap", "-s", dir, device); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func socat(ctx context.Context, b *Bed) error {
 	}
 	for _, e := range b.ends() {
 		// Sizes above those of a packet: one read is one packet.
-		_, err := b.start(e.host, "socat-"+e.name, nil, "socat", "-b", "65536",
+		err := b.start(e.host, "socat-"+e.name, "socat", "-b", "65536",
 			fmt.Sprintf("UDP4:%s:%s,bind=%s:%s", e.peer, tunnelPort, e.under, tunnelPort),
 			"TUN,tun-name="+device+",iff-no-pi")
 		if err != nil {
@@ -110,7 +110,7 @@ func wireguard(ctx context.Context, b *Bed) error {
 	for i, e := range ends {
 		// Its socket is named by the interface, for all namespaces together.
 		name := fmt.Sprintf("wg%d%s", os.Getpid(), e.name)
-		if _, err := b.start(e.host, "wireguard-go-"+e.name, nil, "wireguard-go", "-f", name); err != nil {
+		if err := b.start(e.host, "wireguard-go-"+e.name, "wireguard-go", "-f", name); err != nil {
 			return err
 		}
 		key := filepath.Join(b.cfg.Dir, name+".key")
@@ -118,7 +118,7 @@ func wireguard(ctx context.Context, b *Bed) error {
 			return err
 		}
 		defer os.Remove(key)
-		err := b.until(ctx, func() error {
+		err := until(ctx, func() error {
 			return e.host.run("wg", "set", name, "private-key", key, "listen-port", tunnelPort,
 				"peer", base64.StdEncoding.EncodeToString(keys[1-i].PublicKey().Bytes()),
 				"endpoint", e.peer+":"+tunnelPort, "allowed-ips", "0.0.0.0/0")
@@ -126,14 +126,14 @@ func wireguard(ctx context.Context, b *Bed) error {
 		if err != nil {
 			return err
 		}
-		s, err := e.host.links.ByName(name)
+		s, err := e.host.Link().ByName(name)
 		if err != nil {
 			return err
 		}
-		if err := e.host.links.SetMTU(s.Index, 1500); err != nil {
+		if err := e.host.Link().SetMTU(s.Index, 1500); err != nil {
 			return err
 		}
-		if err := e.host.up(name, e.host.Addr.String()+"/24"); err != nil {
+		if err := e.host.up(name, e.host.Addr.String()); err != nil {
 			return err
 		}
 	}
