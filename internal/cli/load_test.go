@@ -74,26 +74,9 @@ func (h *host) must(args ...string) string {
 	return stdout
 }
 
-// links are the interfaces of the namespace but lo.
-func (h *host) links() []string {
-	h.t.Helper()
-	list, err := h.ns.Link().List()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	names := []string{}
-	for _, l := range list {
-		if l.Name != "lo" {
-			names = append(names, l.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 func (h *host) wantLinks(want ...string) {
 	h.t.Helper()
-	if got := h.links(); !slices.Equal(got, want) {
+	if got := h.ns.Names(); !slices.Equal(got, want) {
 		h.t.Errorf("interfaces are %q, want %q", got, want)
 	}
 }

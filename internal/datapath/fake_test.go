@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -158,17 +159,8 @@ func runInbound(t testing.TB, region []byte, dev Device, change func(*InboundCon
 	return in
 }
 
-// until waits for something that must happen, however slow the machine.
-func until(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for range 30000 {
-		if f() {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Fatalf("it never came: %s", what)
-}
+// until waits for something that must happen.
+var until = testnet.Eventually
 
 // read takes the next packet from a channel as a peer would.
 func read(t testing.TB, r *shmstream.Reader, f element.Format, buf []byte) (element.Packet, shmstream.Result) {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -99,16 +98,12 @@ func checkNothingLeft(t *testing.T, dir string) {
 func checkNoProcessLeft(t *testing.T, dir string) {
 	t.Helper()
 	// The last processes of a dying namespace may still be on their way out.
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		left := processes(t, dir, "")
-		if len(left) == 0 {
-			return
+	testnet.EventuallyNil(t, func() error {
+		if left := processes(t, dir, ""); len(left) > 0 {
+			return fmt.Errorf("processes left: %v", left)
 		}
-		if time.Now().After(deadline) {
-			t.Errorf("processes left: %v", left)
-			return
-		}
-	}
+		return nil
+	})
 }
 
 // processes lists the processes of a demonstration that made its directory in

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muennet/muennet/internal/testnet"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,17 +24,8 @@ func (p *poller) watching() (entries int, running bool) {
 	return len(p.entries), p.running
 }
 
-// comes waits for something that must happen, however slow the machine.
-func comes(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for range 30000 {
-		if f() {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Fatalf("it never came: %s", what)
-}
+// comes waits for something that must happen.
+var comes = testnet.Eventually
 
 // Writers that do not ring are noticed, each by its own reader.
 func TestPollerNoticesChanges(t *testing.T) {

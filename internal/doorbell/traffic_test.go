@@ -165,14 +165,5 @@ func TestTrafficByEvents(t *testing.T) {
 	until(t, "end of the peer", func() bool { return inbound.Status().Peer == datapath.PeerInactive })
 }
 
-// until waits for something that must happen, however slow the machine.
-func until(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for range 30000 {
-		if f() {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Fatalf("it never came: %s", what)
-}
+// until waits for something that must happen.
+var until = testnet.Eventually

@@ -16,7 +16,7 @@ func TestAdoptsHere(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
 	l.mustLoad(d, netHdr("net0"))
-	h, before := l.ns.Link(), l.state1("net0")
+	h, before := l.ns.Link(), l.ns.State("net0")
 	if err := h.AddAddress(before.Index, netip.MustParsePrefix("10.0.0.1/24")); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestAdoptsHere(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if names := l.names(l.ns); len(names) != 0 {
+	if names := l.ns.Names(); len(names) != 0 {
 		t.Errorf("%v is left after a clean stop", names)
 	}
 	if _, err := os.Stat(l.state); !os.IsNotExist(err) {
@@ -63,7 +63,7 @@ func (l *lab) inhabited() *testnet.NS {
 // move moves an interface of the lab and waits until the driver has followed.
 func (l *lab) move(d *Driver, name string, to *testnet.NS) {
 	l.t.Helper()
-	if err := l.ns.Link().MoveToNetNS(l.state1(name).Index, to.FD()); err != nil {
+	if err := l.ns.Link().MoveToNetNS(l.ns.State(name).Index, to.FD()); err != nil {
 		l.t.Fatal(err)
 	}
 	until(l.t, "move of "+name, func() bool {
@@ -90,7 +90,7 @@ func TestAdoptsInAnotherNamespace(t *testing.T) {
 	if s := status(t, d); s.NetNS != there.ID() || s.Index != index || !s.Adopted {
 		t.Errorf("status %+v, want interface %d of namespace %d", s, index, there.ID())
 	}
-	if names := l.names(l.ns); len(names) != 0 {
+	if names := l.ns.Names(); len(names) != 0 {
 		t.Errorf("%v was made as well", names)
 	}
 }
@@ -138,7 +138,7 @@ func TestServedDeviceIsNotAdopted(t *testing.T) {
 	if s := status(t, second); s.Adopted || s.Name != "net1" {
 		t.Errorf("status %+v, want a new net1", s)
 	}
-	if names := l.names(l.ns); !slices.Equal(names, []string{"net0", "net1"}) {
+	if names := l.ns.Names(); !slices.Equal(names, []string{"net0", "net1"}) {
 		t.Errorf("interfaces %v", names)
 	}
 }
@@ -147,14 +147,14 @@ func TestFailedLoadKeepsTheAdopted(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
 	l.mustLoad(d, netHdr("net0"))
-	index := l.state1("net0").Index
+	index := l.ns.State("net0").Index
 	crash(d)
 	d = l.driver()
 	missing := Interface{Name: "net1", Format: element.NetHdr, In: "none", ReaderProtocol: testProtocol}
 	if _, err := l.load(d, netHdr("net0"), missing); err == nil {
 		t.Fatal("a missing channel is no error")
 	}
-	if l.state1("net0").Index != index || len(d.Status()) != 0 {
+	if l.ns.State("net0").Index != index || len(d.Status()) != 0 {
 		t.Error("the interface that was there before the load is gone, or served")
 	}
 	l.mustLoad(d, netHdr("net0"))
@@ -207,7 +207,7 @@ func TestForget(t *testing.T) {
 	if got := forget(); !slices.Equal(got, []string{"net0", "net1"}) {
 		t.Errorf("removed %v", got)
 	}
-	if here, other := l.names(l.ns), l.names(there); !slices.Equal(here, []string{"foreign", "net2"}) || len(other) != 0 {
+	if here, other := l.ns.Names(), there.Names(); !slices.Equal(here, []string{"foreign", "net2"}) || len(other) != 0 {
 		t.Errorf("left here %v, there %v", here, other)
 	}
 	if got := forget(); len(got) != 0 {

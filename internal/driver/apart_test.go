@@ -37,7 +37,7 @@ func TestBothDirectionsInOneFile(t *testing.T) {
 		}
 		must(t, d.UnloadAll())
 	}
-	if names := l.names(l.ns); len(names) != 0 {
+	if names := l.ns.Names(); len(names) != 0 {
 		t.Errorf("interfaces are left: %v", names)
 	}
 }

@@ -43,7 +43,7 @@ func (l *lab) child(d *Driver, name string, marks ...uint32) {
 	for _, mark := range marks {
 		must(l.t, d.AddMark(name, mark))
 	}
-	must(l.t, l.ns.Link().SetUp(l.state1(name).Index))
+	must(l.t, l.ns.Link().SetUp(l.ns.State(name).Index))
 	until(l.t, "child up", func() bool { return childStatus(l.t, d, name).Up })
 }
 
@@ -98,7 +98,7 @@ func TestChildComesAndGoes(t *testing.T) {
 	l.mustLoad(d, i)
 	must(t, d.AddChild("net0", "child0"))
 	must(t, d.AddChild("net0", "child1"))
-	if s := l.state1("child0"); s.MTU != 1400 || s.Up || s.Alias != "muennet child=child0 of in=a out=b" {
+	if s := l.ns.State("child0"); s.MTU != 1400 || s.Up || s.Alias != "muennet child=child0 of in=a out=b" {
 		t.Errorf("%+v, want it down, with its parent's MTU and an alias", s)
 	}
 	must(t, d.AddMark("child0", 7))
@@ -112,11 +112,11 @@ func TestChildComesAndGoes(t *testing.T) {
 		t.Errorf("marks %v are left", c.Held)
 	}
 	must(t, d.DeleteChild("child0"))
-	if names := l.names(l.ns); !slices.Equal(names, []string{"child1", "net0"}) {
+	if names := l.ns.Names(); !slices.Equal(names, []string{"child1", "net0"}) {
 		t.Errorf("interfaces %v", names)
 	}
 	must(t, d.Unload("net0"))
-	if names := l.names(l.ns); len(names) > 0 {
+	if names := l.ns.Names(); len(names) > 0 {
 		t.Errorf("%v is left of an interface that was removed", names)
 	}
 }
@@ -166,7 +166,7 @@ func TestChildErrors(t *testing.T) {
 			t.Errorf("error %v, want one that wraps %q", tc.err, tc.want)
 		}
 	}
-	if names := l.names(l.ns); !slices.Equal(names, []string{"child0", "child1", "net0", "tap0"}) {
+	if names := l.ns.Names(); !slices.Equal(names, []string{"child0", "child1", "net0", "tap0"}) {
 		t.Errorf("interfaces %v", names)
 	}
 	if c := d.Status()[0].Children; !slices.Equal(c[0].Held, []uint32{7}) || len(c[1].Held) > 0 {
@@ -193,7 +193,7 @@ func TestChildReceivesItsMarks(t *testing.T) {
 	l.expect(d, p, marks, map[string]uint64{"": 6, "child0": 3})
 
 	// The administrator takes it away.
-	must(t, l.ns.Link().Delete(l.state1("child0").Index))
+	must(t, l.ns.Link().Delete(l.ns.State("child0").Index))
 	until(t, "end of the child", func() bool { return len(status(t, d).Children) == 0 })
 	before := status(t, d).Stats.RxPackets
 	until(t, "packet on the parent", func() bool {
@@ -212,7 +212,7 @@ func TestChildIsFollowed(t *testing.T) {
 	p.start()
 	l.child(d, "child0", 7)
 	seven := []uint32{7}
-	h, index := l.ns.Link(), l.state1("child0").Index
+	h, index := l.ns.Link(), l.ns.State("child0").Index
 
 	// Its own MTU limits what it sends, not what it receives.
 	must(t, h.SetMTU(index, 100))
@@ -255,7 +255,7 @@ func TestChildIsFollowed(t *testing.T) {
 	must(t, socket.Send(packet(2)))
 	until(t, "packet", func() bool { return childStatus(t, d, "other").Stats.TxPackets == 1 && l.header("b").WC == 1 })
 	must(t, d.DeleteChild("other"))
-	if names := l.names(there); len(names) > 0 {
+	if names := there.Names(); len(names) > 0 {
 		t.Errorf("%v is left", names)
 	}
 }
@@ -276,15 +276,15 @@ func TestChildCarrier(t *testing.T) {
 			} else {
 				p.w.Stop()
 			}
-			until(t, "carrier", func() bool { return l.state1("net0").Carrier == active })
+			until(t, "carrier", func() bool { return l.ns.State("net0").Carrier == active })
 			l.child(d, "child0")
-			until(t, "carrier of a new child", func() bool { return l.state1("child0").Carrier == active })
+			until(t, "carrier of a new child", func() bool { return l.ns.State("child0").Carrier == active })
 			if active {
 				p.w.Stop()
 			} else {
 				p.start()
 			}
-			until(t, "other carrier", func() bool { return l.state1("child0").Carrier == !active })
+			until(t, "other carrier", func() bool { return l.ns.State("child0").Carrier == !active })
 			must(t, d.DeleteChild("child0"))
 		}
 	}
@@ -301,11 +301,11 @@ func TestAdoptsChildren(t *testing.T) {
 		l.child(d, "child1", 1)
 		l.child(d, "gone", 2)
 		h := l.ns.Link()
-		must(t, h.SetName(l.state1("child0").Index, "other"))
-		must(t, h.AddAddress(l.state1("other").Index, netip.MustParsePrefix("10.0.0.1/24")))
+		must(t, h.SetName(l.ns.State("child0").Index, "other"))
+		must(t, h.AddAddress(l.ns.State("other").Index, netip.MustParsePrefix("10.0.0.1/24")))
 		if moved {
 			there = l.inhabited()
-			must(t, h.MoveToNetNS(l.state1("other").Index, there.FD()))
+			must(t, h.MoveToNetNS(l.ns.State("other").Index, there.FD()))
 			until(t, "move", func() bool { return childStatus(t, d, "other").NetNS == there.ID() })
 			must(t, there.Link().SetUp(there.Index("other")))
 			must(t, d.DeleteMark("other", 9)) // which saves, too
@@ -313,7 +313,7 @@ func TestAdoptsChildren(t *testing.T) {
 		}
 		until(t, "rename", func() bool { return childStatus(t, d, "other").Held != nil })
 		crash(d)
-		must(t, h.Delete(l.state1("gone").Index))
+		must(t, h.Delete(l.ns.State("gone").Index))
 
 		d = l.driver()
 		l.mustLoad(d, netHdr("net0"))
@@ -334,7 +334,7 @@ func TestAdoptsChildren(t *testing.T) {
 			t.Errorf("marks %+v", m)
 		}
 		must(t, d.Close())
-		if names := append(l.names(l.ns), l.names(there)...); len(names) > 0 {
+		if names := append(l.ns.Names(), there.Names()...); len(names) > 0 {
 			t.Errorf("%v is left", names)
 		}
 	}
@@ -375,7 +375,7 @@ func TestChildSendsMarks(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 	l.up(d, "net0")
 	l.child(d, "child0")
-	must(t, l.ns.Link().AddAddress(l.state1("child0").Index, netip.MustParsePrefix("10.1.0.1/24")))
+	must(t, l.ns.Link().AddAddress(l.ns.State("child0").Index, netip.MustParsePrefix("10.1.0.1/24")))
 	send := l.sender("10.1.0.2")
 	r := l.reader("b")
 	for _, mark := range []uint32{0, 1, 7, 0xffffffff, 7, 0} {

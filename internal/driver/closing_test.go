@@ -21,7 +21,7 @@ func TestDeletedAndLoadedAtOnce(t *testing.T) {
 	d := l.driver()
 	for range 10 {
 		l.loadUp(d)
-		must(t, l.ns.Link().Delete(l.state1("net0").Index))
+		must(t, l.ns.Link().Delete(l.ns.State("net0").Index))
 		l.mustLoad(d, netHdr("net0"))
 		must(t, d.UnloadAll())
 	}
@@ -35,7 +35,7 @@ func TestDeletedAndUnloadedAtOnce(t *testing.T) {
 		for range 5 {
 			d := l.driver()
 			l.loadUp(d)
-			must(t, l.ns.Link().Delete(l.state1("net0").Index))
+			must(t, l.ns.Link().Delete(l.ns.State("net0").Index))
 			must(t, end(d))
 			if epoch := l.header("b").Epoch; epoch != 0 {
 				t.Fatalf("epoch %#x of a writer that has ended", epoch)
@@ -60,7 +60,7 @@ func TestDeletionWaitsForTheRequest(t *testing.T) {
 	defer end()
 	c, err := d.childNamed("child0")
 	must(t, err)
-	must(t, l.ns.Link().Delete(l.state1("child0").Index))
+	must(t, l.ns.Link().Delete(l.ns.State("child0").Index))
 	until(t, "deletion", func() bool { return c.dev.Gone() || c.isClosed() })
 	time.Sleep(50 * time.Millisecond) // for what must not happen
 	if c.isClosed() {
@@ -88,8 +88,8 @@ func TestFamilyIsDeletedTogether(t *testing.T) {
 	must(t, d.AddChild("net0", "child0"))
 	must(t, d.AddMark("child0", 7))
 	d.begin()
-	must(t, l.ns.Link().Delete(l.state1("child0").Index))
-	must(t, l.ns.Link().Delete(l.state1("net0").Index))
+	must(t, l.ns.Link().Delete(l.ns.State("child0").Index))
+	must(t, l.ns.Link().Delete(l.ns.State("net0").Index))
 	d.change.Unlock()
 	until(t, "deletion", func() bool { return len(d.Status()) == 0 })
 	l.mustLoad(d, netHdr("net0"))
@@ -147,7 +147,7 @@ func TestCloseBesideLoad(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)                     // so that both wait
 		d.change.Unlock()
 		both.Wait()
-		if names := l.names(l.ns); len(names) > 0 {
+		if names := l.ns.Names(); len(names) > 0 {
 			t.Fatalf("%v left behind", names)
 		}
 	}

@@ -30,7 +30,7 @@ func TestOutIsNoChannel(t *testing.T) {
 	if _, err := l.load(d, i); !errors.Is(err, region.ErrNoChannel) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "force=1") {
 		t.Errorf("load: %v", err)
 	}
-	if names := l.names(l.ns); len(names) > 0 || !intact() {
+	if names := l.ns.Names(); len(names) > 0 || !intact() {
 		t.Errorf("after the refusal: interfaces %v, file intact %v", names, intact())
 	}
 	i.Force = true
@@ -92,7 +92,7 @@ func TestInIsNoChannel(t *testing.T) {
 			return r.Peer == "active" && r.Reason == ""
 		})
 		must(t, d.Unload("net0"))
-		l.log.clear()
+		l.log.Reset()
 	}
 }
 

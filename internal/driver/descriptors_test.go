@@ -9,12 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/shortage"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -44,15 +44,12 @@ func opened(t testing.TB) (all []string) {
 // settled waits until the process has the descriptors of before again.
 func settled(t testing.TB, before []string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		now := opened(t)
-		if slices.Equal(now, before) {
-			return
+	testnet.EventuallyNil(t, func() error {
+		if now := opened(t); !slices.Equal(now, before) {
+			return fmt.Errorf("descriptors\n%s\nwant\n%s", strings.Join(now, "\n"), strings.Join(before, "\n"))
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("descriptors\n%s\nwant\n%s", strings.Join(now, "\n"), strings.Join(before, "\n"))
-		}
-	}
+		return nil
+	})
 }
 
 // notified waits until the kernel is asked to tell of changed files, as it is a
@@ -129,7 +126,7 @@ func TestLoadWithFewDescriptors(t *testing.T) {
 // works wants net0 to come up, and with marks to carry packets.
 func (l *lab) works(d *Driver, format element.Format) {
 	l.t.Helper()
-	net0 := l.state1("net0").Index
+	net0 := l.ns.State("net0").Index
 	must(l.t, l.ns.Link().AddAddress(net0, netip.MustParsePrefix("10.0.0.1/24")))
 	must(l.t, l.ns.Link().SetUp(net0))
 	until(l.t, "writer", func() bool { return status(l.t, d).Writer.Enabled })
@@ -272,7 +269,7 @@ func TestMoveWithFewDescriptors(t *testing.T) {
 	there := l.inhabited()
 	d := l.driver()
 	l.mustLoad(d, netHdr("net0"))
-	index := l.state1("net0").Index
+	index := l.ns.State("net0").Index
 	h, to := l.ns.Link(), there.FD()
 	limited(t, 3, func() {
 		must(t, h.MoveToNetNS(index, to))
@@ -296,7 +293,7 @@ func TestQueuesGrowWithFewDescriptors(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
 	l.mustLoad(d, netHdr("net0"))
-	net0 := l.state1("net0").Index
+	net0 := l.ns.State("net0").Index
 	must(t, l.ns.Link().AddAddress(net0, netip.MustParsePrefix("10.0.0.1/24")))
 	must(t, l.ns.Link().SetUp(net0))
 	until(t, "writer", func() bool { return status(t, d).Writer.Enabled })

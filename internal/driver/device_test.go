@@ -51,7 +51,7 @@ func TestFragilePeerKeepsItsMTU(t *testing.T) {
 		i := ethDev("net0")
 		i.WriterProtocol, i.Force = config.SoloProtocol, force
 		l.mustLoad(d, i)
-		index := l.state1("net0").Index
+		index := l.ns.State("net0").Index
 		if err := l.ns.Link().SetMTU(index, 1400); err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestFragilePeerKeepsItsMTU(t *testing.T) {
 		if force {
 			want = 1400
 		}
-		until(t, "mtu", func() bool { return status(t, d).MTU == want && l.state1("net0").MTU == want })
+		until(t, "mtu", func() bool { return status(t, d).MTU == want && l.ns.State("net0").MTU == want })
 		if !force && !l.log.contains("set back") {
 			t.Error("nothing is said about it")
 		}
@@ -77,7 +77,7 @@ func TestFailedLoadLeavesNothing(t *testing.T) {
 	if _, err := l.load(d, netHdr("net0"), bad); err == nil {
 		t.Fatal("two writers of one channel are no error")
 	}
-	if names := l.names(l.ns); !slices.Equal(names, []string{"net9"}) || len(d.Status()) != 1 {
+	if names := l.ns.Names(); !slices.Equal(names, []string{"net9"}) || len(d.Status()) != 1 {
 		t.Errorf("interfaces %v, status %v", names, d.Status())
 	}
 	l.mustLoad(d, netHdr("net0")) // its channels are free again

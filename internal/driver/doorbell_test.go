@@ -32,7 +32,7 @@ func TestDoorbellsOfFiles(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 	l.mustLoad(far, back)
 	for _, name := range []string{"net0", "net1"} {
-		must(t, l.ns.Link().SetUp(l.state1(name).Index))
+		must(t, l.ns.Link().SetUp(l.ns.State(name).Index))
 	}
 	for _, d := range []*Driver{d, far} {
 		until(t, "futexes both ways", func() bool {

@@ -6,18 +6,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
-	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
@@ -25,15 +21,8 @@ import (
 
 const testProtocol = 2
 
-// until waits for something that happens on its own; the limit is a safety net.
-func until(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: did not come", what)
-		}
-	}
-}
+// until waits for something that happens on its own.
+var until = testnet.Eventually
 
 // lab is a namespace and a channel directory, for one or more drivers.
 type lab struct {
@@ -79,32 +68,6 @@ func (l *lab) mustLoad(d *Driver, interfaces ...Interface) {
 	if _, err := l.load(d, interfaces...); err != nil {
 		l.t.Fatal(err)
 	}
-}
-
-// names lists the interfaces of the namespace but for its loopback.
-func (l *lab) names(ns *testnet.NS) []string {
-	l.t.Helper()
-	states, err := ns.Link().List()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	var names []string
-	for _, s := range states {
-		if s.Name != "lo" {
-			names = append(names, s.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-func (l *lab) state1(name string) link.State {
-	l.t.Helper()
-	s, err := l.ns.Link().ByName(name)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return s
 }
 
 // crash ends a driver as the end of its process would: descriptors and locks
@@ -199,40 +162,16 @@ func packet(number uint32) []byte {
 }
 
 // logBook collects what is logged.
-type logBook struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
+type logBook struct{ testnet.Buffer }
 
-func (b *logBook) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBook) contains(s string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Contains(b.text.String(), s)
-}
+func (b *logBook) contains(s string) bool { return strings.Contains(b.String(), s) }
+func (b *logBook) count(s string) int     { return strings.Count(b.String(), s) }
 
 func truncate(t testing.TB, path string, size int64) {
 	t.Helper()
 	if err := os.Truncate(path, size); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (b *logBook) clear() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.text.Reset()
-}
-
-func (b *logBook) count(s string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Count(b.text.String(), s)
 }
 
 // sender returns what sends a datagram with a mark to an address.

@@ -31,7 +31,7 @@ func (l *lab) leave(interfaces ...Interface) {
 // setAlias changes an alias as another program would.
 func (l *lab) setAlias(name, alias string) {
 	l.t.Helper()
-	must(l.t, l.ns.Link().SetAlias(l.state1(name).Index, alias))
+	must(l.t, l.ns.Link().SetAlias(l.ns.State(name).Index, alias))
 }
 
 // What another load of the same channels left behind has other queues, or is of
@@ -52,7 +52,7 @@ func TestLeftoverOfAnotherModeIsReplaced(t *testing.T) {
 				if before == element.NetHdr {
 					must(t, d.AddChild("net0", "child0"))
 				}
-				index := l.state1("net0").Index
+				index := l.ns.State("net0").Index
 				crash(d)
 				d = l.driver()
 				i.Format = after
@@ -60,7 +60,7 @@ func TestLeftoverOfAnotherModeIsReplaced(t *testing.T) {
 				if s := status(t, d); s.Adopted || s.Index == index || s.Mode != after.String() {
 					t.Errorf("status %+v, want a new interface", s)
 				}
-				if names := l.names(l.ns); !slices.Equal(names, []string{"net0"}) {
+				if names := l.ns.Names(); !slices.Equal(names, []string{"net0"}) {
 					t.Errorf("interfaces %v", names)
 				}
 			})
@@ -104,7 +104,7 @@ func TestNameOfTheAdopted(t *testing.T) {
 			if err != nil || !slices.Equal(names, []string{c.want}) {
 				t.Fatalf("loaded %v, %v; want %s", names, err, c.want)
 			}
-			if s := status(t, d); s.Index != before.Index || !s.Adopted || s.Name != c.want || l.state1(c.want).Index != before.Index {
+			if s := status(t, d); s.Index != before.Index || !s.Adopted || s.Name != c.want || l.ns.State(c.want).Index != before.Index {
 				t.Errorf("status %+v, want interface %d", s, before.Index)
 			}
 		})
@@ -117,7 +117,7 @@ func TestNameOfTheAdoptedIsTaken(t *testing.T) {
 	l := newLab(t)
 	second := Interface{Name: "net1", Format: element.NetHdr, Out: "c", WriterProtocol: testProtocol}
 	l.leave(netHdr("net0"), second)
-	first, other := l.state1("net0").Index, l.state1("net1").Index
+	first, other := l.ns.State("net0").Index, l.ns.State("net1").Index
 	l.ns.MustRun("ip", "tuntap", "add", "foreign", "mode", "tun")
 
 	d := l.driver()
@@ -127,7 +127,7 @@ func TestNameOfTheAdoptedIsTaken(t *testing.T) {
 	if !errors.Is(err, tuntap.ErrNameTaken) || !strings.Contains(err.Error(), "interface foreign: take over net1") {
 		t.Fatalf("error %v", err)
 	}
-	if names := l.names(l.ns); !slices.Equal(names, []string{"foreign", "net0", "net1"}) || len(d.Status()) != 0 {
+	if names := l.ns.Names(); !slices.Equal(names, []string{"foreign", "net0", "net1"}) || len(d.Status()) != 0 {
 		t.Errorf("interfaces %v, status %v", names, d.Status())
 	}
 	l.mustLoad(d, netHdr("net0"), second)
@@ -146,7 +146,7 @@ func TestAliasOfAnotherProgram(t *testing.T) {
 			l.mustLoad(d, netHdr("net0"))
 			must(t, d.AddChild("net0", "child0"))
 			must(t, d.AddMark("child0", 7))
-			net0, child0 := l.state1("net0"), l.state1("child0")
+			net0, child0 := l.ns.State("net0"), l.ns.State("child0")
 			l.setAlias("net0", alias)
 			l.setAlias("child0", alias)
 			crash(d)
@@ -165,7 +165,7 @@ func TestAliasOfAnotherProgram(t *testing.T) {
 				if alias == "" {
 					want = ours
 				}
-				if got := l.state1(name).Alias; got != want {
+				if got := l.ns.State(name).Alias; got != want {
 					t.Errorf("%s has the alias %q, want %q", name, got, want)
 				}
 			}
@@ -196,7 +196,7 @@ func TestSomebodyElsesDeviceIsLeftAlone(t *testing.T) {
 			l := newLab(t)
 			l.ns.MustRun("ip", append([]string{"tuntap", "add", "foreign"}, c.add...)...)
 			l.setAlias("foreign", c.alias)
-			foreign := l.state1("foreign").Index
+			foreign := l.ns.State("foreign").Index
 			l.leave(netHdr("net0"))
 			// The record says that ours had the index of the other one.
 			l.ns.MustRun("ip", "link", "del", "net0")
@@ -221,7 +221,7 @@ func TestSomebodyElsesDeviceIsLeftAlone(t *testing.T) {
 					t.Errorf("forgot %v, %v", names, err)
 				}
 			}
-			if l.state1("foreign").Index != foreign {
+			if l.ns.State("foreign").Index != foreign {
 				t.Error("the interface was made anew")
 			}
 		})
@@ -246,7 +246,7 @@ func (l *lab) editState(f func(*state)) {
 func TestAliasOfAnotherProgramIsTheOnlyDifference(t *testing.T) {
 	l := newLab(t)
 	l.ns.MustRun("ip", "tuntap", "add", "other", "mode", "tun", "multi_queue", "user", "0")
-	index := l.state1("other").Index
+	index := l.ns.State("other").Index
 	l.leave(netHdr("net0"))
 	l.ns.MustRun("ip", "link", "del", "net0")
 	l.editState(func(s *state) { s.Interfaces[0].Index = index })
@@ -284,7 +284,7 @@ func TestAddChildTakesOver(t *testing.T) {
 	d := l.driver()
 	l.mustLoad(d, netHdr("net0"))
 	must(t, d.AddChild("net0", "child0"))
-	index := l.state1("child0").Index
+	index := l.ns.State("child0").Index
 	crash(d)
 	must(t, os.Remove(l.state))
 	d = l.driver()

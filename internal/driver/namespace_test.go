@@ -36,7 +36,7 @@ func lookForUsers(t *testing.T, interval time.Duration) {
 // carry moves an interface of the lab and waits until the driver has followed.
 func (l *lab) carry(d *Driver, name string, fd int) {
 	l.t.Helper()
-	must(l.t, l.ns.Link().MoveToNetNS(l.state1(name).Index, fd))
+	must(l.t, l.ns.Link().MoveToNetNS(l.ns.State(name).Index, fd))
 	until(l.t, "move of "+name, func() bool {
 		return slices.ContainsFunc(d.Status(), func(s api.Interface) bool { return s.Name == name && s.NetNS == link.NSID(fd) })
 	})
@@ -75,7 +75,7 @@ func TestNamespaceDies(t *testing.T) {
 	if !l.log.contains("network namespace has ended") {
 		t.Error("nothing is said about it")
 	}
-	until(t, "end of the child at home", func() bool { return slices.Equal(l.names(l.ns), []string{"net1"}) })
+	until(t, "end of the child at home", func() bool { return slices.Equal(l.ns.Names(), []string{"net1"}) })
 	l.mustLoad(d, netHdr("net0"))
 }
 
@@ -88,7 +88,7 @@ func TestNamespaceOfAChildDies(t *testing.T) {
 	must(t, d.AddChild("net0", "child0"))
 	must(t, d.AddMark("child0", 7))
 	fd, id := l.mortal()
-	must(t, l.ns.Link().MoveToNetNS(l.state1("child0").Index, fd))
+	must(t, l.ns.Link().MoveToNetNS(l.ns.State("child0").Index, fd))
 	until(t, "move", func() bool { return status(t, d).Children[0].NetNS == id })
 	unix.Close(fd)
 	until(t, "end of the namespace", func() bool { return len(status(t, d).Children) == 0 })
@@ -173,7 +173,7 @@ func TestFollowsOnceItCan(t *testing.T) {
 	d := l.driver()
 	l.mustLoad(d, netHdr("net0"))
 	there := testnet.New(t)
-	h, index := l.ns.Link(), l.state1("net0").Index
+	h, index := l.ns.Link(), l.ns.State("net0").Index
 	var limit unix.Rlimit
 	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
 	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: limit.Max}))

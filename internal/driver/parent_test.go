@@ -17,7 +17,7 @@ import (
 // up sets the interface up and waits until the driver has followed.
 func (l *lab) up(d *Driver, name string) {
 	l.t.Helper()
-	if err := l.ns.Link().SetUp(l.state1(name).Index); err != nil {
+	if err := l.ns.Link().SetUp(l.ns.State(name).Index); err != nil {
 		l.t.Fatal(err)
 	}
 	until(l.t, "up", func() bool { return status(l.t, d).Up })
@@ -25,7 +25,7 @@ func (l *lab) up(d *Driver, name string) {
 
 func (l *lab) down(d *Driver, name string) {
 	l.t.Helper()
-	if err := l.ns.Link().SetDown(l.state1(name).Index); err != nil {
+	if err := l.ns.Link().SetDown(l.ns.State(name).Index); err != nil {
 		l.t.Fatal(err)
 	}
 	until(l.t, "down", func() bool { return !status(l.t, d).Up })
@@ -74,7 +74,7 @@ func TestMTUChangeRestartsTheWriter(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 	l.up(d, "net0")
 	before := l.header("b")
-	if err := l.ns.Link().SetMTU(l.state1("net0").Index, 9000); err != nil {
+	if err := l.ns.Link().SetMTU(l.ns.State("net0").Index, 9000); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "larger elements", func() bool { return l.header("b").Size == 9008 })
@@ -83,14 +83,14 @@ func TestMTUChangeRestartsTheWriter(t *testing.T) {
 	}
 	// More than the region holds: the direction stops with a reason, and goes
 	// on when the MTU fits again.
-	if err := l.ns.Link().SetMTU(l.state1("net0").Index, 65535); err != nil {
+	if err := l.ns.Link().SetMTU(l.ns.State("net0").Index, 65535); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "reason", func() bool { return status(t, d).Writer.Error != "" })
 	if h := l.header("b"); h.Epoch != 0 {
 		t.Errorf("header %+v", h)
 	}
-	if err := l.ns.Link().SetMTU(l.state1("net0").Index, 1500); err != nil {
+	if err := l.ns.Link().SetMTU(l.ns.State("net0").Index, 1500); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "elements that fit", func() bool {
@@ -109,7 +109,7 @@ func TestCarrierFollowsThePeer(t *testing.T) {
 	p := l.peer("a")
 	carrier := func(want bool) {
 		t.Helper()
-		until(t, "carrier", func() bool { return l.state1("net0").Carrier == want })
+		until(t, "carrier", func() bool { return l.ns.State("net0").Carrier == want })
 	}
 	l.up(d, "net0")
 	carrier(false)
@@ -133,7 +133,7 @@ func TestCarrierFollowsTheAdministrator(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 	for range 2 {
 		l.up(d, "net0")
-		until(t, "carrier", func() bool { return l.state1("net0").Carrier })
+		until(t, "carrier", func() bool { return l.ns.State("net0").Carrier })
 		l.down(d, "net0")
 	}
 }
@@ -223,7 +223,7 @@ func TestDeletedInterfaceIsDropped(t *testing.T) {
 	d := l.driver()
 	l.mustLoad(d, netHdr("net0"))
 	l.up(d, "net0")
-	if err := l.ns.Link().Delete(l.state1("net0").Index); err != nil {
+	if err := l.ns.Link().Delete(l.ns.State("net0").Index); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "end", func() bool { return len(d.Status()) == 0 })
@@ -241,7 +241,7 @@ func TestCloseDuringMoves(t *testing.T) {
 	for range 20 {
 		d := l.driver()
 		l.mustLoad(d, netHdr("net0"), Interface{Name: "net1", Format: element.NetHdr, Out: "c", WriterProtocol: testProtocol})
-		index := l.state1("net0").Index
+		index := l.ns.State("net0").Index
 		moved := make(chan struct{})
 		go func() {
 			defer close(moved)
@@ -252,7 +252,7 @@ func TestCloseDuringMoves(t *testing.T) {
 			t.Error(err)
 		}
 		<-moved
-		if here, other := l.names(l.ns), l.names(there); len(here)+len(other) != 0 {
+		if here, other := l.ns.Names(), there.Names(); len(here)+len(other) != 0 {
 			t.Fatalf("left here %v, there %v", here, other)
 		}
 	}

@@ -32,14 +32,14 @@ func TestOneHangsAndOthersGoOn(t *testing.T) {
 	stuck.Out = ""
 	l.mustLoad(d, stuck, other)
 	must(t, d.AddChild("net1", "child1"))
-	index := l.state1("net1").Index
+	index := l.ns.State("net1").Index
 	d.Status()
 
 	p := d.parents[0]
 	p.mu.Lock()
-	must(t, l.ns.Link().SetName(l.state1("net0").Index, "other0"))
+	must(t, l.ns.Link().SetName(l.ns.State("net0").Index, "other0"))
 	for mtu := 1380; mtu <= 1400; mtu++ { // events that hang
-		must(t, l.ns.Link().SetMTU(l.state1("other0").Index, mtu))
+		must(t, l.ns.Link().SetMTU(l.ns.State("other0").Index, mtu))
 	}
 	must(t, l.ns.Link().SetUp(index))
 	var all []api.Interface

@@ -154,7 +154,7 @@ func TestNoWrongMarkBehindSlowQdisc(t *testing.T) {
 		}
 	}
 	// The rest comes out by and by; the counters say when it is through.
-	deadline := time.Now().Add(safetyNet)
+	deadline := time.Now().Add(testnet.Patience)
 	total := func() uint64 { return uint64(received) + o.Overflows() + o.Mismatches() }
 	for total() < rounds*perRound && time.Now().Before(deadline) {
 		for _, n := range drainAll(t, d, o) {
@@ -179,7 +179,7 @@ func isClosed(c <-chan struct{}) bool {
 
 // until waits until done says so, or for an error.
 func until(fail <-chan error, done func() bool) error {
-	deadline := time.After(safetyNet)
+	deadline := time.After(testnet.Patience)
 	for !done() {
 		select {
 		case err := <-fail:

@@ -3,7 +3,6 @@ package skbmark_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/skbmark"
@@ -117,15 +116,10 @@ func TestClsactLetsTheNamespaceDie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := func() bool {
+	testnet.Eventually(t, "the namespace is gone", func() bool {
 		_, err := unix.Write(d.queues[0], packet(1))
 		return err == unix.EBADFD
-	}
-	for deadline := time.Now().Add(30 * time.Second); !gone(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the namespace lives on")
-		}
-	}
+	})
 	if err := i.Close(); err != nil {
 		t.Error(err)
 	}

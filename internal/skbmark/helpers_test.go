@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/skbmark"
@@ -15,9 +14,6 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
-
-// safetyNet ends a test that hangs; no test expects anything within it.
-const safetyNet = 60 * time.Second
 
 // The device's own address and one behind it.
 var (

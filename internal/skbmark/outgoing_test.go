@@ -209,7 +209,7 @@ func TestRetireWhilePacketsWait(t *testing.T) {
 	ns.MustRun("tc", "qdisc", "change", "dev", "t0", "root", "tbf", "rate", "10gbit", "burst", "1mb", "limit", "10mb")
 	// Packets without a mark make the qdisc look again, sooner or later.
 	got := make(map[uint32]int)
-	deadline := time.Now().Add(safetyNet)
+	deadline := time.Now().Add(testnet.Patience)
 	for received := 0; received < queues-1 && time.Now().Before(deadline); received -= got[0] {
 		mustSend(t, s, 0)
 		for m, n := range drainAll(t, d, o) {

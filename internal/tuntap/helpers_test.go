@@ -12,9 +12,6 @@ import (
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// safetyNet ends a test that hangs; no test expects anything within it.
-const safetyNet = 30 * time.Second
-
 // namespace returns a quiet namespace, in a test that may leave nothing behind.
 func namespace(t testing.TB) *testnet.NS {
 	t.Helper()
@@ -85,7 +82,7 @@ func state(t testing.TB, ns *testnet.NS, index int) link.State {
 // read waits for the next packet of the device.
 func read(t testing.TB, dev *tuntap.Device, buf []byte) []byte {
 	t.Helper()
-	guard := time.AfterFunc(safetyNet, func() { _ = dev.Interrupt() })
+	guard := time.AfterFunc(testnet.Patience, func() { _ = dev.Interrupt() })
 	defer guard.Stop()
 	var n int
 	var err error
@@ -112,7 +109,7 @@ func exchange(t testing.TB, dev *tuntap.Device, sock *testnet.PacketSocket, head
 	t.Helper()
 	onDevice := append(bytes.Clone(header), packet...)
 	write(t, dev, onDevice)
-	got, err := sock.Recv(safetyNet)
+	got, err := sock.Recv(testnet.Patience)
 	if err != nil || !bytes.Equal(got, packet) {
 		t.Fatalf("to the network: %x, error %v; want %x", got, err, packet)
 	}

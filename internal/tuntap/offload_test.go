@@ -281,7 +281,7 @@ func TestWritev(t *testing.T) {
 			if wrote, err := dev.Writev(pieces(data, n)); wrote != len(data) || err != nil {
 				t.Fatalf("%d parts: wrote %d of %d bytes: %v", n, wrote, len(data), err)
 			}
-			if got, err := socket.Recv(safetyNet); err != nil || !bytes.Equal(got, p.packet) {
+			if got, err := socket.Recv(testnet.Patience); err != nil || !bytes.Equal(got, p.packet) {
 				t.Fatalf("%d parts: received %d bytes, error %v, want %d bytes", n, len(got), err, len(p.packet))
 			}
 		}

@@ -35,7 +35,7 @@ func sendFlows(t *testing.T, ns *testnet.NS, flows, each int) {
 // collect reads n packets and returns how many each queue held.
 func collect(t *testing.T, dev *tuntap.Device, n int) map[int]int {
 	t.Helper()
-	guard := time.AfterFunc(safetyNet, func() { _ = dev.Interrupt() })
+	guard := time.AfterFunc(testnet.Patience, func() { _ = dev.Interrupt() })
 	defer guard.Stop()
 	seen, perQueue, buf := map[uint32]bool{}, map[int]int{}, make([]byte, 2000)
 	err := dev.Wait(func() bool {

@@ -35,7 +35,7 @@ func result(t *testing.T, ended <-chan error) error {
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(safetyNet):
+	case <-time.After(testnet.Patience):
 		t.Fatal("still waits")
 		return nil
 	}

@@ -47,8 +47,8 @@ func TestAuto(t *testing.T) {
 		{"net1", "169.254.200.2", "169.254.200.1"},
 	}
 	for _, l := range links {
-		h.up(l.name, l.ours+"/24")
-		peer.up(l.name, l.theirs+"/24")
+		h.Up(l.name, l.ours+"/24")
+		peer.Up(l.name, l.theirs+"/24")
 	}
 	for _, l := range links {
 		for _, end := range []*host{h, peer} {

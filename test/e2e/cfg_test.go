@@ -187,8 +187,8 @@ func TestCfgLink(t *testing.T) {
 	h.typed("muennet_cfg add_mark child0 0x12345678")
 	h.typed("muennet_cfg add_mark child1 0xFFFFFFFF")
 	h.typed("ifconfig child0 192.168.2.1 mtu 1300 up")
-	if s := h.state("child0"); !s.Up || s.MTU != 1300 || h.state("child1").MTU != 1400 {
-		t.Errorf("child0 is %+v, child1 %+v", s, h.state("child1"))
+	if s := h.State("child0"); !s.Up || s.MTU != 1300 || h.State("child1").MTU != 1400 {
+		t.Errorf("child0 is %+v, child1 %+v", s, h.State("child1"))
 	}
 	h.awaitShow("net0", "child0 is up", func(s api.Interface) bool {
 		return len(s.Children) == 2 && s.Children[0].Up && s.Children[0].MTU == 1300

@@ -106,7 +106,7 @@ func TestMillionPacketsToChildren(t *testing.T) {
 	begin(t)
 	const packets = 1_000_000
 	l := newLone(t)
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	owner := map[uint32]string{0: "net0", 5: "net0", 0xfffffffe: "net0"}
 	names := []string{"net0"}
 	for i, marks := range [][]uint32{{1}, {7, 0x12345678}, {2, 0xffffffff}} {
@@ -156,7 +156,7 @@ func TestMillionPacketsToChildren(t *testing.T) {
 func TestMarksMoveUnderTraffic(t *testing.T) {
 	begin(t)
 	l := newLone(t)
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	var total atomic.Int64
 	var written atomic.Uint64 // packets, all of mark 7
 	var mu sync.Mutex

@@ -90,7 +90,7 @@ func TestKilledDaemonComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.a.ip("link set uplink0 netns " + there.Path())
-	there.up("uplink0", addrA+"/24")
+	there.Up("uplink0", addrA+"/24")
 	there.ip("route add 10.9.0.0/16 dev uplink0")
 	p.a.awaitShow("uplink0", "the other namespace", func(s api.Interface) bool { return s.NetNS == there.ID() && s.Up })
 	crash("uplink0", there)

@@ -52,7 +52,7 @@ func TestFewDescriptors(t *testing.T) {
 func (p *pair) starts(limit int, params []string) bool {
 	h := p.a
 	h.t.Helper()
-	log := &syncBuffer{}
+	log := &testnet.Buffer{}
 	c := h.limited(limit, limit, append([]string{"run"}, params...)...)
 	c.Stdout, c.Stderr = log, log
 	if err := c.Start(); err != nil {

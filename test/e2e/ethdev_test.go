@@ -33,7 +33,7 @@ func frame(to, from net.HardwareAddr, n int) []byte {
 
 // frames are Ethernet frames of these sizes from one host's net0 to the other's.
 func frames(from, to *host, sizes ...int) (all [][]byte) {
-	source, destination := from.state("net0").HardwareAddr, to.state("net0").HardwareAddr
+	source, destination := from.State("net0").HardwareAddr, to.State("net0").HardwareAddr
 	for _, n := range sizes {
 		all = append(all, frame(destination, source, n))
 	}
@@ -57,7 +57,7 @@ func TestEthernetARPAndPing(t *testing.T) {
 		addr     string
 	}{{p.a, p.b, addrB}, {p.b, p.a, addrA}, {p.a, p.b, addrB6}} {
 		neighbour := way.from.ip("neigh show dev net0 to " + way.addr)
-		if want := "lladdr " + way.to.state("net0").HardwareAddr.String(); !strings.Contains(neighbour, want) {
+		if want := "lladdr " + way.to.State("net0").HardwareAddr.String(); !strings.Contains(neighbour, want) {
 			t.Errorf("neighbour %q, want %q", neighbour, want)
 		}
 	}
@@ -97,9 +97,9 @@ func TestEthernetBridge(t *testing.T) {
 	for _, port := range []string{"net0", "port"} {
 		p.a.ip("link set " + port + " master br0 up")
 	}
-	p.a.up("br0", addrA+"/24")
-	p.b.up("net0", addrB+"/24")
-	behind.up("eth0", "192.168.1.3/24")
+	p.a.Up("br0", addrA+"/24")
+	p.b.Up("net0", addrB+"/24")
+	behind.Up("eth0", "192.168.1.3/24")
 	p.connected()
 
 	newPinger(t, p.b, addrB, "192.168.1.3").sweep(0, 1500-overhead4)
@@ -113,7 +113,7 @@ func TestEthernetBridge(t *testing.T) {
 	}
 	// The bridge has learnt on which port each is.
 	fdb := p.a.MustRun("bridge", "fdb", "show", "br", "br0", "brport", "net0")
-	if mac := p.b.state("net0").HardwareAddr.String(); !strings.Contains(fdb, mac) {
+	if mac := p.b.State("net0").HardwareAddr.String(); !strings.Contains(fdb, mac) {
 		t.Errorf("%s is not learnt on net0:\n%s", mac, fdb)
 	}
 }
@@ -149,8 +149,8 @@ func TestEthernetTaggedFrames(t *testing.T) {
 // fill a frame.
 func testVLAN(t *testing.T, p *pair, name string) {
 	t.Helper()
-	p.a.up(name, "10.5.0.1/24")
-	p.b.up(name, "10.5.0.2/24")
+	p.a.Up(name, "10.5.0.1/24")
+	p.b.Up(name, "10.5.0.2/24")
 	newPinger(t, p.a, "10.5.0.1", "10.5.0.2").sweep(0, 1496-overhead4)
 	newPinger(t, p.b, "10.5.0.2", "10.5.0.1").sweep(0, 1496-overhead4)
 	client, server := connect(t, p.a, p.b, "10.5.0.2")
@@ -175,7 +175,7 @@ func startVLAN(t *testing.T, h *host, lower, name string, id uint16) {
 			t.Fatal(err)
 		}
 	})
-	h.ip("link set " + name + " mtu 1496 address " + h.state(lower).HardwareAddr.String())
+	h.ip("link set " + name + " mtu 1496 address " + h.State(lower).HardwareAddr.String())
 
 	done := make(chan struct{}, 2)
 	t.Cleanup(func() {
@@ -221,13 +221,13 @@ func TestEthernetAddress(t *testing.T) {
 	}
 	address := func(what, want string) {
 		t.Helper()
-		got, shown := h.state("net0").HardwareAddr.String(), h.show("net0").MAC
+		got, shown := h.State("net0").HardwareAddr.String(), h.show("net0").MAC
 		if got != want || shown != want {
 			t.Errorf("%s: address is %s and shown as %s, want %s", what, got, shown, want)
 		}
 	}
 	h.load(load("out")...)
-	stable := h.state("net0").HardwareAddr
+	stable := h.State("net0").HardwareAddr
 	if stable[0]&3 != 2 {
 		t.Errorf("address %s, want one that is locally administered and not a group", stable)
 	}
@@ -235,7 +235,7 @@ func TestEthernetAddress(t *testing.T) {
 
 	h.must("unload", "net0")
 	h.load(load("other")...)
-	if other := h.state("net0").HardwareAddr; bytes.Equal(other, stable) {
+	if other := h.State("net0").HardwareAddr; bytes.Equal(other, stable) {
 		t.Errorf("address %s is that of an interface on other channels", other)
 	}
 	h.must("unload", "net0")
@@ -297,7 +297,7 @@ func TestSolo5PeerGetsShortFramesOnly(t *testing.T) {
 		for range 20 {
 			_ = a.Send(frames(p.a, p.b, headerSize+mtu)[0]) // or it is set back already
 		}
-		eventually(t, "the MTU is set back", func() bool { return p.a.state("net0").MTU == 1500 })
+		eventually(t, "the MTU is set back", func() bool { return p.a.State("net0").MTU == 1500 })
 	}
 	// A tagged frame of 1518 bytes is the kernel's to send at any MTU.
 	dropped := p.a.show("net0").Stats.TxDropped
@@ -369,7 +369,7 @@ func TestSolo5PeerRefusesOtherMTU(t *testing.T) {
 	h.awaitShow("net0", "elements for an MTU of 4000", func(s api.Interface) bool {
 		return s.MTU == 4000 && s.Writer.ElementSize == element.EthDev.Size(4000)
 	})
-	if mtu := h.state("net0").MTU; mtu != 4000 {
+	if mtu := h.State("net0").MTU; mtu != 4000 {
 		t.Errorf("MTU is %d, want what was set", mtu)
 	}
 }

@@ -11,22 +11,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
-	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// patience bounds every wait of these tests. It is reached only when something
-// is broken, so it is far longer than a slow machine needs.
-const patience = 60 * time.Second
+// patience bounds every wait of these tests.
+const patience = testnet.Patience
+
+// eventually waits until its condition holds.
+var eventually = testnet.Eventually
 
 // program is the path of the muennet binary under test.
 var program string
@@ -74,16 +73,6 @@ func begin(t *testing.T) {
 	testnet.CheckLeaks(t)
 }
 
-// eventually waits until ok returns true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain: %s", patience, what)
-		}
-	}
-}
-
 // makeChannels makes a channel directory with channels of 1 MiB.
 func makeChannels(t *testing.T, names ...string) (dir string) {
 	t.Helper()
@@ -104,10 +93,10 @@ type host struct {
 	control  string   // --control
 	env      []string // added to the environment of muennet
 
-	daemon     *testnet.Cmd // run in the foreground by start
-	log        *syncBuffer  // of daemon
-	stderr     *os.File     // in place of log, if not nil
-	background []int        // process ids of those that load started
+	daemon     *testnet.Cmd    // run in the foreground by start
+	log        *testnet.Buffer // of daemon
+	stderr     *os.File        // in place of log, if not nil
+	background []int           // process ids of those that load started
 }
 
 // newHost makes a host whose channels are those of the directory. When the test
@@ -116,7 +105,7 @@ func newHost(t *testing.T, channels string) *host {
 	t.Helper()
 	h := &host{
 		NS: testnet.New(t), t: t, channels: channels,
-		control: filepath.Join(t.TempDir(), "control.sock"), log: &syncBuffer{},
+		control: filepath.Join(t.TempDir(), "control.sock"), log: &testnet.Buffer{},
 	}
 	t.Cleanup(h.cleanup)
 	return h
@@ -181,26 +170,17 @@ func (h *host) start(params ...string) {
 	if h.stderr != nil {
 		h.daemon.Stderr = h.stderr
 	}
-	if err := h.daemon.Start(); err != nil {
-		h.t.Fatal(err)
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	d := h.daemon
-	h.t.Cleanup(func() { // before that of Start, which kills it
-		if h.daemon == d {
+	h.t.Cleanup(func() { // before that of the namespace, which kills it
+		if h.daemon == d && d.Process != nil {
 			h.stop()
 		}
 	})
-	ended := make(chan struct{})
-	go func() { _ = d.Wait(); close(ended) }()
-	// The socket exists before the interfaces, but answers only after them.
-	eventually(h.t, "muennet run answers", func() bool {
-		select {
-		case <-ended:
-			h.t.Fatalf("muennet run %s: %v\n%s", strings.Join(params, " "), d.ProcessState, h.log)
-		default:
-		}
-		return h.pid() == d.Process.Pid
-	})
+	if err := d.StartReady(ctx, filepath.Join(filepath.Dir(h.control), "notify.sock")); err != nil {
+		h.t.Fatalf("muennet run %s: %v\n%s", strings.Join(params, " "), err, h.log)
+	}
 }
 
 // stop ends the daemon of start with SIGTERM.
@@ -208,9 +188,8 @@ func (h *host) stop() {
 	h.t.Helper()
 	d := h.daemon
 	h.daemon = nil
-	_ = d.Process.Signal(unix.SIGTERM) // one that has ended says so to Wait
-	if err := d.Wait(); err != nil {
-		h.t.Errorf("muennet run ended with %v\n%s", err, h.log)
+	if err := d.Stop(patience); err != nil {
+		h.t.Errorf("muennet run: %v\n%s", err, h.log)
 	}
 }
 
@@ -280,13 +259,7 @@ func (h *host) backgroundLog() string {
 
 // aliases lists the link aliases of muennet's interfaces in the namespace.
 func (h *host) aliases() (found []string) {
-	l, err := link.Open(h.FD()) // NS.Link is for before the cleanup
-	if err != nil {
-		h.t.Error(err)
-		return nil
-	}
-	defer l.Close()
-	states, err := l.List()
+	states, err := h.Link().List()
 	if err != nil {
 		h.t.Error(err)
 	}
@@ -334,51 +307,5 @@ func (h *host) awaitShow(name, what string, ok func(api.Interface) bool) {
 	eventually(h.t, what, func() bool { s = h.show(name); return ok(s) })
 }
 
-// state is what the kernel says of an interface.
-func (h *host) state(name string) link.State {
-	h.t.Helper()
-	l, err := link.Open(h.FD())
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer l.Close()
-	s, err := l.ByName(name)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return s
-}
-
 // ip runs the ip command with blank-separated arguments.
 func (h *host) ip(args string) string { h.t.Helper(); return h.MustRun("ip", strings.Fields(args)...) }
-
-// up gives an interface its addresses, with prefix length, and brings it up.
-func (h *host) up(name string, addresses ...string) {
-	h.t.Helper()
-	for _, a := range addresses {
-		nodad := ""
-		if strings.Contains(a, ":") {
-			nodad = " nodad" // usable at once
-		}
-		h.ip("addr add " + a + " dev " + name + nodad)
-	}
-	h.ip("link set " + name + " up")
-}
-
-// syncBuffer collects what a process writes, and may be read meanwhile.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}

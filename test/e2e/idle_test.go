@@ -75,8 +75,8 @@ func TestIdleHasNoWakeups(t *testing.T) {
 		}
 	}
 	// And they are awake at once when there is something.
-	p.a.up("net0", addrA+"/24")
-	p.b.up("net0", addrB+"/24")
+	p.a.Up("net0", addrA+"/24")
+	p.b.Up("net0", addrB+"/24")
 	newPinger(t, p.a, addrA, addrB).sweep(0, 100)
 }
 

@@ -253,7 +253,7 @@ func TestChangesUnderTraffic(t *testing.T) {
 	}()
 	for _, move := range []struct{ from, to *host }{{p.a, there}, {there, p.a}, {p.a, there}} {
 		move.from.ip("link set " + name + " netns " + move.to.Path())
-		move.to.up(name, addrA+"/24")
+		move.to.Up(name, addrA+"/24")
 		p.a.awaitShow(name, "the other namespace", func(s api.Interface) bool { return s.NetNS == move.to.ID() && s.Up })
 		newPinger(t, move.to, addrA, addrB).sweep(0, 20)
 	}

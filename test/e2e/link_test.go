@@ -247,14 +247,14 @@ type capture struct {
 	t    *testing.T
 	h    *host
 	cmd  *testnet.Cmd
-	log  *syncBuffer
+	log  *testnet.Buffer
 	file string
 }
 
 // startCapture captures what arrives on an interface.
 func startCapture(t *testing.T, h *host, name string) *capture {
 	t.Helper()
-	c := &capture{t: t, h: h, log: &syncBuffer{}, file: filepath.Join(t.TempDir(), "capture.pcap")}
+	c := &capture{t: t, h: h, log: &testnet.Buffer{}, file: filepath.Join(t.TempDir(), "capture.pcap")}
 	c.cmd = h.Command(testnet.Need(t, "tcpdump"), "-i", name, "-Q", "in", "-B", "65536", "-U", "-Z", "root", "-w", c.file)
 	c.cmd.Stderr = c.log
 	if err := c.cmd.Start(); err != nil {

@@ -154,7 +154,7 @@ func TestHostilePeerFlaps(t *testing.T) {
 		if active {
 			p.start()
 		}
-		eventually(t, "the last state of the carrier", func() bool { return h.state("net0").Carrier == active })
+		eventually(t, "the last state of the carrier", func() bool { return h.State("net0").Carrier == active })
 	}
 	changes, err := strconv.Atoi(strings.TrimSpace(h.MustRun(testnet.Need(t, "unshare"), "--mount", "sh", "-c",
 		"mount -t sysfs none /sys && cat /sys/class/net/net0/carrier_changes")))

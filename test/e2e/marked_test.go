@@ -69,7 +69,7 @@ func (h *host) child(name, address string, marks ...uint32) {
 	for _, mark := range marks {
 		h.must("cfg", "add_mark", name, fmt.Sprint(mark))
 	}
-	h.up(name, address)
+	h.Up(name, address)
 }
 
 // outChannel is the far end of an out-channel.

@@ -23,7 +23,7 @@ const marklessWarning = "Netfilter marks are not carried"
 func TestWithoutBPF(t *testing.T) {
 	begin(t)
 	l := newLone(t, "--no-bpf", "pmtu="+newPMTU(t))
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	l.child("child0", "10.1.0.1/24", 7, 100)
 	l.child("child1", "10.2.0.1/24")
 	parent, child := newMarkSocket(t, l.NS, "net0", "10.0.0.2"), newMarkSocket(t, l.NS, "child0", "10.1.0.2")
@@ -79,7 +79,7 @@ func TestTrafficWithoutBPF(t *testing.T) {
 func TestBPFGoesAndComesBack(t *testing.T) {
 	begin(t)
 	l := newLone(t)
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	l.child("child0", "10.1.0.1/24", 7)
 	params := l.params
 	for i, without := range []bool{false, true, true, false} {
@@ -168,7 +168,7 @@ func newUserNS(t *testing.T, channels string) *userNS {
 }
 
 // start runs muennet, which ends before the namespaces do.
-func (u *userNS) start(log *syncBuffer, params ...string) {
+func (u *userNS) start(log *testnet.Buffer, params ...string) {
 	u.t.Helper()
 	daemon := u.command(append(append(u.args[:len(u.args):len(u.args)], "run"), params...)...)
 	daemon.Stdout, daemon.Stderr = log, log
@@ -191,7 +191,7 @@ func TestInUserNamespace(t *testing.T) {
 	dir := makeChannels(t, "ab", "ba")
 	in, out := newPeer(t, dir, "ba"), newOutChannel(t, dir, "ab")
 	u := newUserNS(t, dir)
-	log := &syncBuffer{}
+	log := &testnet.Buffer{}
 	u.start(log, "name=net0", "in=ba", "out=ab", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12", "pmtu="+newPMTU(t))
 
 	u.muennet("cfg", "add_child", "net0", "child0")

@@ -21,7 +21,7 @@ import (
 func TestThirtyTwoChildren(t *testing.T) {
 	begin(t)
 	l := newLone(t)
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	c := client.New(l.control)
 	ctx := context.Background()
 	begun := time.Now()

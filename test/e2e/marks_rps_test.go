@@ -65,7 +65,7 @@ func TestMarksOfPacketsThatAreNotReceived(t *testing.T) {
 func marksWithRPS(t *testing.T, drop func(*lone)) {
 	begin(t)
 	l := newLone(t)
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	socket := newMarkSocket(t, l.NS, "net0", "10.0.0.2")
 	var marked, wrong, received atomic.Int64
 	ended := make(chan error, 1)

@@ -68,7 +68,7 @@ func inhabited(t *testing.T) *testnet.NS {
 func TestMarksSurvive(t *testing.T) {
 	begin(t)
 	l := newLone(t)
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	l.child("child0", "10.1.0.1/24", 7, 100)
 	parent := &place{l.NS, "net0", "10.0.0.1", "10.0.0.2", 5}
 	child := &place{l.NS, "child0", "10.1.0.1", "10.1.0.2", 7}

@@ -21,7 +21,7 @@ var someMarks = []uint32{0, 1, 7, 100, 0x12345678, 0xffffffff}
 func TestMarksReachTheChannel(t *testing.T) {
 	begin(t)
 	l := newLone(t)
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	l.child("child0", "10.1.0.1/24")
 	for device, to := range map[string]string{"net0": "10.0.0.2", "child0": "10.1.0.2"} {
 		socket := newMarkSocket(t, l.NS, device, to)
@@ -92,9 +92,9 @@ func testMarksReachTheHost(t *testing.T, l *lone) {
 	for _, key := range []string{"all", "default", "net0"} {
 		l.Sysctl("net.ipv6.conf."+key+".disable_ipv6", "0")
 	}
-	l.up("net0", "10.0.0.1/24", "fd00::1/64")
+	l.Up("net0", "10.0.0.1/24", "fd00::1/64")
 	l.child("child0", "10.1.0.1/24", 7, 0x12345678, 3)
-	l.up("child0", "fd01::1/64")
+	l.Up("child0", "fd01::1/64")
 	counters, rules := "", ""
 	for _, mark := range someMarks {
 		counters += fmt.Sprintf("counter m%d {}\n", mark)
@@ -132,8 +132,8 @@ func TestForwardedPacketsKeepMarks(t *testing.T) {
 	behind := testnet.New(t)
 	behind.Quiet()
 	l.AddVeth("v0", behind, "v1")
-	l.up("net0", "10.0.0.1/24")
-	l.up("v0", "10.9.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
+	l.Up("v0", "10.9.0.1/24")
 	behind.MustRun("ip", "addr", "add", "10.9.0.2/24", "dev", "v1")
 	behind.MustRun("ip", "route", "add", "default", "via", "10.9.0.1")
 	l.Sysctl("net.ipv4.ip_forward", "1")
@@ -172,8 +172,8 @@ func TestMarksAreReflected(t *testing.T) {
 	p := newPair(t, "net_hdr")
 	p.a.Quiet()
 	p.b.Quiet()
-	p.a.up("net0", addrA+"/24")
-	p.b.up("net0", addrB+"/24")
+	p.a.Up("net0", addrA+"/24")
+	p.b.Up("net0", addrB+"/24")
 	p.connected()
 	p.b.Sysctl("net.ipv4.fwmark_reflect", "1")
 	out := newOutChannel(t, p.b.channels, "ba")
@@ -229,7 +229,7 @@ func TestTcpdumpSeesMarkedPackets(t *testing.T) {
 func TestManyMarks(t *testing.T) {
 	begin(t)
 	l := newLone(t)
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	l.ip("neigh flush dev net0")
 	socket := newMarkSocket(t, l.NS, "net0", "10.0.0.2")
 	const tick = 2 * time.Millisecond

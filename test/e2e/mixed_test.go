@@ -177,8 +177,8 @@ func TestWrongProtocolIsPutRight(t *testing.T) {
 	right := []string{"flags=net_hdr", "reader_protocol=12", "writer_protocol=12"}
 	wrong := []string{"flags=net_hdr", "reader_protocol=12", "writer_protocol=13"}
 	p := startPair(t, right, wrong)
-	p.a.up("net0", addrA+"/24")
-	p.b.up("net0", addrB+"/24")
+	p.a.Up("net0", addrA+"/24")
+	p.b.Up("net0", addrB+"/24")
 	p.a.awaitShow("net0", "b is incompatible", func(s api.Interface) bool {
 		return s.Reader.Peer == "incompatible" && strings.Contains(s.Reader.Reason, "0x13")
 	})
@@ -186,7 +186,7 @@ func TestWrongProtocolIsPutRight(t *testing.T) {
 
 	p.b.must("unload", "net0")
 	p.b.load(append([]string{"name=net0", "in=ab", "out=ba"}, right...)...)
-	p.b.up("net0", addrB+"/24")
+	p.b.Up("net0", addrB+"/24")
 	p.connected()
 	newPinger(t, p.a, addrA, addrB).sweep(0, 100)
 }
@@ -200,8 +200,8 @@ func TestOneWay(t *testing.T) {
 	for _, h := range []*host{p.a, p.b} {
 		h.Quiet()
 	}
-	p.a.up("net0", addrA+"/24")
-	p.b.up("net0", addrB+"/24")
+	p.a.Up("net0", addrA+"/24")
+	p.b.Up("net0", addrB+"/24")
 	p.b.awaitShow("net0", "a is active", func(s api.Interface) bool { return s.Reader.Peer == "active" })
 
 	a, b := listenUDP(t, p.a, addrA), listenUDP(t, p.b, addrB)

@@ -30,23 +30,8 @@ func TestContainerEnds(t *testing.T) {
 		h.must("cfg", "add_child", "net0", "child0")
 		h.must("cfg", "add_mark", "child0", "7")
 		unix.Close(fd)
-		eventually(t, "the other end of the veth goes", func() bool { return len(h.names()) == 0 })
+		eventually(t, "the other end of the veth goes", func() bool { return len(h.Names()) == 0 })
 		eventually(t, "net0 goes", func() bool { return len(h.showAll()) == 0 })
 		h.load(load...)
 	}
-}
-
-// names lists the interfaces of the host but for its loopback.
-func (h *host) names() (names []string) {
-	h.t.Helper()
-	all, err := h.Link().List()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	for _, s := range all {
-		if s.Name != "lo" {
-			names = append(names, s.Name)
-		}
-	}
-	return names
 }

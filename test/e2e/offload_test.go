@@ -282,8 +282,8 @@ func TestOffloadForwarding(t *testing.T) {
 			p.up()
 			behind := &host{NS: testnet.New(t), t: t}
 			p.a.AddVeth("v0", behind.NS, "v1")
-			p.a.up("v0", "10.9.0.1/24", "fd09::1/64")
-			behind.up("v1", "10.9.0.2/24", "fd09::2/64")
+			p.a.Up("v0", "10.9.0.1/24", "fd09::1/64")
+			behind.Up("v1", "10.9.0.2/24", "fd09::2/64")
 			p.a.Sysctl("net.ipv4.ip_forward", "1")
 			p.a.Sysctl("net.ipv6.conf.all.forwarding", "1")
 			for _, route := range []string{"-4 route add 192.168.1.0/24 via 10.9.0.1", "-6 route add fd00:1::/64 via fd09::1"} {

@@ -3,14 +3,13 @@ package e2e
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/muennet/muennet/internal/netlab"
 	"golang.org/x/sys/unix"
 )
 
@@ -58,14 +57,9 @@ func TestOffloadElements(t *testing.T) {
 }
 
 // connectMarked is connect with a mark on what the client sends, to a listener.
-func connectMarked(t *testing.T, from *host, l net.Listener, mark int) (client, server *net.TCPConn) {
+func connectMarked(t *testing.T, from *host, l net.Listener, mark uint32) (client, server *net.TCPConn) {
 	t.Helper()
-	d := net.Dialer{Timeout: patience, Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		return errors.Join(c.Control(func(fd uintptr) {
-			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, mark)
-		}), err)
-	}}
+	d := net.Dialer{Timeout: patience, Control: netlab.Marked(mark)}
 	d.SetMultipathTCP(false)
 	from.Do(func() {
 		c, err := d.DialContext(context.Background(), "tcp", l.Addr().String())
@@ -117,7 +111,7 @@ func TestOffloadKeepsMarks(t *testing.T) {
 		return nil
 	})
 	for i, l := range listeners {
-		client, server := connectMarked(t, p.a, l, int(int32(wanted[i])))
+		client, server := connectMarked(t, p.a, l, wanted[i])
 		s.start(fmt.Sprintf("mark %#x", wanted[i]), client, server, 2000)
 	}
 	s.group.Wait()

@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -40,12 +42,13 @@ func startPair(t *testing.T, a, b []string) *pair {
 	return p
 }
 
-// up gives both their addresses and waits until each follows the other.
+// up gives both their addresses and waits until packets pass both ways.
 func (p *pair) up() {
 	p.a.t.Helper()
-	p.a.up("net0", addrA+"/24", addrA6+"/64")
-	p.b.up("net0", addrB+"/24", addrB6+"/64")
+	p.a.Up("net0", addrA+"/24", addrA6+"/64")
+	p.b.Up("net0", addrB+"/24", addrB6+"/64")
 	p.connected()
+	testnet.EventuallyNil(p.a.t, func() error { return errors.Join(p.a.Ready("net0"), p.b.Ready("net0")) })
 }
 
 // upQuiet brings both up without addresses of any kind: nothing is sent but

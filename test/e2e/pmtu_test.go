@@ -63,7 +63,7 @@ const (
 func TestPMTUCutsPackets(t *testing.T) {
 	begin(t)
 	l := newLone(t, "pmtu="+newPMTU(t))
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	l.child("child0", "10.1.0.1/24")
 	for device, to := range map[string]string{"net0": "10.0.0.2", "child0": "10.1.0.2"} {
 		s := newMarkSocket(t, l.NS, device, to)
@@ -134,10 +134,10 @@ func TestPMTUTellsTheSender(t *testing.T) {
 	for _, key := range []string{"all", "default", "net0"} {
 		l.Sysctl("net.ipv6.conf."+key+".disable_ipv6", "0")
 	}
-	l.up("net0", "10.0.0.1/24", "fd00::1/64")
+	l.Up("net0", "10.0.0.1/24", "fd00::1/64")
 	behind := testnet.New(t)
 	l.AddVeth("v0", behind, "v1")
-	l.up("v0", "10.9.0.1/24", "fd09::1/64")
+	l.Up("v0", "10.9.0.1/24", "fd09::1/64")
 	for _, addr := range []string{"10.9.0.2/24", "fd09::2/64"} {
 		behind.MustRun("ip", strings.Fields("addr add "+addr+" dev v1 nodad")...)
 	}
@@ -243,7 +243,7 @@ func TestPMTUTableChanges(t *testing.T) {
 	begin(t)
 	file := newPMTU(t)
 	l := newLone(t, "pmtu="+file)
-	l.up("net0", "10.0.0.1/24")
+	l.Up("net0", "10.0.0.1/24")
 	s := newMarkSocket(t, l.NS, "net0", "10.0.0.2")
 	s.option(unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, mtuMayBeCut)
 	expect := func(when string, pieces int) {
@@ -304,7 +304,7 @@ func TestNarrowParentTellsItsChildren(t *testing.T) {
 			p.up()
 			for h, n := range map[*host]string{p.a: "1", p.b: "2"} {
 				h.child("child0", "10.5.0."+n+"/24", 5)
-				h.up("child0", "fd05::"+n+"/64")
+				h.Up("child0", "fd05::"+n+"/64")
 				h.nft("table inet t { chain out { type route hook output priority mangle; oifname child0 meta mark set 5; }\n}")
 			}
 			p.a.ip(fmt.Sprintf("link set net0 mtu %d", mtu))

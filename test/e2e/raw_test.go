@@ -82,7 +82,7 @@ func TestRawBelowTheKernelsMTU(t *testing.T) {
 				if s := p.a.show("net0"); s.MTU != mtu || s.Writer.ElementSize != mtu || s.Reader.ElementSize != mtu {
 					t.Errorf("mtu %d, elements of %d and %d bytes; want %d", s.MTU, s.Writer.ElementSize, s.Reader.ElementSize, mtu)
 				}
-				if got := p.a.state("net0").MTU; got != 68 {
+				if got := p.a.State("net0").MTU; got != 68 {
 					t.Errorf("the interface's own MTU is %d, want 68", got)
 				}
 				p.a.ip("link set net0 down")

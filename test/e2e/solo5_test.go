@@ -57,7 +57,7 @@ func bootSolo5(t *testing.T, params ...string) *unikernel {
 	})
 	s.start(append([]string{"name=net0", "in=s|out", "out=s|in", "flags=eth_dev",
 		"reader_protocol=7ade5c549b08e814", "writer_protocol=7ade5c549b08e814"}, params...)...)
-	s.up("net0", addrA+"/24")
+	s.Up("net0", addrA+"/24")
 	s.awaitShow("net0", "the unikernel is heard", func(i api.Interface) bool { return i.Reader.Peer == "active" })
 	return s
 }
@@ -226,7 +226,7 @@ func TestSolo5RenewOff(t *testing.T) {
 		t.Fatalf("%d renewals with renew=%d; unikernel %+v", i.Writer.Renewals, i.Renew, s.peer.Stats())
 	}
 	s.ip("link set net0 down")
-	s.up("net0")
+	s.Up("net0")
 	s.ip("neigh replace " + addrB + " lladdr " + s.peer.MAC().String() + " dev net0 nud permanent")
 	s.recover()
 	s.echo(256)

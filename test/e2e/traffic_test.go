@@ -13,10 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/icmp"
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
-
+	"github.com/muennet/muennet/internal/ping"
 	"github.com/muennet/muennet/internal/testnet"
 )
 
@@ -39,71 +36,35 @@ func content(number, n int) []byte {
 
 // pinger sends echo requests from within a host.
 type pinger struct {
-	t        *testing.T
-	conn     *icmp.PacketConn
-	to       net.Addr
-	protocol int // for icmp.ParseMessage
-	request  icmp.Type
-	reply    icmp.Type
-	seq      int
-	buf      []byte
+	t    *testing.T
+	to   string
+	ping *ping.Pinger
+	seq  int
 }
 
 // newPinger opens the pinger, until the test ends.
 func newPinger(t *testing.T, h *host, from, to string) *pinger {
 	t.Helper()
-	p := &pinger{t: t, to: &net.IPAddr{IP: net.ParseIP(to)}, buf: make([]byte, 1<<16)}
-	network := "ip4:icmp"
-	p.protocol, p.request, p.reply = 1, ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply
-	if netip.MustParseAddr(to).Is6() {
-		network = "ip6:ipv6-icmp"
-		p.protocol, p.request, p.reply = 58, ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply
-	}
+	addr := netip.MustParseAddr(to)
+	var conn *net.IPConn
 	h.Do(func() {
 		var err error
-		if p.conn, err = icmp.ListenPacket(network, from); err != nil {
+		conn, err = net.DialIP(ping.Network(addr), &net.IPAddr{IP: net.ParseIP(from)}, &net.IPAddr{IP: net.ParseIP(to)})
+		if err != nil {
 			t.Fatal(err)
 		}
 	})
-	t.Cleanup(func() { p.conn.Close() })
-	return p
+	t.Cleanup(func() { conn.Close() })
+	return &pinger{t: t, to: to, ping: ping.New(conn, addr)}
 }
 
 // echo sends one request with this payload and waits for the reply, in which
 // every byte must be the same.
 func (p *pinger) echo(payload []byte) {
 	p.t.Helper()
-	const id = 0x6d75
 	p.seq = (p.seq + 1) & 0xffff
-	request := icmp.Message{Type: p.request, Body: &icmp.Echo{ID: id, Seq: p.seq, Data: payload}}
-	message, err := request.Marshal(nil) // the kernel makes the checksum of ICMPv6
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if _, err := p.conn.WriteTo(message, p.to); err != nil {
-		p.t.Fatalf("ping %v with %d bytes: %v", p.to, len(payload), err)
-	}
-	if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		p.t.Fatal(err)
-	}
-	for {
-		n, _, err := p.conn.ReadFrom(p.buf)
-		if err != nil {
-			p.t.Fatalf("ping %v with %d bytes is lost: %v", p.to, len(payload), err)
-		}
-		m, err := icmp.ParseMessage(p.protocol, p.buf[:n])
-		if err != nil {
-			p.t.Fatalf("ping %v with %d bytes: %v", p.to, len(payload), err)
-		}
-		echo, ok := m.Body.(*icmp.Echo)
-		if m.Type != p.reply || !ok || echo.ID != id {
-			continue // another program's
-		}
-		if echo.Seq != p.seq || !bytes.Equal(echo.Data, payload) {
-			p.t.Fatalf("ping %v: reply %d with %d bytes %x, want %d with %d bytes %x",
-				p.to, echo.Seq, len(echo.Data), echo.Data, p.seq, len(payload), payload)
-		}
-		return
+	if _, err := p.ping.RoundTrip(p.seq, payload, patience); err != nil {
+		p.t.Fatalf("ping %s with %d bytes: %v", p.to, len(payload), err)
 	}
 }
 
