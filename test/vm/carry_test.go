@@ -3,7 +3,6 @@ package vm
 import (
 	"maps"
 	"testing"
-	"time"
 
 	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/test/vm/agent"
@@ -65,15 +64,5 @@ func carryMarks(t *testing.T, from, receiver end, to side) {
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("packets by mark: %v are sent, %v arrive", want, got)
-	}
-}
-
-// eventually waits until ok returns true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain: %s", patience, what)
-		}
 	}
 }

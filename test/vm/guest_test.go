@@ -20,13 +20,16 @@ import (
 	"time"
 
 	"github.com/muennet/muennet"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/test/vm/agent"
 	"golang.org/x/sys/unix"
 )
 
-// patience bounds every wait of these tests. It is reached only when something
-// is broken, so it is far longer than an emulated processor needs.
-const patience = 90 * time.Second
+// patience bounds every wait of these tests.
+const patience = testnet.Patience
+
+// eventually waits until its condition holds.
+var eventually = testnet.Eventually
 
 // guestConfig says what a guest is.
 type guestConfig struct {
@@ -244,15 +247,13 @@ func (g *guest) log() string {
 func (g *guest) printed(pattern string) string {
 	g.t.Helper()
 	want := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		if found := want.FindAllStringSubmatch(g.log(), -1); found != nil {
-			last := found[len(found)-1]
-			return last[len(last)-1]
-		}
-		if time.Now().After(deadline) {
-			g.t.Fatalf("%s: waited %v in vain for the console to print %s", g.cfg.name, patience, pattern)
-		}
-	}
+	var found [][]string
+	eventually(g.t, g.cfg.name+" prints "+pattern, func() bool {
+		found = want.FindAllStringSubmatch(g.log(), -1)
+		return found != nil
+	})
+	last := found[len(found)-1]
+	return last[len(last)-1]
 }
 
 // state asks for the state of an interface of the guest's first process.
@@ -261,7 +262,7 @@ func (g *guest) state(name string) (s muennet.Status) {
 	const mark = "state: {"
 	seen := strings.Count(g.log(), mark)
 	var asked time.Time
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	eventually(g.t, g.cfg.name+" prints the state of "+name, func() bool {
 		// More than once: the kernel may print something in the middle of a line.
 		if time.Since(asked) > 5*time.Second {
 			g.do(agent.Task{Do: "signal", Count: int(unix.SIGUSR1)})
@@ -270,13 +271,12 @@ func (g *guest) state(name string) (s muennet.Status) {
 		for _, part := range strings.Split(g.log(), mark)[1+seen:] {
 			line, _, whole := strings.Cut(part, "\n")
 			if whole && json.Unmarshal([]byte("{"+line), &s) == nil && s.Name == name {
-				return s
+				return true
 			}
 		}
-		if time.Now().After(deadline) {
-			g.t.Fatalf("%s: waited %v in vain for the state of %s", g.cfg.name, patience, name)
-		}
-	}
+		return false
+	})
+	return s
 }
 
 // powerOff has the guest end in good order, and waits for it.

@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -28,28 +27,15 @@ func openHost(t *testing.T, memory string, count int) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.ns.Do(func() {
-		if h.net, err = muennet.Open(muennet.Config{Load: load}); err != nil {
-			t.Fatal(err)
-		}
-	})
+	addresses := strings.Split(strings.TrimPrefix(left.addresses(), "address="), ",")
+	if h.net, err = agent.Open(h.ns.Namespace, load, addresses); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := h.net.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	handle := h.ns.Link()
-	for _, i := range load.Interfaces {
-		if err := handle.SetUp(h.ns.Index(i.Name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for a := range strings.SplitSeq(strings.TrimPrefix(left.addresses(), "address="), ",") {
-		name, prefix, _ := strings.Cut(a, "=")
-		if err := handle.AddAddress(h.ns.Index(name), netip.MustParsePrefix(prefix)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return h
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -8,30 +9,15 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/muennet/muennet/internal/netlab"
 	"github.com/muennet/muennet/internal/ping"
 )
 
 // patience bounds each wait. It is reached only when something is broken: a
 // virtual machine without hardware support is slow.
 const patience = 30 * time.Second
-
-// marked makes sockets whose packets have a Netfilter mark.
-func marked(mark uint32) func(network, address string, c syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) (err error) {
-		if mark == 0 {
-			return nil
-		}
-		if e := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(mark)) }); e != nil {
-			return e
-		}
-		return err
-	}
-}
 
 // pings sends Count echo requests of Size bytes of data, one after the other.
 // Each must be answered.
@@ -61,23 +47,23 @@ func roundTrips(trips []time.Duration, took time.Duration) Result {
 
 // reach sends echo requests until one is answered, for Time at most.
 func reach(t Task) (r Result, err error) {
-	limit := orDefault(t.Time, patience)
+	ctx, cancel := context.WithTimeout(context.Background(), orDefault(t.Time, patience))
+	defer cancel()
 	start := time.Now()
-	for seq := 0; ; seq++ {
-		// The socket itself may not be had yet: no route while an interface is down.
+	err = netlab.Until(ctx, func() error {
+		// Opening the socket can fail too: no route while an interface is down.
 		e, err := newEcho(t)
-		if err == nil {
-			_, err = e.roundTrip(seq, 100*time.Millisecond)
-			e.conn.Close()
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			return Result{Count: 1, Took: time.Since(start)}, nil
-		}
-		if time.Since(start) > limit {
-			return r, fmt.Errorf("no answer from %s in %v: %w", t.To, limit, err)
-		}
-		time.Sleep(10 * time.Millisecond)
+		defer e.conn.Close()
+		_, err = e.roundTrip(0, 100*time.Millisecond)
+		return err
+	})
+	if err != nil {
+		return r, fmt.Errorf("no answer from %s in %v: %w", t.To, time.Since(start).Round(time.Millisecond), err)
 	}
+	return Result{Count: 1, Took: time.Since(start)}, nil
 }
 
 // echo sends requests with random data to one address.
@@ -92,7 +78,7 @@ func newEcho(t Task) (*echo, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{Control: marked(t.Mark)}
+	dialer := net.Dialer{Control: netlab.Marked(t.Mark)}
 	conn, err := dialer.Dial(ping.Network(addr), t.To)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/muennet/muennet/internal/netlab"
 )
 
 // command runs Command to its end. Text is what it wrote, by lines. That it fails
@@ -41,22 +44,19 @@ func orphans(t Task) (r Result, err error) {
 			return r, err
 		}
 	}
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return r, netlab.Until(ctx, func() error {
 		running, ended, err := namesakes(filepath.Base(self))
-		if err != nil {
-			return r, err
+		if err == nil && (running != 1 || ended > 0) { // this one runs
+			err = fmt.Errorf("%d processes have ended and are not collected, %d run", ended, running)
 		}
-		if running == 1 && ended == 0 { // this one
-			return r, nil
-		}
-		if time.Since(start) > patience {
-			return r, fmt.Errorf("%d processes have ended and are not collected, %d run", ended, running)
-		}
-	}
+		return err
+	})
 }
 
 // namesakes counts the processes of that name that run, and those that have ended
-// and that nobody has waited for.
+// but have not been waited for.
 func namesakes(name string) (running, ended int, err error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -65,7 +65,7 @@ func namesakes(name string) (running, ended int, err error) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // collected meanwhile
+			continue // it has been collected
 		}
 		// pid (name) state ...
 		_, rest, _ := strings.Cut(string(text), "(")

@@ -14,7 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/muennet/muennet"
-	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/netlab"
 	"golang.org/x/sys/unix"
 )
 
@@ -127,82 +127,72 @@ func ranOne(file string) (s schedule, err error) {
 // signal sends the signal with number Count to the first process.
 func signal(t Task) (r Result, err error) { return r, unix.Kill(1, unix.Signal(t.Count)) }
 
-// peers is the network namespace of the peers in the same machine.
+// peers are in a network namespace of their own.
 var peers struct {
 	sync.Mutex
-	made bool
-	fd   int
-	nets []*muennet.Net // open until the process ends
+	ns   *netlab.Namespace // nil until the first one is made
+	nets []*muennet.Net    // open until the process ends
 }
 
-// peer makes interfaces with Parameters and Addresses in a network namespace of
-// their own: the other ends of channels, in the same machine.
+// peer makes interfaces with Parameters and Addresses in the namespace of the
+// peers: the other ends of channels, in the same machine.
 func peer(t Task) (r Result, err error) {
 	peers.Lock()
 	defer peers.Unlock()
-	if !peers.made {
-		if peers.fd, err = link.NewNetNS(); err != nil {
+	if peers.ns == nil {
+		if peers.ns, err = netlab.New(); err != nil {
 			return r, err
 		}
-		peers.made = true
 	}
 	load, err := muennet.ParseLoad(t.Parameters...)
 	if err != nil {
 		return r, err
 	}
 	load.Channels = t.Channels
-	return r, link.InNetNS(peers.fd, func() error {
-		n, err := muennet.Open(muennet.Config{Load: load})
-		if err != nil {
-			return err
-		}
-		peers.nets = append(peers.nets, n)
-		return configure(load, t.Addresses)
-	})
+	n, err := Open(peers.ns, load, t.Addresses)
+	if err != nil {
+		return r, err
+	}
+	peers.nets = append(peers.nets, n)
+	return r, nil
 }
 
-// configure sets the interfaces of a load up, with addresses NAME=ADDRESS/BITS.
-func configure(load muennet.Load, addresses []string) error {
-	h, err := link.Open(-1)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
+// Open makes interfaces in a namespace and brings them up, with addresses
+// NAME=ADDRESS/BITS. The caller closes the Net.
+func Open(ns *netlab.Namespace, load muennet.Load, addresses []string) (n *muennet.Net, err error) {
+	prefixes := make(map[string][]netip.Prefix)
 	for _, a := range addresses {
 		name, text, _ := strings.Cut(a, "=")
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s, err := h.ByName(name)
-		if err != nil {
-			return err
-		}
-		if err := h.AddAddress(s.Index, prefix); err != nil {
-			return err
-		}
+		prefixes[name] = append(prefixes[name], prefix)
+	}
+	err = ns.In(func() (err error) {
+		n, err = muennet.Open(muennet.Config{Load: load})
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, i := range load.Interfaces {
-		s, err := h.ByName(i.Name)
-		if err != nil {
-			return err
-		}
-		if err := h.SetUp(s.Index); err != nil {
-			return err
+		if err := ns.Up(i.Name, prefixes[i.Name]...); err != nil {
+			return nil, errors.Join(err, n.Close())
 		}
 	}
-	return nil
+	return n, nil
 }
 
 // inside does a task in the namespace of the peers.
 func inside(t Task, f func(Task) (Result, error)) (r Result, err error) {
 	peers.Lock()
-	made := peers.made
+	ns := peers.ns
 	peers.Unlock()
-	if !made {
+	if ns == nil {
 		return r, fmt.Errorf("%s: there are no peers", t.Do)
 	}
-	err = link.InNetNS(peers.fd, func() (err error) {
+	err = ns.In(func() (err error) {
 		r, err = f(t)
 		return err
 	})

@@ -5,14 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"math/rand/v2"
 	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/muennet/muennet/internal/netlab"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,82 +20,52 @@ const (
 	markPort = "9007" // where listen receives
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// alive makes each read of a connection extend its deadline.
+type alive struct{ net.Conn }
 
-// sum is what one end of a stream makes of it.
-type sum struct {
-	bytes int64
-	crc   uint32
+func (c alive) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
 }
 
-func (s *sum) Write(p []byte) (int, error) {
-	s.bytes += int64(len(p))
-	s.crc = crc32.Update(s.crc, castagnoli, p)
-	return len(p), nil
-}
-
-// stream sends Bytes over TCP to the echo service and compares length and
-// checksum of what comes back.
+// stream sends Bytes or a little more over TCP to the echo service and compares
+// length and checksum of what comes back.
 func stream(t Task) (r Result, err error) {
-	dialer := net.Dialer{Timeout: patience, Control: marked(t.Mark)}
+	dialer := net.Dialer{Timeout: patience, Control: netlab.Marked(t.Mark)}
 	conn, err := dialer.Dial("tcp", net.JoinHostPort(t.To, echoPort))
 	if err != nil {
 		return r, err
 	}
 	defer conn.Close()
-	// Each byte that arrives gives more time.
-	alive := time.AfterFunc(patience, func() { conn.Close() })
-	defer alive.Stop()
-
 	start := time.Now()
-	var sent sum
+	var sent netlab.Sum
 	sending := make(chan error, 1)
-	go func() { sending <- sendStream(conn.(*net.TCPConn), t.Bytes, &sent) }()
-	var got sum
-	buf := make([]byte, 256<<10)
-	for err == nil {
-		var n int
-		n, err = conn.Read(buf)
-		alive.Reset(patience)
-		got.Write(buf[:n])
-	}
-	if err == io.EOF {
-		err = nil
-	}
+	go func() {
+		var err error
+		sent, err = netlab.Send(conn.(*net.TCPConn), func(sent int64) bool { return sent < t.Bytes })
+		sending <- err
+	}()
+	got, err := netlab.Receive(alive{conn})
 	took := time.Since(start)
 	conn.Close() // ends the sender, if it is not done
 	if e := <-sending; err == nil {
 		err = e
 	}
 	if err != nil {
-		return r, fmt.Errorf("after %d of %d bytes came back: %w", got.bytes, t.Bytes, err)
+		return r, fmt.Errorf("after %d of %d bytes came back: %w", got.Bytes, t.Bytes, err)
 	}
 	if got != sent {
-		return r, fmt.Errorf("%d bytes with checksum %08x were sent, %d with %08x came back", sent.bytes, sent.crc, got.bytes, got.crc)
+		return r, fmt.Errorf("%d bytes with checksum %08x were sent, %d with %08x came back", sent.Bytes, sent.CRC, got.Bytes, got.CRC)
 	}
 	return Result{Took: took}, nil
-}
-
-// sendStream sends blocks, no two alike.
-func sendStream(conn *net.TCPConn, left int64, sent *sum) error {
-	block := make([]byte, 64<<10)
-	fillRandom(block)
-	for n := uint64(0); left > 0; n++ {
-		binary.LittleEndian.PutUint64(block, n)
-		p := block[:min(int64(len(block)), left)]
-		if _, err := conn.Write(p); err != nil {
-			return err
-		}
-		sent.Write(p)
-		left -= int64(len(p))
-	}
-	return conn.CloseWrite()
 }
 
 // datagrams sends Count datagrams of Size bytes to the echo service of UDP, each
 // when the one before has come back.
 func datagrams(t Task) (r Result, err error) {
-	dialer := net.Dialer{Control: marked(t.Mark)}
+	dialer := net.Dialer{Control: netlab.Marked(t.Mark)}
 	conn, err := dialer.Dial("udp", net.JoinHostPort(t.To, echoPort))
 	if err != nil {
 		return r, err
@@ -126,7 +95,7 @@ func datagrams(t Task) (r Result, err error) {
 	return roundTrips(trips, time.Since(start)), nil
 }
 
-// flood sends datagrams as fast as it can, for Time. Nobody need listen: Count
+// flood sends datagrams as fast as it can, for Time. They need no receiver: Count
 // says how many were sent.
 func flood(t Task) (r Result, err error) {
 	conn, err := net.Dial("udp", net.JoinHostPort(t.To, "9")) // discard, RFC 863
@@ -182,7 +151,7 @@ func control(c syscall.RawConn, f func(fd int) error) (err error) {
 
 // send sends Count datagrams with Mark to where To listens.
 func send(t Task) (r Result, err error) {
-	dialer := net.Dialer{Control: marked(t.Mark)}
+	dialer := net.Dialer{Control: netlab.Marked(t.Mark)}
 	conn, err := dialer.Dial("udp", net.JoinHostPort(t.To, markPort))
 	if err != nil {
 		return r, err
