@@ -1,8 +1,13 @@
 package muennet_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -39,9 +44,19 @@ var importRules = struct {
 		{"internal/tuntap", "internal/driver", "one owner of devices"},
 		{"internal/skbmark", "internal/driver", "one owner of eBPF programs"},
 		{"internal/offload", "internal/datapath", "part of the data path"},
+		{"internal/netlab", "internal/demo internal/testnet test/vm/agent", "namespaces for demonstrations and tests"},
 		{"internal/testnet", "", "for tests only"},
 		{"internal/testnet/solo5", "test/vm/agent", "for tests only"},
 	},
+}
+
+// publicPackages are those that other modules import. What they export must not
+// be of a type of an internal package, whose documentation users do not see.
+var publicPackages = []string{".", "api", "client", "element", "shmstream"}
+
+// exposed are the exceptions, with reasons.
+var exposed = map[string]string{
+	"config.Carrier": "a struct is converted as a whole only if its fields have the same types: see Load.internal",
 }
 
 // rule is one line: the package, whom it concerns, separated by blanks, and why.
@@ -102,4 +117,53 @@ func relative(path string) string {
 func standard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return !strings.Contains(first, ".")
+}
+
+func TestPublicTypes(t *testing.T) {
+	for _, dir := range publicPackages {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, error %v", dir, len(files), err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, typ := range internalTypes(file) {
+				if exposed[typ] == "" {
+					t.Errorf("%s: what it exports is of type %s, which users cannot read about", name, typ)
+				}
+			}
+		}
+	}
+}
+
+// internalTypes lists the types of internal packages in what the file exports. It
+// removes the rest from the file.
+func internalTypes(file *ast.File) (types []string) {
+	internal := map[string]bool{}
+	for _, i := range file.Imports {
+		if at := strings.TrimPrefix(strings.Trim(i.Path.Value, `"`), module+"/"); strings.HasPrefix(at, "internal/") {
+			internal[path.Base(at)] = true
+		}
+	}
+	ast.FileExports(file)
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			n.Body = nil
+		case *ast.ValueSpec:
+			n.Values = nil
+		case *ast.SelectorExpr:
+			if pkg, ok := n.X.(*ast.Ident); ok && internal[pkg.Name] {
+				types = append(types, pkg.Name+"."+n.Sel.Name)
+			}
+		}
+		return true
+	})
+	return types
 }
