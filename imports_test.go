@@ -50,8 +50,8 @@ var importRules = struct {
 	},
 }
 
-// publicPackages are those that other modules import. What they export must not
-// be of a type of an internal package, whose documentation users do not see.
+// publicPackages are those that other modules import. They must not export
+// types of internal packages, whose documentation users do not see.
 var publicPackages = []string{".", "api", "client", "element", "shmstream"}
 
 // exposed are the exceptions, with reasons.
@@ -135,15 +135,15 @@ func TestPublicTypes(t *testing.T) {
 			}
 			for _, typ := range internalTypes(file) {
 				if exposed[typ] == "" {
-					t.Errorf("%s: what it exports is of type %s, which users cannot read about", name, typ)
+					t.Errorf("%s: it exports the type %s of an internal package", name, typ)
 				}
 			}
 		}
 	}
 }
 
-// internalTypes lists the types of internal packages in what the file exports. It
-// removes the rest from the file.
+// internalTypes lists the types of internal packages in what the file exports.
+// It removes the rest from the file.
 func internalTypes(file *ast.File) (types []string) {
 	internal := map[string]bool{}
 	for _, i := range file.Imports {

@@ -21,14 +21,14 @@ type comparison struct {
 	result   *report.Run
 }
 
-// run measures all systems that are installed. What fails is noted in the
-// result, and the rest goes on.
+// run measures all systems that are installed. It notes failures in the result
+// and goes on.
 func (c *comparison) run(ctx context.Context, systems []testbed.System) error {
 	var installed []testbed.System
 	results := make(map[string]*report.System)
 	for _, s := range systems {
 		if missing := s.Missing(); len(missing) > 0 {
-			line := fmt.Sprintf("%s is skipped: apt-get install %s", s.Name, strings.Join(missing, " "))
+			line := fmt.Sprintf("%s skipped: apt-get install %s", s.Name, strings.Join(missing, " "))
 			fmt.Fprintln(c.progress, line)
 			c.result.Skipped = append(c.result.Skipped, line)
 			continue
@@ -56,8 +56,8 @@ func (c *comparison) run(ctx context.Context, systems []testbed.System) error {
 				failure := fmt.Sprintf("round %d: %s: %v", round+1, s.Name, err)
 				fmt.Fprintf(c.progress, "  failed: %v", err)
 				if s.Kind == testbed.Peer {
-					// Another program's trouble: told, but no reason to
-					// wait for it again.
+					// Another program's problem: report it,
+					// and do not wait for it again.
 					c.result.Skipped = append(c.result.Skipped, failure)
 					broken[s.Name] = true
 				} else {
@@ -76,7 +76,7 @@ func (c *comparison) run(ctx context.Context, systems []testbed.System) error {
 }
 
 // measure builds a system and measures everything once. On an error the sample
-// holds what was measured before.
+// has what was measured until then.
 func (c *comparison) measure(ctx context.Context, s testbed.System) (report.Sample, error) {
 	bed, err := s.Open(ctx, c.cfg)
 	if err != nil {

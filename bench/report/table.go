@@ -8,14 +8,14 @@ import (
 	"text/tabwriter"
 )
 
-// Table writes medians, then spreads and ratios of the main metrics, for
-// reading at a terminal. The Run must be condensed.
+// Table writes the medians, then the spreads and ratios of the main metrics, for a
+// terminal. The Run must be condensed.
 func (r *Run) Table(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d processors, Linux %s, muennet %s, %s\n", r.Machine.CPU, r.Machine.CPUs,
 		r.Machine.Kernel, r.Machine.Version, r.Machine.Time.Format("2006-01-02 15:04"))
-	fmt.Fprintf(w, "medians of %d rounds, %g s each measurement; > is a to b, < is b to a\n", r.rounds(), r.Seconds)
+	fmt.Fprintf(w, "medians of %d rounds, %g s per measurement; > is a to b, < is b to a\n", r.rounds(), r.Seconds)
 	if r.Machine.Background > 0.1 {
-		fmt.Fprintf(w, "the machine was busy with something else before: %.1f processors\n", r.Machine.Background)
+		fmt.Fprintf(w, "other load on the machine before the run: %.1f processors\n", r.Machine.Background)
 	}
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -82,7 +82,7 @@ func (r *Run) mainTable(w io.Writer, m Metric, width int) error {
 	return t.Flush()
 }
 
-// ScaleTable writes what many interfaces cost.
+// ScaleTable writes the costs of many interfaces.
 func (r *Run) ScaleTable(w io.Writer) error {
 	fmt.Fprintln(w, "interfaces in one process, idle")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

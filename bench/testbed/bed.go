@@ -30,13 +30,13 @@ const (
 	PortB = 7011 // and 7012, at b
 )
 
-// ports are those of b, to be forwarded.
+// ports are those of b that are forwarded.
 var ports = []uint16{PortB, PortB + 1}
 
-// device is the interface of a system, on either side.
+// device is the name of a system's interface on both sides.
 const device = "net0"
 
-// Bed is a system that is up.
+// Bed is a running system.
 type Bed struct {
 	A, B *Host
 
@@ -49,8 +49,8 @@ type Bed struct {
 // Host is one of the two namespaces.
 type Host struct {
 	*netlab.Namespace
-	// Addr is the address at which the other host reaches it. To listen, use the
-	// unspecified address.
+	// Addr is the address at which the other host reaches it. To listen,
+	// use the unspecified address.
 	Addr netip.Addr
 	// FirstPort is the first of the two ports to listen on.
 	FirstPort uint16
@@ -62,8 +62,8 @@ type program struct {
 	name, log string
 }
 
-// newBed makes the two namespaces. The context it returns ends with ctx and when
-// a program of the bed ends.
+// newBed makes the two namespaces. The context it returns ends with ctx and
+// when a program of the bed ends.
 func newBed(ctx context.Context, cfg Config) (_ *Bed, _ context.Context, err error) {
 	b := &Bed{cfg: cfg}
 	ctx, b.fail = context.WithCancelCause(ctx)
@@ -86,7 +86,7 @@ func newHost(addr string, port uint16) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	// No packets but those of the measurement.
+	// Only the measurement sends packets.
 	if err := ns.Quiet(); err != nil {
 		ns.Close()
 		return nil, err
@@ -106,12 +106,12 @@ func (h *Host) run(name string, args ...string) error {
 	return nil
 }
 
-// up gives an interface an address in a network of 24 bits, and brings it up.
+// up gives an interface an address with a prefix of 24 bits and brings it up.
 func (h *Host) up(name, addr string) error {
 	return h.Up(name, netip.PrefixFrom(netip.MustParseAddr(addr), 24))
 }
 
-// bothUp gives the device of either side its address.
+// bothUp gives the devices of both sides their addresses and brings them up.
 func (b *Bed) bothUp() error {
 	for _, h := range []*Host{b.A, b.B} {
 		if err := h.up(device, h.Addr.String()); err != nil {
@@ -121,8 +121,8 @@ func (b *Bed) bothUp() error {
 	return nil
 }
 
-// start starts a program of the system in the host's namespace, as name in messages
-// and file names.
+// start starts a program of the system in the host's namespace. Messages and
+// file names call it name.
 func (b *Bed) start(h *Host, name, command string, args ...string) error {
 	return b.startBy((*netlab.Cmd).Start, h, name, command, args...)
 }
@@ -136,7 +136,7 @@ func (b *Bed) startBy(start func(*netlab.Cmd) error, h *Host, name, command stri
 	}
 	defer log.Close()
 	p.Stdout, p.Stderr = log, log
-	// Some end when their input does.
+	// Some programs end at the end of their input.
 	if _, err := p.StdinPipe(); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (b *Bed) startBy(start func(*netlab.Cmd) error, h *Host, name, command stri
 	return err
 }
 
-// until waits until done returns nil, and gives up with its last error.
+// until waits until done returns nil. It gives up with done's last error.
 func until(ctx context.Context, done func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -177,7 +177,7 @@ func (b *Bed) await(ctx context.Context) error {
 			})
 		})
 		if err != nil {
-			return fmt.Errorf("no way to %v: %w", way.to.Addr, err)
+			return fmt.Errorf("reach %v: %w", way.to.Addr, err)
 		}
 	}
 	return nil
@@ -216,11 +216,11 @@ func proportional(pid int) (uint64, error) {
 func (b *Bed) Close() {
 	b.fail(nil)
 	for _, p := range slices.Backward(b.programs) {
-		_ = p.Stop(patience / 4) // how it ended does not matter any more
+		_ = p.Stop(patience / 4) // how it ends does not matter now
 	}
 	b.programs = nil
 	if b.pinned != "" {
-		_ = unix.Unmount(b.pinned, unix.MNT_DETACH) // nothing can be done about it
+		_ = unix.Unmount(b.pinned, unix.MNT_DETACH) // no remedy if it fails
 		b.pinned = ""
 	}
 	for _, h := range []**Host{&b.A, &b.B} {

@@ -18,7 +18,7 @@ const crowdProtocol = 2
 // crowdChannel is the size of each of its channels in bytes.
 const crowdChannel = 1 << 20
 
-// Crowd is one muennet with many interfaces, all up and with an active peer.
+// Crowd is one muennet with many interfaces, all up, each with an active peer.
 type Crowd struct {
 	PID   int           // of that muennet
 	Ready time.Duration // from its start until its interfaces existed
@@ -26,12 +26,12 @@ type Crowd struct {
 	bed     *Bed
 	n       int
 	client  *client.Client
-	regions []*region.Region // of peers that are no muennet
+	regions []*region.Region // of peers that are writers of this process
 }
 
-// OpenCrowd starts a muennet with n interfaces. Their peers are another muennet
-// if they are to ring, and else writers of this process that do nothing after
-// their start. The caller closes the Crowd.
+// OpenCrowd starts a muennet with n interfaces. With ring their peers are
+// another muennet; without, writers of this process that send nothing and never
+// ring. The caller closes the Crowd.
 func OpenCrowd(ctx context.Context, cfg Config, n int, ring bool) (c *Crowd, err error) {
 	c = &Crowd{n: n}
 	if c.bed, ctx, err = newBed(ctx, cfg); err != nil {
@@ -50,7 +50,7 @@ func OpenCrowd(ctx context.Context, cfg Config, n int, ring bool) (c *Crowd, err
 			}
 		}
 	}
-	// The peers are there first, as on a machine that starts its host last.
+	// The peers start first, so that they are active when muennet starts.
 	if ring {
 		if err := c.bed.daemon(ctx, c.bed.B, "muennet-b", crowdParams(n, fromCrowd, toCrowd)...); err != nil {
 			return nil, err
@@ -93,7 +93,7 @@ func crowdParams(n int, in, out string) []string {
 		"reader_protocol=" + list("2"), "writer_protocol=" + list("2")}
 }
 
-// write starts the writers that never ring.
+// write starts the writers of this process.
 func (c *Crowd) write(dir string) error {
 	for i := range c.n {
 		r, err := region.Open(dir, fmt.Sprintf(toCrowd, i), region.ReadWrite)
@@ -121,7 +121,7 @@ func (c *Crowd) up(h *Host) error {
 	return nil
 }
 
-// peersActive is nil when every interface follows an active peer.
+// peersActive returns nil when every interface has an active peer.
 func (c *Crowd) peersActive(ctx context.Context) error {
 	list, err := c.client.Interfaces(ctx)
 	if err != nil {
@@ -138,7 +138,7 @@ func (c *Crowd) peersActive(ctx context.Context) error {
 	return nil
 }
 
-// Ringing is the share of the peers that muennet takes to ring.
+// Ringing returns the share, 0 to 1, of the peers that muennet expects to ring.
 func (c *Crowd) Ringing(ctx context.Context) (share float64, err error) {
 	list, err := c.client.Interfaces(ctx)
 	if err != nil {
@@ -156,7 +156,7 @@ func (c *Crowd) Ringing(ctx context.Context) (share float64, err error) {
 func (c *Crowd) Close() {
 	c.bed.Close()
 	for _, r := range c.regions {
-		_ = r.Close() // nothing is to be kept of it
+		_ = r.Close() // nothing in it is needed any more
 	}
 	c.regions = nil
 }

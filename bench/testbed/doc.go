@@ -1,19 +1,18 @@
-// Package testbed builds, one at a time, what is compared: two network
-// namespaces, a and b, and between them a network made by muennet, by the
-// kernel's veth or by another program of user space.
+// Package testbed builds the systems that are compared, one at a time: two
+// network namespaces, a and b, and between them a network made by muennet, by
+// the kernel's veth or by another program in user space.
 //
 //	[ namespace a ] ── system ── [ namespace b ]
 //
-// A Bed is everything a system needs, and ends with Close: processes,
-// interfaces, namespaces and files. Nothing outside the namespaces is changed,
-// but sockets of some programs are where those programs put them, with names of
-// this process. It needs root. The other programs are trusted.
+// A Bed holds everything a system needs until Close: processes, interfaces,
+// namespaces and files. Nothing outside the namespaces changes, except that
+// some programs put sockets at fixed places, with names that include the
+// process id. It needs root and trusts the other programs.
 //
-// Settings are the same for all wherever they can be: MTU 1500 unless the name
-// says otherwise, and a path below the tunnels (socat, wireguard-go) that is
-// wide enough to spare them fragments. slirp4netns and pasta are no network
-// between two hosts but between a host and a guest that it forwards ports to;
-// here a is the host and b the guest.
+// Settings are the same for all systems where possible: MTU 1500 unless the
+// name says otherwise, and under the tunnels (socat, wireguard-go) an MTU that
+// avoids fragments. slirp4netns and pasta do not join two hosts but a host and
+// a guest, to which they forward ports; here a is the host and b the guest.
 //
 // A Bed belongs to one goroutine. Start with Systems.
 package testbed

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pin gives the namespace of b a file name for other programs, until Close.
-// That in /proc would not do: pasta gives up the right to use it.
+// pin gives the namespace of b a file name for other programs, until Close. The
+// name in /proc is of no use to pasta, which drops the privilege to open it.
 func (b *Bed) pin() (path string, err error) {
 	path = filepath.Join(b.cfg.Dir, "b.netns")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -27,8 +27,8 @@ func (b *Bed) pin() (path string, err error) {
 	return path, nil
 }
 
-// slirp makes b the guest of a: a reaches it through ports of its own that are
-// forwarded, and is reached through the address that stands for its loopback.
+// slirp makes b the guest of a: a reaches b through forwarded ports of its own,
+// b reaches a at the address that stands for a's loopback.
 func slirp(ctx context.Context, b *Bed) error {
 	socket := filepath.Join(b.cfg.Dir, "slirp.sock")
 	_ = os.Remove(socket) // of a previous run
@@ -65,7 +65,7 @@ func slirp(ctx context.Context, b *Bed) error {
 	return nil
 }
 
-// slirpAsk makes one request, and returns slirp's refusal as an error.
+// slirpAsk makes one request. A refusal is an error.
 func slirpAsk(socket string, request any) error {
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket})
 	if err != nil {
@@ -88,10 +88,9 @@ func slirpAsk(socket string, request any) error {
 	return nil
 }
 
-// pasta makes b the guest of a. It takes a's address over, so a needs one, and
-// a route that a gateway is known from; the gateway's address is what a is
-// reached by. Connections to a's address, unlike those to its loopback, go
-// through the guest's tap.
+// pasta makes b the guest of a. It copies a's address and default route, so a
+// needs both; b reaches a at the address of the gateway. Connections to a's
+// address, unlike those to its loopback, go through the guest's tap.
 func pasta(ctx context.Context, b *Bed) error {
 	const uplink = "uplink0"
 	own, gateway := netip.MustParseAddr("10.79.0.2"), netip.MustParseAddr("10.79.0.1")

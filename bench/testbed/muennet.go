@@ -35,7 +35,7 @@ func (m muennet) note() string {
 	return fmt.Sprintf("muennet run on each side, %s, channels of %d MiB", strings.Join(m.speed(), " "), m.channel()>>20)
 }
 
-// speed is the parameters that matter for it.
+// speed returns the parameters that affect speed.
 func (m muennet) speed() []string {
 	params := []string{"mtu=" + strconv.Itoa(m.mtu), "offload=" + m.offload}
 	if m.noBusyPoll {
@@ -44,9 +44,8 @@ func (m muennet) speed() []string {
 	return params
 }
 
-// channel is the size of a channel in bytes: what the kernel module's users
-// give it for packets of 1500 bytes, and as many elements of larger ones as
-// there are reasons to have.
+// channel returns the size of a channel in bytes: the usual one for packets of
+// 1500 bytes, and more for larger ones, so that the ring is not too short.
 func (m muennet) channel() int64 {
 	if m.mtu > 1500 {
 		return 8 << 20
@@ -76,9 +75,9 @@ func (m muennet) build(ctx context.Context, b *Bed) error {
 	return until(ctx, func() error { return errors.Join(b.A.Ready(device), b.B.Ready(device)) })
 }
 
-// makeChannel makes an empty channel in the directory of the bed, in the place of
-// one that a previous system has left. Unlike region.Create it reserves no memory:
-// a Crowd has hundreds of channels that carry nothing.
+// makeChannel makes an empty channel in the directory of the bed and overwrites
+// that of a previous system. Unlike region.Create it reserves no memory: a
+// Crowd has hundreds of channels that carry nothing.
 func (b *Bed) makeChannel(name string, size int64) error {
 	path := filepath.Join(b.cfg.Dir, name)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
-// Kind says what a system is compared as.
+// Kind groups systems in a comparison.
 type Kind string
 
 // The kinds.
@@ -27,21 +28,21 @@ type System struct {
 	build func(context.Context, *Bed) error
 }
 
-// tool is a program and the Debian package it is in.
+// tool is a program and its Debian package.
 type tool struct{ name, pkg string }
 
-// Config is what a Bed needs from outside.
+// Config is the environment of a Bed.
 type Config struct {
 	Muennet string // path of the program; required for muennet's systems
 	Dir     string // an empty directory for channels and sockets, in memory
 }
 
-// Systems are all there are, in the order of reports.
+// Systems returns all systems, in the order of reports.
 func Systems() []System {
 	ethtool := tool{"ethtool", "ethtool"}
 	list := []System{
-		{Name: "veth", Kind: Kernel, Note: "a pair of virtual Ethernet interfaces as the kernel makes it", build: veth},
-		{Name: "veth-nooffload", Kind: Kernel, Note: "the same after ethtool -K tso off gso off gro off on both ends",
+		{Name: "veth", Kind: Kernel, Note: "a pair of virtual Ethernet interfaces with default settings", build: veth},
+		{Name: "veth-nooffload", Kind: Kernel, Note: "the same, with ethtool -K tso off gso off gro off on both ends",
 			tools: []tool{ethtool}, build: vethPlain},
 	}
 	for _, m := range []struct {
@@ -72,7 +73,7 @@ func Systems() []System {
 // Missing names the Debian packages to install before the system can be opened.
 func (s System) Missing() (packages []string) {
 	for _, t := range s.tools {
-		if _, err := exec.LookPath(t.name); err != nil {
+		if _, err := exec.LookPath(t.name); err != nil && !slices.Contains(packages, t.pkg) {
 			packages = append(packages, t.pkg)
 		}
 	}
@@ -97,7 +98,7 @@ func (s System) Open(ctx context.Context, cfg Config) (*Bed, error) {
 	return b, nil
 }
 
-// logs is what the programs of the bed have said, for an error message.
+// logs returns the output of the programs, for an error message.
 func (b *Bed) logs() string {
 	var all strings.Builder
 	for _, p := range b.programs {

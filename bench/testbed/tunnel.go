@@ -11,16 +11,16 @@ import (
 	"path/filepath"
 )
 
-// Under the tunnels.
+// The network that carries the tunnels.
 const (
 	underDevice = "under0"
-	underMTU    = 1600 // 1500 bytes, and the most that a tunnel adds
+	underMTU    = 1600 // 1500 bytes, and the largest overhead of a tunnel
 	underA      = "10.78.0.1"
 	underB      = "10.78.0.2"
 	tunnelPort  = "5000"
 )
 
-// underlay joins the hosts by what the tunnels run over.
+// underlay joins the hosts by the network that carries the tunnels.
 func (b *Bed) underlay() error {
 	if err := b.A.AddVeth(underDevice, b.B.Namespace, underDevice, underMTU); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (b *Bed) ends() []end {
 	return []end{{b.A, "a", underA, underB}, {b.B, "b", underB, underA}}
 }
 
-// devices waits until both sides have their device, and brings them up.
+// devices waits until both sides have their device and brings them up.
 func (b *Bed) devices(ctx context.Context) error {
 	err := until(ctx, func() error {
 		_, errA := b.A.Link().ByName(device)
@@ -57,7 +57,7 @@ func (b *Bed) devices(ctx context.Context) error {
 
 func vde(ctx context.Context, b *Bed) error {
 	dir := filepath.Join(b.cfg.Dir, "vde")
-	// What an earlier one left would look like this one's.
+	// A socket that an earlier one left looks like a ready switch.
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -84,7 +84,8 @@ func socat(ctx context.Context, b *Bed) error {
 		return err
 	}
 	for _, e := range b.ends() {
-		// Sizes above those of a packet: one read is one packet.
+		// The buffer is larger than a packet, so that one read is one
+		// packet.
 		err := b.start(e.host, "socat-"+e.name, "socat", "-b", "65536",
 			fmt.Sprintf("UDP4:%s:%s,bind=%s:%s", e.peer, tunnelPort, e.under, tunnelPort),
 			"TUN,tun-name="+device+",iff-no-pi")
@@ -108,7 +109,8 @@ func wireguard(ctx context.Context, b *Bed) error {
 		}
 	}
 	for i, e := range ends {
-		// Its socket is named by the interface, for all namespaces together.
+		// Its socket has the name of the interface, in one directory
+		// for all namespaces.
 		name := fmt.Sprintf("wg%d%s", os.Getpid(), e.name)
 		if err := b.start(e.host, "wireguard-go-"+e.name, "wireguard-go", "-f", name); err != nil {
 			return err

@@ -21,18 +21,18 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// asProgram makes this test binary the muennet command; what the command
-// starts inherits it.
+// asProgram makes this test binary the muennet command. Processes that the
+// command starts inherit it.
 const asProgram = "MUENNET_TEST_AS_PROGRAM"
 
-// asNobody makes it drop all privileges first.
-const asNobody = "MUENNET_TEST_AS_NOBODY"
+// unprivileged makes it drop all privileges first.
+const unprivileged = "MUENNET_TEST_UNPRIVILEGED"
 
 const nobody = 65534
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asNobody) != "" {
-		fmt.Fprintln(os.Stderr, becomeNobody())
+	if os.Getenv(unprivileged) != "" {
+		fmt.Fprintln(os.Stderr, dropPrivileges())
 		os.Exit(1)
 	}
 	if os.Getenv(asProgram) != "" {
@@ -41,11 +41,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// short is the measuring time of tests: they are after what works, not how fast.
+// short is the measuring time: the tests check that it works, not how fast.
 const short = "100ms"
 
-// watched starts the demonstration in this process and gives its output line by
-// line. The test sees to it that nothing is left at the end.
+// watched starts the demonstration in this process and returns its output line
+// by line. At its end the test checks that nothing is left.
 func watched(t *testing.T, ctx context.Context) (lines <-chan string, result <-chan error) {
 	t.Helper()
 	testnet.Privileged(t)
@@ -85,8 +85,8 @@ func scan(r io.Reader) <-chan string {
 	return lines
 }
 
-// checkNothingLeft fails the test when a process or a file of a demonstration
-// that made its directory in dir has outlived it.
+// checkNothingLeft fails the test if a process or a file is left of a
+// demonstration that made its directory in dir.
 func checkNothingLeft(t *testing.T, dir string) {
 	t.Helper()
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
@@ -97,7 +97,7 @@ func checkNothingLeft(t *testing.T, dir string) {
 
 func checkNoProcessLeft(t *testing.T, dir string) {
 	t.Helper()
-	// The last processes of a dying namespace may still be on their way out.
+	// The last processes of a namespace may take a moment to end.
 	testnet.EventuallyNil(t, func() error {
 		if left := processes(t, dir, ""); len(left) > 0 {
 			return fmt.Errorf("processes left: %v", left)
@@ -107,7 +107,7 @@ func checkNoProcessLeft(t *testing.T, dir string) {
 }
 
 // processes lists the processes of a demonstration that made its directory in
-// dir, those that have the argument; all of them if that is empty.
+// dir: those with the argument, or all if that is empty.
 func processes(t *testing.T, dir, argument string) (pids []int) {
 	t.Helper()
 	found, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -127,7 +127,7 @@ func processes(t *testing.T, dir, argument string) (pids []int) {
 	return pids
 }
 
-// everyStep is how the lines of a complete demonstration begin.
+// everyStep lists the first words of a complete demonstration's lines.
 var everyStep = []string{"channels", "load", "ping", "tcp", "udp", "ethernet", "marks", "counters", "unload", "demo: ok\n"}
 
 func checkComplete(t *testing.T, output string) {
@@ -207,12 +207,12 @@ func TestFailureOfAHostIsTheReason(t *testing.T) {
 	}
 }
 
-// program is the demonstration as a process of its own.
+// program returns a command that runs the demonstration.
 func program(t *testing.T) (cmd *exec.Cmd, dir string) {
 	t.Helper()
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)
-	// Unlike t.TempDir, one that other users reach.
+	// Other users have no access to t.TempDir.
 	dir, err := os.MkdirTemp("", "muennet-test-")
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +240,7 @@ func TestKillLeavesNoProcess(t *testing.T) {
 			cmd.Process.Kill()
 		}
 	}
-	cmd.Wait() // that it was killed
+	cmd.Wait() // says that it was killed
 	checkNoProcessLeft(t, dir)
 }
 
@@ -249,7 +249,7 @@ func TestRunsInAUserNamespace(t *testing.T) {
 	if value, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); err == nil && strings.TrimSpace(string(value)) == "0" {
 		t.Skip("needs user namespaces: the sysctl user.max_user_namespaces is 0")
 	}
-	cmd.Env = append(cmd.Env, asNobody+"=1")
+	cmd.Env = append(cmd.Env, unprivileged+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -261,10 +261,10 @@ func TestRunsInAUserNamespace(t *testing.T) {
 	checkNothingLeft(t, dir)
 }
 
-// becomeNobody turns this process, which has a mount namespace of its own, into
-// the program as a user without privileges runs it on a machine where everybody
+// dropPrivileges replaces this process, which has a mount namespace of its own,
+// by the program as an unprivileged user runs it, on a machine where all users
 // may make TUN devices. It returns only with an error.
-func becomeNobody() error {
+func dropPrivileges() error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -286,7 +286,7 @@ func becomeNobody() error {
 	if err := syscall.Setuid(nobody); err != nil {
 		return err
 	}
-	if err := os.Unsetenv(asNobody); err != nil {
+	if err := os.Unsetenv(unprivileged); err != nil {
 		return err
 	}
 	return syscall.Exec("/proc/self/exe", os.Args, os.Environ())
@@ -300,7 +300,7 @@ func TestWithoutTunSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.Mode().Perm()&0o006 == 0o006 {
-		t.Skip("/dev/net/tun is open to everybody here")
+		t.Skip("all users may open /dev/net/tun here")
 	}
 	output, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(output), "muennet: demo: /dev/net/tun may not be opened by this user: run as root") {

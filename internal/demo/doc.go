@@ -1,12 +1,13 @@
-// Package demo shows muennet at work. It needs nothing but the kernel: two hosts,
-// each a network namespace with a muennet process, are joined by channels in
-// shared memory. The program itself adds addresses and sends pings, TCP, UDP and
-// Ethernet frames between them.
+// Package demo shows muennet at work. It needs nothing but the kernel: two
+// hosts, each a network namespace with a muennet process, are joined by
+// channels in shared memory. The program itself adds addresses and sends pings,
+// TCP, UDP and Ethernet frames between them.
 //
 //	left ─ net0 ─ muennet ──▶ channel_a_to_b ──▶ muennet ─ net0 ─ right
 //	                      ◀── channel_b_to_a ◀──
 //
-// It is not a benchmark, and not a test with other peers: both ends are muennet.
+// It is not a benchmark, and not a test with other peers: both ends are
+// muennet.
 //
 // [Run] starts this program again in namespaces of its own, where [Inside] does
 // the work. Because of the process namespace it leaves nothing behind: when the
@@ -18,7 +19,7 @@
 //	           Inside ──▶ host left  [network namespace] ──▶ muennet run
 //	                  └─▶ host right [network namespace] ──▶ muennet run
 //
-// Run may be called from several goroutines at once. Inside changes the mounts of
-// its process and is called once. Only the two processes it starts can reach
+// Run may be called from several goroutines at once. Inside changes the mounts
+// of its process and is called once. Only the two processes it starts can reach
 // what it makes.
 package demo

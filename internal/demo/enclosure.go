@@ -47,8 +47,8 @@ func (c Config) withDefaults() Config {
 // Inside. Run returns when nothing of it is left, with the error of Inside, or
 // with one that says that ctx has ended.
 //
-// It needs /dev/net/tun, and root or unprivileged user namespaces; an error says
-// which of them is missing.
+// It needs /dev/net/tun, and root or unprivileged user namespaces; an error
+// says which of them is missing.
 func Run(ctx context.Context, cfg Config, args ...string) (err error) {
 	cfg = cfg.withDefaults()
 	if err := checkTun(); err != nil {
@@ -61,8 +61,8 @@ func Run(ctx context.Context, cfg Config, args ...string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	args = append(args, dir)
 
-	// The kernel sends the death signal when the thread that started the process
-	// ends.
+	// The kernel sends the death signal when the thread that started the
+	// process ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var complaint bytes.Buffer
@@ -90,8 +90,8 @@ func Run(ctx context.Context, cfg Config, args ...string) (err error) {
 }
 
 // enclosed returns the command that runs this program as the first process of a
-// process namespace, in a mount and a network namespace and, with userNS, as root
-// of a user namespace.
+// process namespace, in a mount and a network namespace and, with userNS, as
+// root of a user namespace.
 func enclosed(ctx context.Context, out, complaint io.Writer, args []string, userNS bool) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Args[0] = "muennet"
@@ -99,8 +99,9 @@ func enclosed(ctx context.Context, out, complaint io.Writer, args []string, user
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = patience
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		// A network namespace too: with a user namespace, a thread that has entered
-		// a host's namespace may not go back to the machine's.
+		// A network namespace too: with a user namespace, a thread that
+		// has entered a host's namespace may not go back to the
+		// machine's.
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET,
 		Pdeathsig:  unix.SIGKILL,
 		Setpgid:    true, // Ctrl-C reaches only Run, which passes it on

@@ -24,8 +24,8 @@ type floodResult struct {
 	took           time.Duration
 }
 
-// flood sends small datagrams as fast as it can for the time d. UDP may lose some.
-// It is an error if one arrives with wrong data, or if none arrives.
+// flood sends small datagrams as fast as it can for the time d. UDP may lose
+// some. It is an error if one arrives with wrong data, or if none arrives.
 func flood(ctx context.Context, from, to *host, addr netip.Addr, d time.Duration) (f floodResult, err error) {
 	var in, out *net.UDPConn
 	err = to.In(func() (err error) {
@@ -86,8 +86,8 @@ func flood(ctx context.Context, from, to *host, addr netip.Addr, d time.Duration
 	return f, nil
 }
 
-// fill makes the datagram with that number. All its words differ, so that a part
-// of another datagram is noticed.
+// fill makes the datagram with that number. All its words differ, so that a
+// part of another datagram is noticed.
 func fill(datagram *[floodSize]byte, number uint64) {
 	for i := 0; i < floodSize; i += 8 {
 		binary.LittleEndian.PutUint64(datagram[i:], number+uint64(i)<<48)

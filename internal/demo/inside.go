@@ -55,7 +55,8 @@ func Inside(ctx context.Context, cfg Config, dir string) (err error) {
 		{"unload", d.unload},
 	} {
 		if err := step.run(ctx); err != nil {
-			// If a host has ended, that is the reason for everything after it.
+			// If a host has ended, that is the reason for
+			// everything after it.
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
@@ -67,8 +68,8 @@ func Inside(ctx context.Context, cfg Config, dir string) (err error) {
 }
 
 // mountPrivately mounts a tmpfs over dir, which ends with the mount namespace.
-// Where mounts are refused (a chroot), dir is used as it is, and Run removes what
-// is in it.
+// Where mounts are refused (a chroot), dir is used as it is, and Run removes
+// what is in it.
 func mountPrivately(dir string) {
 	if unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "") == nil {
 		_ = unix.Mount("muennet-demo", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0700")
@@ -197,8 +198,8 @@ func (d *demo) floods(ctx context.Context) error {
 	return nil
 }
 
-// ethernet adds a second interface, which carries Ethernet frames, to the running
-// hosts.
+// ethernet adds a second interface, which carries Ethernet frames, to the
+// running hosts.
 func (d *demo) ethernet(ctx context.Context) error {
 	to := netip.MustParseAddr("192.168.2.2")
 	for _, side := range []struct {

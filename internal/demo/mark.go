@@ -15,8 +15,8 @@ const (
 	markedCount = 100
 )
 
-// marks adds a child interface to the right host. The child receives all packets
-// that the left host sends with its mark, and no others.
+// marks adds a child interface to the right host. The child receives all
+// packets that the left host sends with its mark, and no others.
 func (d *demo) marks(ctx context.Context) error {
 	if err := d.right.client.AddChild(ctx, "net0", childName); err != nil {
 		return err
@@ -52,8 +52,8 @@ func (d *demo) marks(ctx context.Context) error {
 func (h *host) sendMarked(mark uint32, count int) error {
 	return h.In(func() error {
 		dial := net.Dialer{Control: netlab.Marked(mark)}
-		// The discard port (RFC 863) of an address that no host has: no ICMP error
-		// comes back.
+		// The discard port (RFC 863) of an address that no host has: no
+		// ICMP error comes back.
 		c, err := dial.Dial("udp4", "192.168.1.99:9")
 		if err != nil {
 			return err

@@ -70,8 +70,8 @@ func (l *lab) mustLoad(d *Driver, interfaces ...Interface) {
 	}
 }
 
-// crash ends a driver as the end of its process would: descriptors and locks
-// go, devices and the state file stay.
+// crash ends a driver like the end of its process: descriptors and locks go,
+// devices and the state file stay.
 func crash(d *Driver) {
 	d.mu.Lock()
 	gone := d.parents
@@ -98,7 +98,7 @@ func netHdr(name string) Interface {
 	return Interface{Name: name, Format: element.NetHdr, In: "a", Out: "b", ReaderProtocol: testProtocol, WriterProtocol: testProtocol}
 }
 
-// ethDev is the same as a TAP.
+// ethDev is netHdr with Ethernet frames.
 func ethDev(name string) Interface {
 	i := netHdr(name)
 	i.Format = element.EthDev

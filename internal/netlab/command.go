@@ -92,7 +92,7 @@ func (c *Cmd) Ended() <-chan struct{} {
 	c.watch.Do(func() {
 		c.ended = make(chan struct{})
 		go func() {
-			_ = c.Wait() // the error is there for all who call Wait
+			_ = c.Wait() // each call of Wait returns the error
 			close(c.ended)
 		}()
 	})
@@ -100,8 +100,8 @@ func (c *Cmd) Ended() <-chan struct{} {
 }
 
 // StartReady starts the command and returns when it says that it is ready, as
-// sd_notify(3) describes: at a socket, whose file it makes and removes again. An
-// error says that the command has ended before, or is the cause of ctx. Like
+// sd_notify(3) describes: at a socket, whose file it makes and removes again.
+// An error says that the command has ended before, or is the cause of ctx. Like
 // Ended it is not for a command whose output is read through a pipe.
 func (c *Cmd) StartReady(ctx context.Context, socket string) error {
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket})
@@ -138,8 +138,8 @@ func (c *Cmd) StartReady(ctx context.Context, socket string) error {
 }
 
 // Stop ends the command with SIGTERM and returns what Wait does. If it has not
-// ended within limit, Stop kills it, which is an error. Like Ended it is not for
-// a command whose output is read through a pipe.
+// ended within limit, Stop kills it, which is an error. Like Ended it is not
+// for a command whose output is read through a pipe.
 func (c *Cmd) Stop(limit time.Duration) error {
 	_ = c.Process.Signal(unix.SIGTERM) // harmless if it has ended
 	select {

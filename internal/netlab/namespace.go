@@ -45,8 +45,8 @@ func New() (*Namespace, error) {
 	return n, nil
 }
 
-// Close kills the commands that still run and gives the namespace up, which ends
-// with the last process and socket in it.
+// Close kills the commands that still run and gives the namespace up, which
+// ends with the last process and socket in it.
 func (n *Namespace) Close() {
 	n.mu.Lock()
 	var left []*Cmd
@@ -72,7 +72,8 @@ func (n *Namespace) ID() uint64 { return link.NSID(n.fd) }
 // Close, as in nsenter --net=PATH or ip link set net0 netns PATH.
 func (n *Namespace) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.fd) }
 
-// Link returns the rtnetlink handle of the namespace, which is open until Close.
+// Link returns the rtnetlink handle of the namespace, which is open until
+// Close.
 func (n *Namespace) Link() *link.Handle { return n.link }
 
 // In runs f in the namespace, as link.InNetNS does.
@@ -105,9 +106,9 @@ func (n *Namespace) Up(name string, addresses ...netip.Prefix) error {
 	return n.link.SetUp(s.Index)
 }
 
-// Ready returns nil when packets from and to the addresses of the interface pass
-// the kernel. That is a moment after Up: the kernel drops packets until it has
-// noticed the carrier, and gives an IPv6 address its route later still.
+// Ready returns nil when packets from and to the addresses of the interface
+// pass the kernel. That is a moment after Up: the kernel drops packets until it
+// has noticed the carrier, and gives an IPv6 address its route later still.
 func (n *Namespace) Ready(name string) error {
 	return n.In(func() error {
 		i, err := net.InterfaceByName(name)
@@ -141,7 +142,8 @@ func (n *Namespace) Ready(name string) error {
 // Sysctl sets a sysctl of the namespace, written with dots or slashes below
 // "net", as in Sysctl("net.ipv4.ip_forward", "1").
 func (n *Namespace) Sysctl(key, value string) error {
-	// An interface name may hold a dot; then the key is written with slashes.
+	// An interface name may hold a dot; then the key is written with
+	// slashes.
 	if !strings.Contains(key, "/") {
 		key = strings.ReplaceAll(key, ".", "/")
 	}

@@ -1,13 +1,15 @@
-// Package testnet gives tests network namespaces of their own, commands and
-// packet sockets in them, and a check that a test left nothing behind.
+// Package testnet gives tests network namespaces of their own with commands and
+// packet sockets in them, waits until something has happened, and checks that a
+// test leaves nothing behind. Namespaces and commands are those of package
+// netlab.
 //
-// It is for tests only: everything takes a testing.TB, fails the test instead
-// of returning an error wherever a test could do nothing else, and cleans up
-// when the test ends. Nothing outside the namespaces made here is changed.
+// It is for tests only: everything takes a testing.TB, fails the test where a
+// test could not handle an error, and cleans up when the test ends. Nothing
+// outside the namespaces made here changes.
 //
-// An NS may be used from any goroutine, except that failing a test is up to the
-// goroutine of the test, as with testing itself. CheckLeaks looks at the whole
-// process and so is not for parallel tests.
+// An NS may be used from any goroutine, but only the goroutine of the test may
+// fail the test, as package testing requires. CheckLeaks looks at the whole
+// process, so it is not for parallel tests.
 //
 // Start with Privileged, then New:
 //

@@ -13,8 +13,9 @@ import (
 // broken, so it is far longer than a slow machine or an emulated one needs.
 const Patience = 90 * time.Second
 
-// Eventually waits until ok returns true. If that takes longer than Patience the
-// test fails, with what as the reason: a statement such as "the peer is active".
+// Eventually waits until ok returns true. If that takes longer than Patience
+// the test fails, with what as the reason: a statement such as "the peer is
+// active".
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	notYet := errors.New(what)
@@ -26,8 +27,8 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 	})
 }
 
-// EventuallyNil waits until done returns nil. If that takes longer than Patience
-// the test fails, with done's last error as the reason.
+// EventuallyNil waits until done returns nil. If that takes longer than
+// Patience the test fails, with done's last error as the reason.
 func EventuallyNil(t testing.TB, done func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)

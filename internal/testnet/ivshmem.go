@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Ivshmem makes in dir what sysfs has in /sys/bus/pci/devices for an ivshmem
-// device that is not enabled yet: the same files, but plain ones. Its memory of
-// size bytes is one file with two names, resource2 and resource2_wc; it returns
+// Ivshmem makes an ivshmem device in dir, as sysfs shows one that is not
+// enabled in /sys/bus/pci/devices, but with plain files. Its memory of size
+// bytes is one file with two names, resource2 and resource2_wc; Ivshmem returns
 // the path of the first. A size of 0 makes a device without BAR 2.
 func Ivshmem(t testing.TB, dir, address string, size int64) (memory string) {
 	t.Helper()

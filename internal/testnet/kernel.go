@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kernel reports whether this kernel is at least of that version. What a test
-// expects of a feature may depend on it; that the feature works may not.
+// Kernel reports whether this kernel has at least that version. A test may
+// expect different results of different versions, but not skip a feature.
 func Kernel(t testing.TB, major, minor int) bool {
 	t.Helper()
 	var u unix.Utsname
@@ -18,7 +18,7 @@ func Kernel(t testing.TB, major, minor int) bool {
 	return since(t, unix.ByteSliceToString(u.Release[:]), major, minor)
 }
 
-// since compares the release that uname gives, as in 6.1.0-18-amd64.
+// since compares a release as uname reports it, such as 6.1.0-18-amd64.
 func since(t testing.TB, release string, major, minor int) bool {
 	t.Helper()
 	var a, b int

@@ -12,15 +12,15 @@ import (
 )
 
 // settle is how long goroutines, descriptors and children may take to go away
-// after a test. It is waited for only by a test that fails.
+// after a test. Only a test that fails waits that long.
 var settle = 10 * time.Second
 
 // betweenLooks is called when something is left, before another look.
 var betweenLooks = func() { time.Sleep(10 * time.Millisecond) }
 
-// CheckLeaks notes the goroutines, open descriptors and child processes there
-// are, and fails the test if more are left when it ends. Call it before
-// anything whose cleanup it is to wait for.
+// CheckLeaks records the goroutines, open descriptors and child processes, and
+// fails the test if there are others when it ends. Call it first: cleanups that
+// are registered later run before the check.
 func CheckLeaks(t testing.TB) {
 	t.Helper()
 	warmUp(t)
@@ -41,7 +41,7 @@ func CheckLeaks(t testing.TB) {
 	})
 }
 
-// warmUp makes the runtime open what it keeps for good: its poller.
+// warmUp makes the runtime open its poller, which stays open.
 func warmUp(t testing.TB) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -52,7 +52,7 @@ func warmUp(t testing.TB) {
 	w.Close()
 }
 
-// resources is what a process holds at one moment.
+// resources are those of this process at one moment.
 type resources struct {
 	goroutines  map[string]string // stack, by number
 	descriptors map[string]string // what it is, by number
@@ -68,7 +68,7 @@ func look(t testing.TB) resources {
 	}
 }
 
-// left names what now holds and r did not.
+// left describes what is in now but not in r.
 func (r resources) left(now resources) (leaks []string) {
 	for number, what := range now.descriptors {
 		if r.descriptors[number] != what {
@@ -80,7 +80,7 @@ func (r resources) left(now resources) (leaks []string) {
 			leaks = append(leaks, fmt.Sprintf("process %d: %s", pid, command))
 		}
 	}
-	// By number, not by count: one that ends would make up for a new one.
+	// By number, not by count: one that has ended would hide a new one.
 	for number, stack := range now.goroutines {
 		if _, ok := r.goroutines[number]; !ok {
 			leaks = append(leaks, stack)
@@ -114,7 +114,8 @@ func descriptors(t testing.TB) map[string]string {
 	}
 	open := make(map[string]string)
 	for _, e := range entries {
-		// The directory itself was open while it was read, and is gone now.
+		// The directory itself was open while it was read, but is
+		// closed now.
 		if what, err := os.Readlink(dir + "/" + e.Name()); err == nil {
 			open[e.Name()] = what
 		}
@@ -136,11 +137,12 @@ func children(t testing.TB) map[int]string {
 		if err != nil {
 			continue
 		}
-		// pid (command) state parent ...; the command may hold anything.
+		// pid (command) state parent ...; the command may hold
+		// anything.
 		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
 		end := bytes.LastIndexByte(stat, ')')
 		if err != nil || end < 0 {
-			continue // it ended meanwhile
+			continue // it has ended
 		}
 		if f := strings.Fields(string(stat[end+1:])); len(f) > 1 && f[1] == self {
 			found[pid] = string(stat[bytes.IndexByte(stat, '(') : end+1])

@@ -78,7 +78,8 @@ func (n *NS) Names() []string {
 	return names
 }
 
-// Up gives an interface addresses with prefix lengths, if any, and brings it up.
+// Up gives an interface addresses with prefix lengths, if any, and brings it
+// up.
 func (n *NS) Up(name string, addresses ...string) {
 	n.t.Helper()
 	var prefixes []netip.Prefix

@@ -15,8 +15,8 @@ import (
 type PacketConfig struct {
 	Interface string // required
 	Protocol  uint16 // ethertype to receive; 0 = all
-	Send      uint16 // ethertype that is sent, where the device asks for one (a TUN does not look at it)
-	Outgoing  bool   // also receive what leaves through the interface, other sockets' packets included
+	Send      uint16 // ethertype of sent packets, for a device without link-layer header (a TUN ignores it)
+	Outgoing  bool   // also receive packets that leave through the interface, from other sockets too
 }
 
 // PacketSocket is an AF_PACKET, SOCK_RAW socket bound to an interface. Send and
@@ -30,8 +30,8 @@ type PacketSocket struct {
 	oob  []byte // control messages of what is in buf
 }
 
-// Packet opens a packet socket in the namespace, which is closed when the test
-// ends. It stays on its interface when that is renamed.
+// Packet opens a packet socket in the namespace and closes it when the test
+// ends. The socket stays on its interface if that is renamed.
 func (n *NS) Packet(cfg PacketConfig) *PacketSocket {
 	n.t.Helper()
 	index := n.Index(cfg.Interface)
@@ -58,12 +58,12 @@ func (p *PacketSocket) setup(fd int, cfg PacketConfig, index int) (err error) {
 			return fmt.Errorf("ignore outgoing packets: %w", err)
 		}
 	}
-	// A test may send a burst before it looks.
+	// A test may send a burst before it receives.
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
 		return fmt.Errorf("set receive buffer: %w", err)
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1); err != nil {
-		return fmt.Errorf("ask for VLAN tags: %w", err)
+		return fmt.Errorf("enable VLAN tags: %w", err)
 	}
 	protocol := cfg.Protocol
 	if protocol == 0 {
@@ -91,12 +91,12 @@ func (p *PacketSocket) Send(packet []byte) error {
 	return sendErr
 }
 
-// Recv returns the next packet as it came over the wire, with its VLAN tag; it
-// is valid until the next call. When none
-// comes within the timeout the error wraps os.ErrDeadlineExceeded. A packet
-// already there is returned even with a timeout of 0.
+// Recv returns the next packet as it came over the wire, with its VLAN tag. The
+// packet is valid until the next call. If none comes within the timeout, the
+// error wraps os.ErrDeadlineExceeded. With a timeout of 0, Recv returns a
+// packet that has already arrived.
 func (p *PacketSocket) Recv(timeout time.Duration) ([]byte, error) {
-	// An expired deadline would keep even a waiting packet back.
+	// With an expired deadline Read would not return even a waiting packet.
 	var n, oobn int
 	var recvErr error
 	try := func(fd uintptr) bool {
@@ -136,8 +136,8 @@ func (p *PacketSocket) Recv(timeout time.Duration) ([]byte, error) {
 //	18      2     VLAN ethertype
 const auxdataSize = 20
 
-// tagged returns the packet in p.buf[:n] with the VLAN tag that the kernel takes
-// out of what it receives and tells in a control message.
+// tagged returns the packet in p.buf[:n] with its VLAN tag, which the kernel
+// removes and reports in a control message.
 func (p *PacketSocket) tagged(n int, oob []byte) ([]byte, error) {
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {

@@ -14,11 +14,11 @@ import (
 // ownMounts marks the process that PCI starts.
 const ownMounts = "MUENNET_TEST_OWN_MOUNTS"
 
-// PCI runs the calling test once more, in a process with mounts of its own. There
-// it returns true, and /sys/bus/pci/devices, dir, is an empty directory to write
-// to: so the program under test needs no other path for tests. Where it returns
-// false that process has ended, and there is nothing left to do. It needs root,
-// and is for tests that are no subtests.
+// PCI runs the calling test again in a process with mounts of its own. There it
+// returns true, and dir, /sys/bus/pci/devices, is an empty writable directory,
+// so the code under test needs no other path for tests. In the first process it
+// returns false when the other has ended: the test has nothing left to do. It
+// needs root and is not for subtests.
 func PCI(t *testing.T) (dir string, inside bool) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -41,7 +41,7 @@ func PCI(t *testing.T) (dir string, inside bool) {
 	return "", false
 }
 
-// emptyBus puts an empty tree in the place of /sys/bus.
+// emptyBus mounts an empty tree over /sys/bus.
 func emptyBus(t *testing.T) (dir string) {
 	t.Helper()
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {

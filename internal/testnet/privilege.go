@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Privileged skips the test unless it runs as root. As root, whatever is
-// missing fails it: a machine that runs the tests as root is meant to run these
-// ones too, and must not pass without them.
+// Privileged skips the test unless it runs as root. As root the test fails if a
+// privilege or device is missing: a run as root must not pass without the tests
+// that need root.
 func Privileged(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -27,7 +27,7 @@ func Privileged(t testing.TB) {
 	unix.Close(fd)
 }
 
-// debianPackage names the package of a tool where it is not called the same.
+// debianPackage names the package of a tool whose name differs from it.
 var debianPackage = map[string]string{
 	"ip":        "iproute2",
 	"tc":        "iproute2",
@@ -45,8 +45,9 @@ var debianPackage = map[string]string{
 	"cc":        "gcc",
 }
 
-// Need returns the path of a tool that a test runs. As root a missing one fails
-// the test, naming the Debian package to install; otherwise it skips it.
+// Need returns the path of a tool that a test runs. If it is missing, the test
+// fails as root, naming the Debian package to install, and is skipped
+// otherwise.
 func Need(t testing.TB, tool string) (path string) {
 	t.Helper()
 	path, err := exec.LookPath(tool)

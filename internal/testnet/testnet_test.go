@@ -110,7 +110,8 @@ func TestVethCarriesPackets(t *testing.T) {
 			t.Fatalf("received %x, error %v; want %x", got, err, frame)
 		}
 	}
-	// A tagged frame comes back whole, although the kernel takes the tag out.
+	// A tagged frame comes back whole, although the kernel takes the tag
+	// out.
 	tagged := append(bytes.Repeat([]byte{0xff}, 12), 0x81, 0, 0x60, 5, 0x88, 0xb5, 1, 2, 3)
 	if err := left.Send(tagged); err != nil {
 		t.Fatal(err)

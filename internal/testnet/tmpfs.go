@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TmpFS is a file system of its own that can be full.
+// TmpFS is a file system of the test's own that can run full.
 type TmpFS struct {
 	// Dir is where it is mounted.
 	Dir string
 	t   testing.TB
 }
 
-// NewTmpFS mounts a tmpfs that has room for size bytes, a multiple of the page
-// size, and unmounts it when the test ends. It needs root.
+// NewTmpFS mounts a tmpfs of size bytes, a multiple of the page size, and
+// unmounts it when the test ends. It needs root.
 func NewTmpFS(t testing.TB, size int) *TmpFS {
 	t.Helper()
 	f := &TmpFS{Dir: t.TempDir(), t: t}
@@ -34,7 +34,7 @@ func NewTmpFS(t testing.TB, size int) *TmpFS {
 
 func sizeOption(size int) string { return fmt.Sprintf("size=%d,mode=0755", size) }
 
-// Resize gives it room for size bytes, at least as many as are used.
+// Resize changes the size to size bytes, at least as many as are used.
 func (f *TmpFS) Resize(size int) {
 	f.t.Helper()
 	if err := unix.Mount("", f.Dir, "", unix.MS_REMOUNT|unix.MS_NOSUID|unix.MS_NODEV, sizeOption(size)); err != nil {
@@ -42,7 +42,7 @@ func (f *TmpFS) Resize(size int) {
 	}
 }
 
-// Fill leaves no room. empty makes room again.
+// Fill uses up the free space. empty frees it again.
 func (f *TmpFS) Fill() (empty func()) {
 	f.t.Helper()
 	path := filepath.Join(f.Dir, "filler")
@@ -65,7 +65,7 @@ func (f *TmpFS) Fill() (empty func()) {
 	}
 }
 
-// Free returns how many bytes it has room for.
+// Free returns the free space in bytes.
 func (f *TmpFS) Free() int {
 	f.t.Helper()
 	var st unix.Statfs_t
@@ -75,7 +75,7 @@ func (f *TmpFS) Free() int {
 	return int(st.Bavail) * int(st.Bsize)
 }
 
-// PunchHole takes the memory of a file away, whose length stays.
+// PunchHole frees the first size bytes of a file, whose length stays.
 func PunchHole(t testing.TB, path string, size int64) {
 	t.Helper()
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)

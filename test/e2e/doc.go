@@ -1,7 +1,7 @@
-// Package e2e drives the muennet program as a user does: the real binary, real
-// network namespaces, the real kernel. It holds tests only.
+// Package e2e drives the muennet program as a user does: with the real binary, in
+// network namespaces, on the real kernel. It holds tests only.
 //
-// The tests need root, and as root whatever they miss fails them:
+// The tests need root. As root they fail if anything they need is missing:
 //
 //	go test ./test/e2e
 //

@@ -56,8 +56,8 @@ func testMain(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build muennet: %v\n%s", err, out)
 		return 1
 	}
-	// What a command leaves running in the background becomes our child, so that
-	// the leak checks see it.
+	// Processes that a command leaves running become children of this one,
+	// so that leak checks see them.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		fmt.Fprintln(os.Stderr, "become subreaper:", err)
 		return 1
@@ -65,8 +65,8 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// begin is the first line of every test: it needs root and may leave nothing
-// behind.
+// begin is the first line of every test. It skips the test without root and
+// checks that it leaves nothing behind.
 func begin(t *testing.T) {
 	t.Helper()
 	testnet.Privileged(t)
@@ -99,8 +99,8 @@ type host struct {
 	background []int           // process ids of those that load started
 }
 
-// newHost makes a host whose channels are those of the directory. When the test
-// ends its muennet is ended too, and must not leave an interface behind.
+// newHost makes a host with a channel directory. At the end of the test its
+// muennet ends and must not leave an interface behind.
 func newHost(t *testing.T, channels string) *host {
 	t.Helper()
 	h := &host{
@@ -144,7 +144,7 @@ func (h *host) run(c *testnet.Cmd) result {
 	return result{stdout.String(), stderr.String(), c.ProcessState.ExitCode()}
 }
 
-// must runs a muennet command that has to succeed, and returns what it printed.
+// must runs a muennet command that has to succeed and returns its output.
 func (h *host) must(args ...string) string {
 	h.t.Helper()
 	r := h.muennet(args...)
@@ -154,12 +154,11 @@ func (h *host) must(args ...string) string {
 	return r.stdout
 }
 
-// load adds interfaces, and with no muennet running starts one in the
-// background.
+// load adds interfaces. If no muennet runs, it starts one in the background.
 func (h *host) load(params ...string) { h.t.Helper(); h.must(append([]string{"load"}, params...)...) }
 
-// start runs muennet in the foreground with these parameters and returns when
-// its interfaces exist.
+// start runs muennet in the foreground with these parameters. It returns when
+// the interfaces exist.
 func (h *host) start(params ...string) {
 	h.t.Helper()
 	if h.daemon != nil {
@@ -193,7 +192,7 @@ func (h *host) stop() {
 	}
 }
 
-// kill ends the daemon of start as a crash would.
+// kill kills the daemon of start, which is like a crash.
 func (h *host) kill() {
 	h.t.Helper()
 	d := h.daemon
@@ -204,7 +203,7 @@ func (h *host) kill() {
 	_ = d.Wait()
 }
 
-// pid is the process that answers at the control socket, 0 when none does.
+// pid returns the process that answers at the control socket, 0 if none does.
 func (h *host) pid() int {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -215,7 +214,7 @@ func (h *host) pid() int {
 	return v.PID
 }
 
-// noteBackground remembers a daemon that a command has left running, and reaps
+// noteBackground records the daemon that a command has left running and reaps
 // those that have ended.
 func (h *host) noteBackground() {
 	h.background = slices.DeleteFunc(h.background, func(pid int) bool {
@@ -251,7 +250,7 @@ func (h *host) cleanup() {
 	}
 }
 
-// backgroundLog is what background daemons wrote where there is no syslog.
+// backgroundLog returns the log that background daemons write without syslog.
 func (h *host) backgroundLog() string {
 	log, _ := os.ReadFile(filepath.Join(filepath.Dir(h.control), "muennet.log"))
 	return string(log)
@@ -271,14 +270,14 @@ func (h *host) aliases() (found []string) {
 	return found
 }
 
-// show is what `muennet show NAME --json` says.
+// show returns the output of `muennet show NAME --json`.
 func (h *host) show(name string) (s api.Interface) {
 	h.t.Helper()
 	h.decode(&s, "show", name, "--json")
 	return s
 }
 
-// showAll is what `muennet show --json` says.
+// showAll returns the output of `muennet show --json`.
 func (h *host) showAll() (all []api.Interface) {
 	h.t.Helper()
 	h.decode(&all, "show", "--json")
@@ -295,7 +294,7 @@ func (h *host) decode(v any, args ...string) {
 	}
 }
 
-// awaitShow waits until `muennet show NAME --json` says what ok wants.
+// awaitShow waits until ok accepts the output of `muennet show NAME --json`.
 func (h *host) awaitShow(name, what string, ok func(api.Interface) bool) {
 	h.t.Helper()
 	var s api.Interface

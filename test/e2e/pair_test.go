@@ -23,8 +23,8 @@ const (
 	addrA6, addrB6 = "fd00:1::1", "fd00:1::2"
 )
 
-// newPair starts two hosts with net0 of these flags, which may be empty, and,
-// in the same words for both, these other parameters.
+// newPair starts two hosts with net0 of these flags, which may be empty, and
+// these other parameters on both.
 func newPair(t *testing.T, flags string, params ...string) *pair {
 	t.Helper()
 	params = append(params, "flags="+flags, "reader_protocol=12", "writer_protocol=12")
@@ -51,8 +51,7 @@ func (p *pair) up() {
 	testnet.EventuallyNil(p.a.t, func() error { return errors.Join(p.a.Ready("net0"), p.b.Ready("net0")) })
 }
 
-// upQuiet brings both up without addresses of any kind: nothing is sent but
-// what the test sends.
+// upQuiet brings both up without any addresses: only the test sends packets.
 func (p *pair) upQuiet() {
 	p.a.t.Helper()
 	for _, h := range []*host{p.a, p.b} {
@@ -72,7 +71,7 @@ func (p *pair) connected() {
 	}
 }
 
-// peer is the other end of an in-channel, played by the test.
+// peer is a writer of the test at the other end of an in-channel.
 type peer struct {
 	*shmstream.Writer
 	t      *testing.T

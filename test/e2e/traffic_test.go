@@ -17,8 +17,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// noise is what contents are cut from: no two places of it look alike, so a
-// packet that is shifted, cut, stale or another one's does not compare equal.
+// noise is the source of contents. No two places of it are alike, so a packet
+// that is shifted, cut, stale or mixed up does not compare equal.
 var noise = func() []byte {
 	b := make([]byte, 1<<20)
 	source := rand.NewChaCha8([32]byte{1})
@@ -26,8 +26,8 @@ var noise = func() []byte {
 	return b
 }()
 
-// content returns n bytes, n at most 64 KiB, that are another for each number.
-// They must not be changed.
+// content returns n bytes, n at most 64 KiB, that differ for each number. The
+// caller must not change them.
 func content(number, n int) []byte {
 	const step = 1031 // a prime, so that all offsets are used
 	at := number * step % (len(noise) - 1<<16)
@@ -102,14 +102,14 @@ func connect(t *testing.T, from, to *host, addr string) (client, server *net.TCP
 }
 
 // A stream is a sequence of records: the record's number, then content of that
-// number. So each byte is known, wherever it is, and none can be missing, come
-// twice or come from elsewhere.
+// number. So the receiver knows every byte, and notices one that is missing,
+// repeated or misplaced.
 const (
 	recordSize   = 32 << 10
 	recordHeader = 8
 )
 
-// sendStream sends records for as long as more says so, then ends the stream.
+// sendStream sends records while more says so, then ends the stream.
 func sendStream(c *net.TCPConn, more func(sent int) bool) (records int, err error) {
 	record := make([]byte, recordSize)
 	for ; more(records); records++ {
@@ -154,7 +154,7 @@ func receiveStream(c *net.TCPConn) (records int, err error) {
 }
 
 // stream sends a stream over a connection and checks it at the other end. It
-// may run on any goroutine.
+// does not use testing, so any goroutine may call it.
 func stream(from, to *net.TCPConn, more func(sent int) bool) (records int, err error) {
 	type end struct {
 		records int
@@ -222,9 +222,8 @@ func receiveDatagram(t *testing.T, c *net.UDPConn, buf []byte, from net.Addr, wa
 	}
 }
 
-// exchange sends packets and expects what arrives, in order and byte for byte,
-// to be what want makes of them. It keeps few of them under way, so that none
-// is lost to a full ring.
+// exchange sends packets and expects them in order and byte for byte as want
+// changes them. It keeps few of them in flight, so that no full ring drops one.
 func exchange(t *testing.T, from, to *testnet.PacketSocket, packets [][]byte, want func(sent []byte) []byte) {
 	t.Helper()
 	const window = 32
@@ -250,7 +249,7 @@ func exchange(t *testing.T, from, to *testnet.PacketSocket, packets [][]byte, wa
 	receive(len(packets))
 }
 
-// same is what a wire makes of a packet.
+// same is the want of exchange for packets that arrive unchanged.
 func same(p []byte) []byte { return p }
 
 // sizes lists every number from..to.
