@@ -46,6 +46,7 @@ var importRules = struct {
 		{"internal/offload", "internal/datapath", "part of the data path"},
 		{"internal/netlab", "internal/demo internal/testnet test/vm/agent", "namespaces for demonstrations and tests"},
 		{"internal/testnet", "", "for tests only"},
+		{"internal/testnet/feed", "", "for tests only"},
 		{"internal/testnet/solo5", "test/vm/agent", "for tests only"},
 	},
 }

@@ -48,13 +48,7 @@ func (l *lab) child(d *Driver, name string, marks ...uint32) {
 }
 
 // sendMarked writes one packet with a mark.
-func (p *peer) sendMarked(mark uint32, packet []byte) {
-	p.t.Helper()
-	p.w.Reserve(1)
-	used, _ := element.NetHdr.Encode(p.w.Slot(0), packet, mark)
-	p.w.Fill(0, used)
-	p.w.Publish()
-}
+func (p *peer) sendMarked(mark uint32, packet []byte) { p.w.Put(element.NetHdr, packet, mark) }
 
 // received tells how many packets the parent and its children got; the key of
 // the parent is "".

@@ -13,9 +13,9 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
+	"github.com/muennet/muennet/internal/testnet/feed"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -106,11 +106,7 @@ func ethDev(name string) Interface {
 }
 
 // peer is the writer at the other end of an in-channel.
-type peer struct {
-	t      testing.TB
-	region []byte
-	w      *shmstream.Writer
-}
+type peer struct{ w *feed.Writer }
 
 func (l *lab) peer(channel string) *peer {
 	l.t.Helper()
@@ -119,38 +115,17 @@ func (l *lab) peer(channel string) *peer {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { r.Close() })
-	w, err := shmstream.NewWriter(r.Bytes())
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return &peer{l.t, r.Bytes(), w}
+	return &peer{feed.New(l.t, r.Bytes())}
 }
 
 // start begins an epoch of net_hdr elements for an MTU of 1500.
-func (p *peer) start() {
-	p.t.Helper()
-	if err := p.w.Start(shmstream.WriterConfig{Protocol: testProtocol, Size: element.NetHdr.Size(1500)}); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// ring wakes a reader that sleeps.
-func (p *peer) ring() {
-	wc, _ := doorbell.Words(p.region)
-	doorbell.Ring(wc)
-}
+func (p *peer) start() { p.w.Begin(testProtocol, element.NetHdr.Size(1500)) }
 
 // send writes one packet that carries the number.
-func (p *peer) send(number uint32) {
-	p.t.Helper()
-	p.w.Reserve(1)
-	used, fault := element.NetHdr.Encode(p.w.Slot(0), packet(number), 0)
-	if fault != element.OK {
-		p.t.Fatal(fault)
-	}
-	p.w.Fill(0, used)
-	p.w.Publish()
-}
+func (p *peer) send(number uint32) { p.w.Put(element.NetHdr, packet(number), 0) }
+
+// ring wakes a reader that sleeps.
+func (p *peer) ring() { p.w.Ring() }
 
 // packet is an IPv4 packet of protocol 253 (RFC 3692) that carries a number.
 func packet(number uint32) []byte {

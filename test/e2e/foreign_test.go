@@ -10,10 +10,9 @@ import (
 	"unsafe"
 
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
-	"github.com/muennet/muennet/shmstream"
+	"github.com/muennet/muennet/internal/testnet/feed"
 )
 
 // foreignProtocol is the protocol id of the channels that a peer writes or reads.
@@ -37,45 +36,26 @@ type foreign struct {
 	t      *testing.T
 	region []byte
 	format element.Format
-	w      *shmstream.Writer
+	w      *feed.Writer
 }
 
 func newForeign(t *testing.T, dir, channel string, format element.Format) *foreign {
 	t.Helper()
 	b := mapChannel(t, dir, channel)
-	w, err := shmstream.NewWriter(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &foreign{t, b, format, w}
+	return &foreign{t, b, format, feed.New(t, b)}
 }
 
 // start begins an epoch with elements for an MTU of 1500.
-func (p *foreign) start() {
-	p.t.Helper()
-	if err := p.w.Start(shmstream.WriterConfig{Protocol: foreignProtocol, Size: p.format.Size(1500)}); err != nil {
-		p.t.Fatal(err)
-	}
-}
+func (p *foreign) start() { p.w.Begin(foreignProtocol, p.format.Size(1500)) }
 
 // send writes a packet and rings.
 func (p *foreign) send(packet []byte) {
-	p.t.Helper()
-	p.w.Reserve(1)
-	used, fault := p.format.Encode(p.w.Slot(0), packet, 0)
-	if fault != element.OK {
-		p.t.Fatal(fault)
-	}
-	p.w.Fill(0, used)
-	p.w.Publish()
+	p.w.Put(p.format, packet, 0)
 	p.ring()
 }
 
 // ring wakes a reader that sleeps.
-func (p *foreign) ring() {
-	wc, _ := doorbell.Words(p.region)
-	doorbell.Ring(wc)
-}
+func (p *foreign) ring() { feed.Ring(p.region) }
 
 // store writes a word of the header as a peer without manners would.
 func (p *foreign) store(offset int, value uint64) { atomic.StoreUint64(p.word(offset), value) }

@@ -69,9 +69,8 @@ func TestThirtyTwoChildren(t *testing.T) {
 type bench struct {
 	b             *testing.B
 	net           *muennet.Net
-	in            *shmstream.Writer
+	in            *peer
 	out           *shmstream.Reader
-	inRegion      *region.Region
 	buf           []byte
 	parent, child *markSocket
 }
@@ -87,19 +86,14 @@ func newBench(b *testing.B, noBPF bool) *bench {
 	}
 	dir := b.TempDir()
 	x := &bench{b: b, buf: make([]byte, 2048)}
-	open := func(name string, access region.Access) *region.Region {
+	for _, name := range []string{"ab", "ba"} {
 		must(region.Create(dir, name, 1<<20, region.DefaultMode))
-		r, err := region.Open(dir, name, access)
-		must(err)
-		b.Cleanup(func() { r.Close() })
-		return r
 	}
-	var err error
-	x.inRegion = open("ba", region.ReadWrite)
-	must(x.inRegion.Lock())
-	x.in, err = shmstream.NewWriter(x.inRegion.Bytes())
+	x.in = newPeer(b, dir, "ba")
+	out, err := region.Open(dir, "ab", region.ReadOnly)
 	must(err)
-	x.out, err = shmstream.NewReader(open("ab", region.ReadOnly).Bytes(), shmstream.Expect{Protocol: 0x12, MinSize: 1})
+	b.Cleanup(func() { out.Close() })
+	x.out, err = shmstream.NewReader(out.Bytes(), shmstream.Expect{Protocol: 0x12, MinSize: 1})
 	must(err)
 	ns := testnet.New(b)
 	ns.Quiet()
@@ -113,21 +107,15 @@ func newBench(b *testing.B, noBPF bool) *bench {
 	must(x.net.AddChild("net0", "child0"))
 	must(x.net.AddMark("child0", 7))
 	for i, device := range []string{"net0", "child0"} {
-		ns.MustRun("ip", "addr", "add", fmt.Sprintf("10.%d.0.1/24", i), "dev", device)
-		ns.MustRun("ip", "link", "set", device, "up")
+		ns.Up(device, fmt.Sprintf("10.%d.0.1/24", i))
 	}
-	must(x.in.Start(shmstream.WriterConfig{Protocol: 0x12, Size: element.NetHdr.Size(1500)}))
-	for {
+	x.in.start(0x12, element.NetHdr.Size(1500))
+	eventually(b, "the peer is active and the child up", func() bool {
 		s := x.net.Status()[0]
-		if s.Reader.Peer == "active" && s.Children[0].Up {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return s.Reader.Peer == "active" && s.Children[0].Up
+	})
 	x.parent, x.child = newMarkSocket(b, ns, "net0", "10.0.0.2"), newMarkSocket(b, ns, "child0", "10.1.0.2")
-	for x.out.SkipPending() != shmstream.Success {
-		time.Sleep(time.Millisecond)
-	}
+	eventually(b, "the writer is active", func() bool { return x.out.SkipPending() == shmstream.Success })
 	return x
 }
 
@@ -160,18 +148,14 @@ func (x *bench) send(s *markSocket, mark uint32) float64 {
 // device.
 func (x *bench) receive(mark uint32) float64 {
 	packet := numbered(mark, 0)
-	doorbells := &peer{Writer: x.in, region: x.inRegion}
 	window := uint64(x.in.Elements() / 2)
 	before := x.total()
 	begun := time.Now()
 	for sent, received := uint64(0), uint64(0); received < benchPackets; received = x.total() - before {
 		for ; sent < benchPackets && sent-received < window; sent++ {
-			x.in.Reserve(1)
-			used, _ := element.NetHdr.Encode(x.in.Slot(0), packet, mark)
-			x.in.Fill(0, used)
-			x.in.Publish()
+			x.in.Put(element.NetHdr, packet, mark)
 		}
-		doorbells.ring()
+		x.in.ring()
 		runtime.Gosched()
 	}
 	return benchPackets / time.Since(begun).Seconds()

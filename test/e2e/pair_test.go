@@ -6,10 +6,9 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/doorbell"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
-	"github.com/muennet/muennet/shmstream"
+	"github.com/muennet/muennet/internal/testnet/feed"
 )
 
 // pair is two hosts with their channels crossed. Each has net0, up.
@@ -72,14 +71,10 @@ func (p *pair) connected() {
 }
 
 // peer is a writer of the test at the other end of an in-channel.
-type peer struct {
-	*shmstream.Writer
-	t      *testing.T
-	region *region.Region
-}
+type peer struct{ *feed.Writer }
 
 // newPeer opens a channel for writing, until the test ends. It is inactive.
-func newPeer(t *testing.T, channels, name string) *peer {
+func newPeer(t testing.TB, channels, name string) *peer {
 	t.Helper()
 	r, err := region.Open(channels, name, region.ReadWrite)
 	if err != nil {
@@ -89,37 +84,19 @@ func newPeer(t *testing.T, channels, name string) *peer {
 	if err := r.Lock(); err != nil {
 		t.Fatal(err)
 	}
-	w, err := shmstream.NewWriter(r.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &peer{w, t, r}
+	return &peer{feed.New(t, r.Bytes())}
 }
 
 // start begins an epoch.
 func (p *peer) start(protocol uint64, size int) {
-	p.t.Helper()
-	if err := p.Start(shmstream.WriterConfig{Protocol: protocol, Size: size}); err != nil {
-		p.t.Fatal(err)
-	}
-	p.ring()
+	p.Begin(protocol, size)
+	p.Ring()
 }
 
 // send writes one packet of this format and mark.
 func (p *peer) send(f element.Format, packet []byte, mark uint32) {
-	p.t.Helper()
-	if fault := f.Check(p.Size(), packet); fault != element.OK {
-		p.t.Fatalf("encode packet of %d bytes: %v", len(packet), fault)
-	}
-	p.Reserve(1)
-	used, _ := f.Encode(p.Slot(0), packet, mark)
-	p.Fill(0, used)
-	p.Publish()
-	p.ring()
+	p.Put(f, packet, mark)
+	p.Ring()
 }
 
-func (p *peer) ring() {
-	wc, epoch := doorbell.Words(p.region.Bytes())
-	doorbell.Ring(wc)
-	doorbell.Ring(epoch)
-}
+func (p *peer) ring() { p.Ring() }
