@@ -15,8 +15,8 @@ import (
 
 const module = "github.com/muennet/muennet"
 
-// importRules says who may import whom, as far as it matters. Paths are relative
-// to the module; "." is the package at the root. Tests are free.
+// importRules says who may import whom, as far as it matters. Paths are
+// relative to the module; "." is the package at the root. Tests are free.
 var importRules = struct {
 	// needs limits what a package depends on, directly or not, besides the
 	// standard library.
@@ -60,7 +60,8 @@ var exposed = map[string]string{
 	"config.Carrier": "a struct is converted as a whole only if its fields have the same types: see Load.internal",
 }
 
-// rule is one line: the package, whom it concerns, separated by blanks, and why.
+// rule is one line: the package, whom it concerns, separated by blanks, and
+// why.
 type rule struct{ pkg, others, why string }
 
 func TestImports(t *testing.T) {
@@ -113,8 +114,8 @@ func relative(path string) string {
 	return strings.TrimPrefix(path, module+"/")
 }
 
-// standard tells whether a package is of the standard library: the first element
-// of other paths has a dot.
+// standard tells whether a package is of the standard library: the first
+// element of other paths has a dot.
 func standard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return !strings.Contains(first, ".")

@@ -8,8 +8,8 @@ import (
 	"text/tabwriter"
 )
 
-// Table writes the medians, then the spreads and ratios of the main metrics, for a
-// terminal. The Run must be condensed.
+// Table writes the medians, then the spreads and ratios of the main metrics,
+// for a terminal. The Run must be condensed.
 func (r *Run) Table(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d processors, Linux %s, muennet %s, %s\n", r.Machine.CPU, r.Machine.CPUs,
 		r.Machine.Kernel, r.Machine.Version, r.Machine.Time.Format("2006-01-02 15:04"))

@@ -15,7 +15,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet/feed"
 )
 
-// foreignProtocol is the protocol id of the channels that a peer writes or reads.
+// foreignProtocol is the protocol id of the channels that a peer writes or
+// reads.
 const foreignProtocol = 0x12
 
 // mapChannel maps a channel writable until the test ends, without its writer's

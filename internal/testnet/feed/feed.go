@@ -35,8 +35,8 @@ func (w *Writer) Begin(protocol uint64, size int) {
 	}
 }
 
-// Put writes one packet of this format and mark. It overwrites the oldest one if
-// the ring is full.
+// Put writes one packet of this format and mark. It overwrites the oldest one
+// if the ring is full.
 func (w *Writer) Put(f element.Format, packet []byte, mark uint32) {
 	w.t.Helper()
 	if fault := f.Check(w.Size(), packet); fault != element.OK {

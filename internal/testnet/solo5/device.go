@@ -20,8 +20,8 @@ type device struct {
 	violations []string
 }
 
-// receive returns the next frame, valid until the next call; nil for "again", in whatever
-// state the channel is.
+// receive returns the next frame, valid until the next call; nil for "again",
+// in whatever state the channel is.
 func (d *device) receive() []byte {
 	before := d.reader.epoch
 	result := d.reader.read(d.in, d.element[:], d.violation)
@@ -60,7 +60,8 @@ func (d *device) note(result outcome, epoch uint64) {
 	}
 }
 
-// send writes a frame, and drops one that is too long, as the original refuses it.
+// send writes a frame, and drops one that is too long, as the original refuses
+// it.
 func (d *device) send(frame []byte) {
 	if len(frame) > frameSize {
 		return

@@ -54,8 +54,8 @@ func New(cfg Config) (*Peer, error) {
 	return p, nil
 }
 
-// Boot starts the unikernel anew: the writer with a new epoch, the reader at the
-// beginning. The statistics go on.
+// Boot starts the unikernel anew: the writer with a new epoch, the reader at
+// the beginning. The statistics go on.
 func (p *Peer) Boot() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

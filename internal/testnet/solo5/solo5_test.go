@@ -181,7 +181,8 @@ func TestHeldPeerReadsNothing(t *testing.T) {
 	b.steps(1)
 }
 
-// What a correct writer never does would have overwritten the original's memory.
+// What a correct writer never does would have overwritten the original's
+// memory.
 func TestViolationsAreNoted(t *testing.T) {
 	put := func(c channel, at int, value uint64) { c.store(at, value) }
 	for _, c := range []struct {

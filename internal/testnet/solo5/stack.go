@@ -98,7 +98,8 @@ func (h *host) answerIPv4(p []byte) bool {
 	return true
 }
 
-// seal puts the checksum of p (RFC 1071) and of what else it covers at an offset.
+// seal puts the checksum of p (RFC 1071) and of what else it covers at an
+// offset.
 func seal(p []byte, at int, more uint32) {
 	p[at], p[at+1] = 0, 0
 	c := ^uint16(fold(sum(p) + more))
