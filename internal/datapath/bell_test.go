@@ -75,7 +75,7 @@ func TestSenderRaisesOneEventPerBurst(t *testing.T) {
 		t.Fatal(err)
 	}
 	received()
-	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
+	o := NewOutbound(OutboundConfig{Device: dev, Sink: s})
 	for _, packets := range []int{burstSize, 1, ringEvery/9000 + 2} {
 		for range packets {
 			dev.send(ip(1500, 1))

@@ -101,10 +101,6 @@ func TestBusyPollSparesWhoComputes(t *testing.T) {
 
 // What a Sender says of its last burst.
 func TestSenderTellsBulk(t *testing.T) {
-	var none *Sender
-	if none.sendsBulk() {
-		t.Error("no Sender sends bulk")
-	}
 	s := startSender(t, mmapRegion(t, 1<<16), element.NetHdr, 1500)
 	for _, packets := range []int{1, fewElements + 1, fewElements, 10, 0} {
 		for range packets {

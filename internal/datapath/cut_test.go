@@ -37,7 +37,7 @@ func newCutter(t *testing.T, format element.Format, mtu, elements int) *cutter {
 	size := format.Size(mtu)
 	c := &cutter{t: t, dev: newFakeDevice(), region: mmapRegion(t, shmstream.HeaderSize+elements*size), format: format, size: size}
 	c.s = startSender(t, c.region, format, mtu)
-	c.o = NewOutbound(OutboundConfig{Device: c.dev, Sender: c.s, Skip: offload.HeaderSize, Offload: true, Ethernet: format == element.EthDev})
+	c.o = NewOutbound(OutboundConfig{Device: c.dev, Sink: c.s, Skip: offload.HeaderSize, Offload: true, Ethernet: format == element.EthDev})
 	return c
 }
 

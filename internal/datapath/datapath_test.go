@@ -20,9 +20,9 @@ func newReader(t testing.TB, region []byte) *shmstream.Reader {
 	return r
 }
 
-func runOutbound(t testing.TB, dev Device, s *Sender) *Outbound {
+func runOutbound(t testing.TB, dev Device, s Sink) *Outbound {
 	t.Helper()
-	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
+	o := NewOutbound(OutboundConfig{Device: dev, Sink: s})
 	go o.Run()
 	t.Cleanup(o.Close)
 	return o
@@ -284,7 +284,7 @@ func TestBurstsDoNotAllocate(t *testing.T) {
 	region := mmapRegion(t, 1<<20)
 	s := startSender(t, region, element.NetHdr, 1500)
 	dev := &loopDevice{packet: ip(1500, 1)}
-	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
+	o := NewOutbound(OutboundConfig{Device: dev, Sink: s})
 	in, err := NewInbound(InboundConfig{Port: NewPort(PortConfig{Device: dev, Log: silent}), Region: region, Format: element.NetHdr, Protocol: testProtocol,
 		Poll: time.Millisecond, Log: silent, OnPeer: func(bool) {}, OnFault: func(err error) { t.Errorf("fault: %v", err) }})
 	if err != nil {
@@ -331,7 +331,7 @@ func benchmarkForward(b *testing.B, size int) {
 	region := mmapRegion(b, 1<<20)
 	s := startSender(b, region, element.NetHdr, 1500)
 	dev := &loopDevice{packet: ip(size, 1)}
-	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
+	o := NewOutbound(OutboundConfig{Device: dev, Sink: s})
 	in, err := NewInbound(InboundConfig{Port: NewPort(PortConfig{Device: dev, Log: silent}), Region: region, Format: element.NetHdr, Protocol: testProtocol,
 		Poll: time.Millisecond, Log: silent, OnPeer: func(bool) {}, OnFault: func(err error) { b.Errorf("fault: %v", err) }})
 	if err != nil {

@@ -25,9 +25,9 @@ type InboundConfig struct {
 	Memory         doorbell.Memory
 	Poll, BusyPoll time.Duration
 	Locked         func() bool
-	// Sender of the same interface, nil if there is none: there is no busy polling
-	// while it sends many packets at a time.
-	Sender *Sender
+	// Sink of the same interface; nil: a Discard. There is no busy polling while it
+	// sends many packets at a time.
+	Sink Sink
 	// Pulse is told of what comes; nil: nobody wants to know.
 	Pulse *Pulse
 	Log   *slog.Logger
@@ -106,6 +106,9 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Sink == nil {
+		cfg.Sink = new(Discard)
+	}
 	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), held: make([]holding, 0, gatherSize), now: clock}
 	in.change = sync.NewCond(&in.mu)
 	if in.listener, err = newListener(cfg.Region, cfg.Memory, cfg.Poll, cfg.Locked); err != nil {
@@ -120,7 +123,7 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 func (in *Inbound) Run() {
 	defer close(in.done)
 	var own turn
-	busy := busyPoll{most: in.cfg.BusyPoll, bulk: in.cfg.Sender.sendsBulk, now: clock, yield: yield}
+	busy := busyPoll{most: in.cfg.BusyPoll, bulk: in.cfg.Sink.sendsBulk, now: clock, yield: yield}
 	sign := false // of the writer, before the burst
 	for {
 		moved, active, ok := in.burst()

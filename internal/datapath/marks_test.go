@@ -260,7 +260,7 @@ func TestMarksAreNeverMixedUp(t *testing.T) {
 	f := newFakeQueues(t)
 	m := f.newMarks()
 	defer m.close()
-	o := NewOutbound(OutboundConfig{Device: f, Marks: m, Sender: startSender(t, region, element.NetHdr, 100)})
+	o := NewOutbound(OutboundConfig{Device: f, Marks: m, Sink: startSender(t, region, element.NetHdr, 100)})
 	r, buf := newReader(t, region), make([]byte, 2048)
 	got := 0
 	check := func() {

@@ -383,7 +383,7 @@ func TestCutThenMerged(t *testing.T) {
 	eachFlow(t, func(t *testing.T, f flow) {
 		m := newMerger(t, f.format(), func(c *InboundConfig) { c.MergeUDP = true })
 		dev := newFakeDevice()
-		o := NewOutbound(OutboundConfig{Device: dev, Sender: m.peer, Skip: offload.HeaderSize, Offload: true, Ethernet: f.eth})
+		o := NewOutbound(OutboundConfig{Device: dev, Sink: m.peer, Skip: offload.HeaderSize, Offload: true, Ethernet: f.eth})
 		for n := 2; n <= 44; n++ {
 			super := f.super(f.segments(n, 1400, n))
 			dev.send(super)

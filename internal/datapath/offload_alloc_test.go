@@ -24,7 +24,7 @@ func newLooped(tb testing.TB, format element.Format, send, receive Device, marks
 	tb.Helper()
 	region := mmapRegion(tb, size)
 	l := &looped{port: NewPort(PortConfig{Device: receive, Marks: marks, Skip: offload.HeaderSize, Merge: true, Log: silent})}
-	l.o = NewOutbound(OutboundConfig{Device: send, Sender: startSender(tb, region, format, 1500),
+	l.o = NewOutbound(OutboundConfig{Device: send, Sink: startSender(tb, region, format, 1500),
 		Skip: offload.HeaderSize, Offload: true, Ethernet: format == element.EthDev})
 	var err error
 	l.in, err = NewInbound(InboundConfig{Port: l.port, Region: region, Format: format, Protocol: testProtocol, MergeUDP: true,

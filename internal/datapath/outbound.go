@@ -11,9 +11,8 @@ import (
 // OutboundConfig is what an Outbound is made of.
 type OutboundConfig struct {
 	Device Device
-	// Sender takes the packets; nil when the interface has no out-channel:
-	// then they are dropped and counted.
-	Sender *Sender
+	// Sink takes the packets; nil: a Discard.
+	Sink Sink
 	// Skip is how many bytes the device puts before each packet.
 	Skip int
 	// Offload: these bytes are a virtio_net_hdr, and packets may have to be cut
@@ -45,8 +44,7 @@ type Outbound struct {
 	piece []byte // a segment that is not written straight into an element
 	reply [packet.MaxTooBig]byte
 
-	counting sync.Mutex // guards count where there is no Sender whose lock does
-	count    TxCounters
+	count TxCounters // guarded by the Sink
 
 	mu     sync.Mutex
 	change *sync.Cond
@@ -66,6 +64,9 @@ const (
 
 // NewOutbound returns a paused forwarder; Run runs it.
 func NewOutbound(cfg OutboundConfig) *Outbound {
+	if cfg.Sink == nil {
+		cfg.Sink = new(Discard)
+	}
 	o := &Outbound{cfg: cfg, buf: make([]byte, cfg.Skip+maxPacket), done: make(chan struct{})}
 	o.change = sync.NewCond(&o.mu)
 	// A burst that was not full has seen the device empty: it may be waited for.
@@ -144,8 +145,8 @@ func (o *Outbound) burst() int {
 		if err != nil || size < o.cfg.Skip {
 			break
 		}
-		if n == 0 && o.cfg.Sender != nil {
-			o.cfg.Sender.revive()
+		if n == 0 {
+			o.cfg.Sink.revive()
 		}
 		var mark uint32
 		if queue != 0 && marks != nil {
@@ -156,15 +157,13 @@ func (o *Outbound) burst() int {
 		} else {
 			o.send(o.buf[o.cfg.Skip:size], mark)
 		}
-		if o.cfg.Sender != nil {
-			o.cfg.Sender.pace()
-		}
+		o.cfg.Sink.pace()
 	}
 	if marks != nil {
 		marks.end()
 	}
-	if n > 0 && o.cfg.Sender != nil {
-		o.cfg.Sender.flush()
+	if n > 0 {
+		o.cfg.Sink.flush()
 	}
 	return n
 }
@@ -179,11 +178,11 @@ func (o *Outbound) cut(frame []byte, mark uint32) {
 		return
 	}
 	if fault := o.segs.Init(header, packet, o.cfg.Ethernet); fault != offload.OK {
-		o.drop(BadOffload)
+		o.cfg.Sink.drop(BadOffload, &o.count)
 		return
 	}
-	if most := o.most(mark); o.cfg.Sender != nil && (most == 0 || o.segs.MaxLen() <= most) {
-		o.cfg.Sender.sendSegments(&o.segs, packet, mark, &o.count)
+	if most := o.most(mark); most == 0 || o.segs.MaxLen() <= most {
+		o.cfg.Sink.sendSegments(&o.segs, packet, mark, &o.count)
 		return
 	}
 	if o.piece == nil {
@@ -194,27 +193,12 @@ func (o *Outbound) cut(frame []byte, mark uint32) {
 	}
 }
 
-// drop counts a packet that does not come as far as the Sender.
-func (o *Outbound) drop(r Reason) {
-	if o.cfg.Sender != nil {
-		o.cfg.Sender.drop(r, &o.count)
-		return
-	}
-	o.counting.Lock()
-	o.count.drop(r)
-	o.counting.Unlock()
-}
-
 func (o *Outbound) send(packet []byte, mark uint32) {
-	if o.cfg.Sender == nil {
-		o.drop(NoChannel)
-		return
-	}
 	if most := o.most(mark); most != 0 && len(packet) > most {
 		o.sendLong(packet, mark, most)
 		return
 	}
-	o.cfg.Sender.send(packet, mark, &o.count)
+	o.cfg.Sink.send(packet, mark, &o.count)
 }
 
 // Pause returns when no packet is being carried any more. What the device
@@ -227,8 +211,8 @@ func (o *Outbound) Pause() {
 		return
 	}
 	o.want = pause
-	o.hurry(1)
-	defer o.hurry(-1)
+	o.cfg.Sink.hurry(1) // with a long poll it waits for minutes
+	defer o.cfg.Sink.hurry(-1)
 	// Should it fail, the next packet ends the wait instead.
 	_ = o.cfg.Device.Interrupt()
 	for o.want == pause && !o.parked {
@@ -243,20 +227,12 @@ func (o *Outbound) Resume() { o.order(run) }
 // Close ends Run and waits for it. The device is the caller's to close.
 func (o *Outbound) Close() {
 	o.order(quit)
-	o.hurry(1)
-	defer o.hurry(-1)
+	o.cfg.Sink.hurry(1) // with a long poll it waits for minutes
+	defer o.cfg.Sink.hurry(-1)
 	_ = o.cfg.Device.Interrupt()
 	<-o.done
 	if o.cfg.Marks != nil {
 		o.cfg.Marks.close()
-	}
-}
-
-// hurry ends, or with -1 allows again, waiting for readers that have to look for
-// themselves: with a long poll it can take minutes.
-func (o *Outbound) hurry(by int32) {
-	if o.cfg.Sender != nil {
-		o.cfg.Sender.hurry.Add(by)
 	}
 }
 
@@ -270,12 +246,4 @@ func (o *Outbound) order(w order) {
 }
 
 // Counters returns what was sent and dropped so far.
-func (o *Outbound) Counters() TxCounters {
-	lock := &o.counting
-	if o.cfg.Sender != nil {
-		lock = &o.cfg.Sender.mu
-	}
-	lock.Lock()
-	defer lock.Unlock()
-	return o.count
-}
+func (o *Outbound) Counters() TxCounters { return o.cfg.Sink.counters(&o.count) }

@@ -32,7 +32,7 @@ func newLimited(t testing.TB, mtu int, table []byte) *limited {
 	m := q.newMarks()
 	t.Cleanup(m.close)
 	port := NewPort(PortConfig{Device: dev, Log: silent})
-	o := NewOutbound(OutboundConfig{Device: q, Marks: m, Sender: startSender(t, channel, element.NetHdr, mtu), PMTU: NewPMTU(table, silent), Answers: port})
+	o := NewOutbound(OutboundConfig{Device: q, Marks: m, Sink: startSender(t, channel, element.NetHdr, mtu), PMTU: NewPMTU(table, silent), Answers: port})
 	l := &limited{Outbound: o, t: t, q: q, dev: dev, r: newReader(t, channel), buf: make([]byte, 1<<16)}
 	if _, result := l.r.Next(); result != shmstream.EpochChanged {
 		t.Fatal(result)

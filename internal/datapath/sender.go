@@ -42,14 +42,14 @@ type Sender struct {
 	mu sync.Mutex
 	w  *shmstream.Writer
 	// What is known of the readers' progress: see pace.
-	unrung int    // elements written since the last ring
-	ahead  int    // elements written since a reader was known to have all others
-	wakes  bool   // a ring has woken a reader in this epoch
-	window window // for readers that are not woken
-	waits  uint64 // for them
-	hurry  atomic.Int32
-	burst  int         // elements written since the last burst ended
-	bulk   atomic.Bool // that burst was of many
+	unrung int          // elements written since the last ring
+	ahead  int          // elements written since a reader was known to have all others
+	wakes  bool         // a ring has woken a reader in this epoch
+	window window       // for readers that are not woken
+	waits  uint64       // for them
+	rushed atomic.Int32 // how many callers cannot wait for the readers
+	burst  int          // elements written since the last burst ended
+	bulk   atomic.Bool  // that burst was of many
 	// For peers that are stuck: see renewal.
 	renewal  renewal
 	renewals uint64
@@ -314,9 +314,25 @@ func (s *Sender) flush() {
 	}
 }
 
-// sendsBulk reports whether the last burst was of many elements. A nil Sender
-// sends nothing.
-func (s *Sender) sendsBulk() bool { return s != nil && s.bulk.Load() }
+// sendsBulk reports whether the last burst was of many elements.
+func (s *Sender) sendsBulk() bool { return s.bulk.Load() }
+
+func (s *Sender) hurry(by int32) { s.rushed.Add(by) }
+
+// limit is the shorter of what an element of this epoch and the path take.
+func (s *Sender) limit(path int) int {
+	most := int(s.longest.Load())
+	if path != 0 && (most == 0 || path < most) {
+		return path
+	}
+	return most
+}
+
+func (s *Sender) counters(count *TxCounters) TxCounters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *count
+}
 
 // ring wakes the readers and reports whether one is known to have been asleep.
 func (s *Sender) ring() (woken bool) {

@@ -6,17 +6,14 @@ import "github.com/muennet/muennet/internal/packet"
 // limit that. 0 is no limit, or that there is nothing else to do with a longer one
 // than to drop it.
 func (o *Outbound) most(mark uint32) int {
-	if o.cfg.Answers == nil || o.cfg.Sender == nil {
+	if o.cfg.Answers == nil {
 		return 0
 	}
-	most := int(o.cfg.Sender.longest.Load())
-	if mark == 0 || o.cfg.PMTU == nil {
-		return most
+	path := 0
+	if mark != 0 && o.cfg.PMTU != nil {
+		path = int(o.cfg.PMTU.lookup(mark))
 	}
-	if entry := int(o.cfg.PMTU.lookup(mark)); entry != 0 && (most == 0 || entry < most) {
-		return entry
-	}
-	return most
+	return o.cfg.Sink.limit(path)
 }
 
 // sendLong sends pieces of a packet that is longer than most, or tells its sender
@@ -28,7 +25,7 @@ func (o *Outbound) sendLong(p []byte, mark uint32, most int) {
 	case packet.Cut:
 		pieces, _ := packet.Fragment(p, limit)
 		for piece := pieces.Next(); piece != nil; piece = pieces.Next() {
-			o.cfg.Sender.send(piece, mark, &o.count)
+			o.cfg.Sink.send(piece, mark, &o.count)
 		}
 	case packet.Refuse:
 		n, ok := packet.TooBig(o.reply[:], p, limit)
@@ -39,15 +36,15 @@ func (o *Outbound) sendLong(p []byte, mark uint32, most int) {
 	case packet.Drop:
 		o.refuse(p, mark)
 	default: // the protocol cannot live with less
-		o.cfg.Sender.send(p, mark, &o.count)
+		o.cfg.Sink.send(p, mark, &o.count)
 	}
 }
 
 // refuse counts a packet that is too long, by what it is too long for.
 func (o *Outbound) refuse(p []byte, mark uint32) {
-	if len(p) > int(o.cfg.Sender.longest.Load()) {
-		o.cfg.Sender.send(p, mark, &o.count) // which counts it, and sends it if the elements have grown since
+	if len(p) > o.cfg.Sink.limit(0) {
+		o.cfg.Sink.send(p, mark, &o.count) // which counts it, and sends it if the elements have grown since
 		return
 	}
-	o.cfg.Sender.drop(ExceedsPMTU, &o.count)
+	o.cfg.Sink.drop(ExceedsPMTU, &o.count)
 }

@@ -56,7 +56,7 @@ func TestElementsLimitPackets(t *testing.T) {
 // The limit is that of the epoch: of a stopped writer none, of the next one its own.
 func TestElementsLimitFollowsTheWriter(t *testing.T) {
 	l := newLimited(t, 1000, nil)
-	s := l.cfg.Sender
+	s := l.cfg.Sink
 	answered := func(p []byte) bool {
 		before := len(l.dev.received())
 		l.Outbound.send(p, 0)

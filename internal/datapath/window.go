@@ -66,7 +66,7 @@ const longestSleep = 10 * time.Millisecond
 // meanwhile: afterwards the writer may be another one, or none.
 func (s *Sender) letRead() {
 	waited := false
-	for s.window.until != 0 && !s.wakes && s.w.Active() && s.hurry.Load() == 0 {
+	for s.window.until != 0 && !s.wakes && s.w.Active() && s.rushed.Load() == 0 {
 		left := s.window.until - s.now()
 		if left <= 0 {
 			s.window.until = 0

@@ -138,7 +138,7 @@ func TestSuperPacketsLoseNothing(t *testing.T) {
 			var clock fakeClock
 			var region []byte
 			c.s, region = polled(t, elements, &clock)
-			c.o.cfg.Sender = c.s
+			c.o.cfg.Sink = c.s
 			p, err := solo5.New(solo5.Config{In: region, Out: mmapRegion(t, 1<<16)})
 			if err != nil {
 				t.Fatal(err)
@@ -226,7 +226,7 @@ func TestWindowYieldsToHurry(t *testing.T) {
 	if err := s.Start(element.EthDev.Size(1500)); err != nil {
 		t.Fatal(err)
 	}
-	o := NewOutbound(OutboundConfig{Device: dev, Sender: s})
+	o := NewOutbound(OutboundConfig{Device: dev, Sink: s})
 	go o.Run()
 	o.Resume()
 	const packets = 1000

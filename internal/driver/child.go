@@ -243,7 +243,7 @@ func (d *Driver) newChild(p *parent, alias, name string, open func(*child, tunta
 	}
 	c.port = datapath.NewPort(datapath.PortConfig{Device: c.dev, Marks: c.marking.port(), Skip: p.skip(), Merge: c.offload.tcp, Log: c.log})
 	c.outbound = datapath.NewOutbound(datapath.OutboundConfig{
-		Device: c.dev, Sender: p.sender, Skip: p.skip(), Offload: c.offload.vnet, Marks: c.marking.queues, PMTU: p.newPMTU(), Answers: c.port,
+		Device: c.dev, Sink: p.sender, Skip: p.skip(), Offload: c.offload.vnet, Marks: c.marking.queues, PMTU: p.newPMTU(), Answers: c.port,
 	})
 	go c.outbound.Run()
 	return c, nil

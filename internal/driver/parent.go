@@ -30,7 +30,7 @@ type parent struct {
 	// Each direction's parts are nil where it is absent.
 	in, out  *end
 	pmtu     *region.Region // path MTU of each mark; nil: none
-	sender   *datapath.Sender
+	sender   datapath.Sink
 	inbound  *datapath.Inbound
 	port     *datapath.Port
 	outbound *datapath.Outbound // always there: somebody has to empty the device
@@ -108,8 +108,9 @@ func (p *parent) openRegions(dir string) (err error) {
 // openForwarders builds what carries the packets, paused.
 func (p *parent) openForwarders(cfg Config) (err error) {
 	pulse := datapath.NewPulse(p.cfg.RenewAfter())
+	p.sender = new(datapath.Discard)
 	if p.out != nil {
-		p.sender, err = datapath.NewSender(datapath.SenderConfig{
+		sender, err := datapath.NewSender(datapath.SenderConfig{
 			Region: p.out.bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol, Memory: p.out.memory(),
 			Poll: cfg.Poll, Renew: p.cfg.RenewAfter(), Pulse: pulse, Log: p.log,
 			OnFault: func(err error) { go p.fault(p.out, err) },
@@ -117,6 +118,7 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.Out, err)
 		}
+		p.sender = sender
 	}
 	if p.cfg.Format == element.NetHdr {
 		if err := p.openMarks(); err != nil {
@@ -127,14 +129,14 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 	if p.in != nil {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
-			MergeUDP: p.offload.udp, Memory: p.in.memory(), Poll: cfg.Poll, BusyPoll: busyPoll(cfg), Locked: p.in.locked(), Sender: p.sender, Pulse: pulse, Log: p.log,
+			MergeUDP: p.offload.udp, Memory: p.in.memory(), Poll: cfg.Poll, BusyPoll: busyPoll(cfg), Locked: p.in.locked(), Sink: p.sender, Pulse: pulse, Log: p.log,
 			OnPeer: p.presence.follow, OnFault: func(err error) { go p.fault(p.in, err) },
 		})
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.In, err)
 		}
 	}
-	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sender: p.sender, Skip: p.skip(), Offload: p.offload.vnet, Ethernet: p.cfg.Format == element.EthDev, Marks: p.marking.queues, PMTU: p.newPMTU(), Answers: p.answers()})
+	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sink: p.sender, Skip: p.skip(), Offload: p.offload.vnet, Ethernet: p.cfg.Format == element.EthDev, Marks: p.marking.queues, PMTU: p.newPMTU(), Answers: p.answers()})
 	return nil
 }
 
@@ -217,7 +219,7 @@ func (p *parent) start() {
 }
 
 func (p *parent) startOut() {
-	if p.sender == nil || !p.up || p.out.stopped() {
+	if p.out == nil || !p.up || p.out.stopped() {
 		return
 	}
 	p.sender.Stop()
@@ -245,9 +247,7 @@ func (p *parent) startIn() {
 func (p *parent) stop() {
 	p.up = false
 	p.outbound.Pause()
-	if p.sender != nil {
-		p.sender.Stop()
-	}
+	p.sender.Stop()
 	if p.inbound != nil {
 		p.inbound.Pause()
 	}

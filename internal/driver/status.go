@@ -49,7 +49,7 @@ func (p *parent) status() *api.Interface {
 			s.Children = append(s.Children, *child)
 		}
 	}
-	if p.sender != nil {
+	if p.out != nil {
 		s.Writer = writerStatus(p.sender.Status())
 		describe(&s.Writer.Channel, p.out, p.cfg.WriterProtocol, p.up)
 	}
