@@ -120,7 +120,7 @@ func TestTrafficByEvents(t *testing.T) {
 	}
 	t.Cleanup(sender.Close)
 	from := &packets{t: t, queue: make(chan uint32, 64), end: make(chan struct{})}
-	outbound := datapath.NewOutbound(datapath.OutboundConfig{Device: from, Sender: sender})
+	outbound := datapath.NewOutbound(datapath.OutboundConfig{Device: from, Sink: sender})
 	go outbound.Run()
 	t.Cleanup(outbound.Close)
 	if err := sender.Start(element.NetHdr.Size(1500)); err != nil {
