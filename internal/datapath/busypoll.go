@@ -2,56 +2,46 @@ package datapath
 
 import "time"
 
-// busyPoll decides whether an Inbound that found nothing keeps looking instead
-// of going to sleep, so that what comes next need not wake it. That pays for
-// requests and responses, which come one at a time, each soon after the last.
-// It does not for bulk traffic: there the processors have enough to do, and more
-// comes of waiting for more.
+// busyPoll decides whether an Inbound that found nothing looks again instead of
+// going to sleep, so that the next packet need not wake it. That pays for requests
+// and responses, which come one at a time and soon after each other. It does not
+// pay for bulk traffic: the processors are busy, and a later look finds more.
 type busyPoll struct {
-	most  time.Duration // how long to look after the last packet; 0: never
-	bulk  func() bool   // whether the other direction sends many at a time
+	max   time.Duration // how long to look after the last packet; 0: never
+	bulk  func() bool   // the other direction sends many packets at a time
 	now   func() time.Duration
 	yield func()
 
 	last  time.Duration // when something was found
-	worth bool          // to look now
-	rest  time.Duration // not to be tried before
+	looks int           // since then
+	worth bool          // look again
+	rest  time.Duration // when to begin again after a long yield
 }
 
-const (
-	// fewElements is what a burst has at most that is not bulk traffic.
-	fewElements = 2
-	// mostYield is longer than packets of others take on this processor. Who gets
-	// it back later shares it with a program that computes, and does not get it
-	// back when a packet comes, as one who sleeps does.
-	mostYield = 500 * time.Microsecond
-	// restAfter is how long nobody tries then.
-	restAfter = 20 * time.Millisecond
-)
-
-// found tells that a burst moved elements.
+// found notes that a burst moved elements.
 func (b *busyPoll) found(moved int) {
-	if b.most == 0 {
+	if b.max == 0 {
 		return
 	}
 	now := b.now()
-	b.worth = now-b.last <= b.most && now >= b.rest && moved <= fewElements && !b.bulk()
-	b.last = now
+	b.worth = now-b.last <= b.max && now >= b.rest && moved <= fewElements && !b.bulk()
+	b.last, b.looks = now, 0
 }
 
-// again reports whether to look again, and has let others run then.
+// again reports whether to look again. If so, it has let others run first.
 func (b *busyPoll) again() bool {
 	if !b.worth {
 		return false
 	}
 	now := b.now()
-	if now-b.last > b.most {
+	if spent(now-b.last, b.looks, b.max) {
 		b.worth = false
 		return false
 	}
+	b.looks++
 	b.yield()
-	if after := b.now(); after-now > mostYield {
-		b.worth, b.rest = false, after+restAfter
+	if after := b.now(); after-now > maxYield {
+		b.worth, b.rest = false, after+busyRest
 	}
 	return true
 }

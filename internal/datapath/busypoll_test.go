@@ -17,7 +17,7 @@ type polling struct {
 func newPolling(most time.Duration) *polling {
 	p := &polling{time: time.Hour, gone: time.Microsecond}
 	p.busyPoll = busyPoll{
-		most: most, bulk: func() bool { return p.sending },
+		max: most, bulk: func() bool { return p.sending },
 		now: func() time.Duration { return p.time }, yield: func() { p.time += p.gone },
 	}
 	return p
@@ -81,21 +81,42 @@ func TestBusyPollLeavesBulkAlone(t *testing.T) {
 // A program that computes on the same processor gives it back after its slice.
 func TestBusyPollSparesWhoComputes(t *testing.T) {
 	p := newPolling(lookFor).after(time.Second, 1)
-	p.gone = mostYield
+	p.gone = maxYield
 	if n := p.looks(); n != 1 {
 		t.Errorf("%d looks, want one, for the time is over", n)
 	}
-	p.after(mostYield, 1)
-	p.most, p.gone = time.Second, mostYield+1
+	p.after(maxYield, 1)
+	p.max, p.gone = time.Second, maxYield+1
 	if n := p.looks(); n != 1 {
 		t.Errorf("%d looks, want one", n)
 	}
-	p.most, p.gone = lookFor, time.Microsecond
+	p.max, p.gone = lookFor, time.Microsecond
 	if n := p.after(1, 1).looks(); n > 0 {
 		t.Errorf("%d looks right after that", n)
 	}
-	if n := p.after(restAfter, 1).looks(); n != 51 {
+	if n := p.after(busyRest, 1).looks(); n != 51 {
 		t.Errorf("%d looks a while after that, want 51", n)
+	}
+}
+
+// A clock that stands still does not make busy polling last: looks are bounded,
+// too. Muen's clock shows the end of the minor frame throughout the frame.
+func TestBusyPollWithStandingClock(t *testing.T) {
+	const looks = int(lookFor/minLook) + 1
+	for _, frame := range []time.Duration{time.Millisecond, 10 * time.Millisecond, time.Hour} {
+		p := newPolling(lookFor)
+		p.now = func() time.Duration { return p.time.Truncate(frame) + frame }
+		for range 10 {
+			p.gone = 0 // the frame goes on, however long the yield
+			if n := p.after(0, 0).looks(); n != looks {
+				t.Errorf("frames of %v: %d looks, want %d", frame, n, looks)
+			}
+			p.gone = frame // each yield ends a frame
+			if n := p.after(0, 0).looks(); n != 1 {
+				t.Errorf("frames of %v: %d looks in other frames, want 1", frame, n)
+			}
+			p.time += busyRest + frame // the clock is past the rest
+		}
 	}
 }
 

@@ -76,10 +76,6 @@ type holding struct {
 	mark  uint32
 }
 
-// gatherSize is how many elements a burst deals with at most: enough for three
-// super-packets of 1500-byte segments, for the last one of a burst is seldom whole.
-const gatherSize = 160
-
 // arenaSize is what a burst's packets may take together, unless one alone takes
 // more. It stays in the processor's second-level cache.
 const arenaSize = 256 << 10
@@ -123,7 +119,7 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 func (in *Inbound) Run() {
 	defer close(in.done)
 	var own turn
-	busy := busyPoll{most: in.cfg.BusyPoll, bulk: in.cfg.Sink.sendsBulk, now: clock, yield: yield}
+	busy := busyPoll{max: in.cfg.BusyPoll, bulk: in.cfg.Sink.sendsBulk, now: clock, yield: yield}
 	sign := false // of the writer, before the burst
 	for {
 		moved, active, ok := in.burst()

@@ -51,10 +51,6 @@ type receipt struct {
 	tried     time.Time // when it was last asked to
 }
 
-// calm is how long every packet has to be received within its write until marks
-// are set again. Whatever the kernel had put aside before has been received then.
-const calm = time.Second
-
 // Prepare takes beforehand the time that the first packet with a mark would.
 func (p *Port) Prepare() {
 	p.mu.Lock()

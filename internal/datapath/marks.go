@@ -41,8 +41,6 @@ const (
 	mostQueues  = 256 // that a device can have
 	spareSlots  = 8   // fewer than this, or than a quarter, free: attach more queues
 	lowSlots    = 128 // fewer than this free of all: take back idle ones
-	idleSlot    = 5 * time.Millisecond
-	growPause   = time.Second // until more queues are tried again, where something had run out
 )
 
 // Marks keeps the queues of one device at the disposal of the marks in use.
@@ -135,7 +133,7 @@ func (m *Marks) takeBack() {
 			continue // not an end: with no free slot no packet would come to begin another sweep
 		}
 		for len(m.closed) > 0 {
-			if m.closed = m.release(m.closed); len(m.closed) > 0 && !m.sleep(time.Millisecond) {
+			if m.closed = m.release(m.closed); len(m.closed) > 0 && !m.sleep(releasePause) {
 				return
 			}
 		}

@@ -2,7 +2,6 @@ package datapath
 
 import (
 	"sync"
-	"time"
 
 	"github.com/muennet/muennet/internal/offload"
 	"github.com/muennet/muennet/internal/packet"
@@ -52,15 +51,6 @@ type Outbound struct {
 	parked bool
 	done   chan struct{}
 }
-
-// order is what a forwarder's goroutine has been told to do.
-type order uint8
-
-const (
-	pause order = iota
-	run
-	quit
-)
 
 // NewOutbound returns a paused forwarder; Run runs it.
 func NewOutbound(cfg OutboundConfig) *Outbound {
@@ -118,18 +108,15 @@ func (o *Outbound) told() order {
 	return o.want
 }
 
-// patience bounds the rate should a device come back broken each time.
-const patience = time.Second
-
 // halt pauses after an error of the device that nobody asked for, and stays for
-// patience unless the forwarder is closed.
+// devicePause unless the forwarder is closed.
 func (o *Outbound) halt() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.want == run { // else the order came since the error, and was the reason for it
 		o.want = pause
 	}
-	waitFor(o.change, patience, func() bool { return o.want == quit })
+	waitFor(o.change, devicePause, func() bool { return o.want == quit })
 }
 
 // burst carries up to burstSize packets and rings for them. It returns how many

@@ -55,7 +55,7 @@ func TestRenewWithoutAWordInThisEpoch(t *testing.T) {
 	begun := f.c.now
 	f.send(stuckRing + 1)
 	f.step()
-	for f.c.now-begun < mostRenewPause-time.Second {
+	for f.c.now-begun < maxRenewPause-time.Second {
 		f.talk(1, time.Second)
 	}
 	f.want("soon", true, 0)

@@ -109,9 +109,6 @@ const (
 	peerStarted = "the peer has started again"
 )
 
-// mostRenewPause bounds the pause between renewals that bring nothing.
-const mostRenewPause = 4 * time.Minute
-
 // start forgets the peer: the writer starts.
 func (r *renewal) start(now time.Duration) {
 	r.spoke, r.pause = false, 0
@@ -119,7 +116,7 @@ func (r *renewal) start(now time.Duration) {
 }
 
 // mostPause is the longest pause.
-func (r *renewal) mostPause() time.Duration { return max(mostRenewPause, r.after) }
+func (r *renewal) mostPause() time.Duration { return max(maxRenewPause, r.after) }
 
 // begin forgets the last epoch.
 func (r *renewal) begin(now time.Duration) {

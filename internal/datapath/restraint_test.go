@@ -33,10 +33,10 @@ func TestRestraint(t *testing.T) {
 		t.Errorf("a rest of %v after packets", d)
 	}
 	// A peer that starts now and then keeps nobody busy.
-	if d := looks(1000, mostVain+1); d != 0 {
+	if d := looks(1000, maxVain+1); d != 0 {
 		t.Errorf("a rest of %v after a look a second", d)
 	}
-	if d := looks(10, mostVain/10); d != firstRest {
+	if d := looks(10, maxVain/10); d != minRest {
 		t.Errorf("a rest of %v after a second of looks", d)
 	}
 }

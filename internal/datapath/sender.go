@@ -245,9 +245,9 @@ func (s *Sender) check(packet []byte) bool {
 	return false
 }
 
-// mostReserved is how many elements are reserved at a time: more of them make
+// maxReserved is how many elements are reserved at a time: more of them make
 // counters move less often, fewer leave more room to readers that lag.
-const mostReserved = 16
+const maxReserved = 16
 
 // writeSegments has s.segs write into the next elements, a quarter of the ring at
 // most.
@@ -255,7 +255,7 @@ func (s *Sender) writeSegments() {
 	if !s.check(s.packet[:s.segs.MaxLen()]) {
 		return
 	}
-	most := max(1, min(mostReserved, s.w.Elements()/8))
+	most := max(1, min(maxReserved, s.w.Elements()/8))
 	left := min(s.segs.Left(), max(1, s.w.Elements()/4))
 	if !s.wakes {
 		left = s.window.room(left)
@@ -347,12 +347,6 @@ func (s *Sender) ring() (woken bool) {
 	return woken
 }
 
-// How far the writer goes ahead, and how long it then waits.
-const (
-	ringEvery = 128 << 10              // bytes of elements, within a burst: two super-packets
-	mostPace  = 500 * time.Microsecond // for readers that lag
-)
-
 // pace is called between packets. It rings when much was written, so that a
 // reader can begin while the burst goes on. And it lets a reader that lags by
 // half of the ring catch up, for what overtakes it is lost. A channel says
@@ -366,7 +360,7 @@ func (s *Sender) pace() {
 	if (!ring && !lag) || s.ring() || !lag {
 		return
 	}
-	for start := time.Now(); time.Since(start) < mostPace; {
+	for start := time.Now(); time.Since(start) < maxLag; {
 		yield()
 		if s.ring() {
 			return

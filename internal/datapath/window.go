@@ -1,10 +1,6 @@
 package datapath
 
-import (
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "time"
 
 // window limits how fast elements are written for readers that nobody wakes:
 // they look every poll, and what was overwritten between two looks is lost, for
@@ -58,9 +54,6 @@ func (w *window) room(n int) int {
 	return min(n, w.quarter-w.count)
 }
 
-// longestSleep bounds how long somebody in a hurry is waited for.
-const longestSleep = 10 * time.Millisecond
-
 // letRead waits until the window lets more be written, unless a reader is found
 // to sleep or somebody is in a hurry. The caller holds the lock, and not
 // meanwhile: afterwards the writer may be another one, or none.
@@ -80,23 +73,8 @@ func (s *Sender) letRead() {
 		s.mu.Unlock()
 		// Who waits for a ring shall have it now.
 		if unrung == 0 || !s.ring() {
-			s.sleep(min(left, longestSleep))
+			s.sleep(min(left, maxSleep))
 		}
 		s.mu.Lock()
-	}
-}
-
-// begun is what clock counts from.
-var begun = time.Now()
-
-// clock is the time that passed since the process began; unlike a time.Time it
-// fits into an atomic.
-func clock() time.Duration { return time.Since(begun) }
-
-// sleep blocks this thread. The runtime's timers would be late by up to a
-// millisecond where nothing else runs: epoll_wait(2) counts in those.
-func sleep(d time.Duration) {
-	left := unix.NsecToTimespec(int64(d))
-	for unix.Nanosleep(&left, &left) == unix.EINTR {
 	}
 }
