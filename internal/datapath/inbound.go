@@ -189,7 +189,7 @@ func (in *Inbound) gather() {
 			in.moved++
 		case shmstream.EpochChanged:
 			in.listener.NewEpoch()
-			in.cfg.Pulse.follow(in.r.Epoch())
+			in.cfg.Pulse.setEpoch(in.r.Epoch())
 			in.follow(PeerActive)
 			in.moved++
 			return // what is held lies in the arena as it is
@@ -313,7 +313,7 @@ func (in *Inbound) Resume() error {
 	fault := region.Guard(func() {
 		in.r.Reset()
 		in.r.SkipPending()
-		in.cfg.Pulse.follow(in.r.Epoch())
+		in.cfg.Pulse.setEpoch(in.r.Epoch())
 		in.makeRoom()
 	})
 	if fault != nil {

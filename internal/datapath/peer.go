@@ -28,7 +28,7 @@ func (in *Inbound) setPeer(p Peer) {
 	if before == p {
 		return
 	}
-	in.cfg.Pulse.state(p == PeerActive)
+	in.cfg.Pulse.setActive(p == PeerActive)
 	if p == PeerIncompatible {
 		in.cfg.Log.Warn("peer is incompatible", "reason", in.r.Reason())
 	}

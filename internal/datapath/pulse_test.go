@@ -112,7 +112,7 @@ func (f *frail) inbound() *Inbound {
 // What an Inbound hears ends up in the Pulse.
 func TestPulse(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
-	f.pulse.state(false)
+	f.pulse.setActive(false)
 	in := f.inbound()
 	check := func(what string, heard bool, starts uint64, active bool) {
 		t.Helper()

@@ -47,7 +47,7 @@ func newFrail(t *testing.T, renew time.Duration) *frail {
 	if f.p, err = solo5.New(solo5.Config{In: out, Out: f.in, Addr: netip.MustParseAddr("10.0.0.2")}); err != nil {
 		t.Fatal(err)
 	}
-	f.pulse.state(true)
+	f.pulse.setActive(true)
 	return f
 }
 
@@ -110,7 +110,7 @@ func TestRenewFreesTheReader(t *testing.T) {
 			t.Fatalf("received %d packets of 30 after the renewal", got)
 		}
 	}
-	if log := f.log.String(); strings.Count(log, "a new epoch has begun") != rounds || strings.Count(log, peerSilent) != rounds {
+	if log := f.log.String(); strings.Count(log, "new epoch on the out-channel") != rounds || strings.Count(log, peerSilent) != rounds {
 		t.Errorf("want a line with the reason for each renewal:\n%s", log)
 	}
 }
@@ -181,13 +181,13 @@ func TestNothingIsRenewed(t *testing.T) {
 			f.talk(1000, time.Second)
 		}, true},
 		{"without a peer", 2 * time.Second, func(f *frail) {
-			f.pulse.state(false)
+			f.pulse.setActive(false)
 			f.send(stuckRing + 1)
 			f.talk(1000, time.Second)
 		}, true},
 		{"for readers that are woken", 2 * time.Second, func(f *frail) {
 			f.send(stuckRing + 1)
-			f.s.wakes = true
+			f.s.readers.wakes = true
 			f.talk(1000, time.Second)
 		}, true},
 		{"while the writer is stopped", 2 * time.Second, func(f *frail) {

@@ -51,50 +51,6 @@ func polled(t testing.TB, elements int, c *fakeClock) (*Sender, []byte) {
 	return s, region
 }
 
-// In no interval of poll more than half of the ring is published, whatever the
-// ring and however the packets come.
-func TestWindow(t *testing.T) {
-	rhythms := map[string]func(i int) time.Duration{
-		"at once":      func(int) time.Duration { return 0 },
-		"one by one":   func(int) time.Duration { return 30 * time.Microsecond },
-		"slowly":       func(int) time.Duration { return 700 * time.Microsecond },
-		"then at once": func(i int) time.Duration { return time.Duration(max(0, 100-i)) * 9 * time.Microsecond },
-		"in bursts": func(i int) time.Duration {
-			if i%37 == 0 {
-				return 950 * time.Microsecond
-			}
-			return 0
-		},
-	}
-	for name, pause := range rhythms {
-		for _, elements := range []int{1, 2, 3, 4, 5, 7, 8, 13, 100, 691} {
-			t.Run(fmt.Sprint(name, "/", elements), func(t *testing.T) {
-				var c fakeClock
-				s, _ := polled(t, elements, &c)
-				var count TxCounters
-				var at []time.Duration
-				half := max(1, elements/2)
-				for i := range 20*elements + 200 {
-					c.now += pause(i)
-					s.send(make([]byte, 60), 0, &count)
-					s.pace()
-					at = append(at, c.now)
-					if i >= half && at[i]-at[i-half] < s.cfg.Poll {
-						t.Fatalf("packets %d to %d within %v", i-half, i, at[i]-at[i-half])
-					}
-				}
-				if got := s.Status(); got.Waits == 0 && name == "at once" || got.Written != uint64(len(at)) {
-					t.Errorf("%+v", got)
-				}
-				// The limit is half a ring in each poll, and not much less.
-				if most := time.Duration(len(at)/half+3) * (s.cfg.Poll + 30*time.Microsecond*time.Duration(half)); name == "at once" && elements >= 4 && elements%4 == 0 && at[len(at)-1]-at[0] > most {
-					t.Errorf("%d packets took %v, more than %v", len(at), at[len(at)-1]-at[0], most)
-				}
-			})
-		}
-	}
-}
-
 // A peer that looks each time a poll has passed, and misses every other look,
 // loses nothing of a long burst.
 func TestLongBurstLosesNothing(t *testing.T) {
@@ -145,10 +101,10 @@ func TestSuperPacketsLoseNothing(t *testing.T) {
 			}
 			clock.asleep = func() { p.Step() }
 			// What was written up to each sleep, and when.
-			var written []mark
+			var written []milestone
 			sleep := c.s.sleep
 			c.s.sleep = func(d time.Duration) {
-				now := mark{clock.now, c.s.w.Written()}
+				now := milestone{clock.now, c.s.w.Written()}
 				before := uint64(0)
 				for _, m := range written {
 					if m.at <= now.at-c.s.cfg.Poll {
@@ -245,6 +201,27 @@ func TestWindowYieldsToHurry(t *testing.T) {
 	}
 	until(t, "it waits again", func() bool { return s.Status().Waits > waits })
 	o.Close()
+}
+
+// A burst does not wait for ever for a reader that lags, although the clock stands
+// still.
+func TestCatchUpWithStandingClock(t *testing.T) {
+	var c fakeClock
+	s, _ := polled(t, 100, &c)
+	s.readers.wakes = true
+	var count TxCounters
+	for range 51 {
+		s.send(make([]byte, 60), 0, &count)
+	}
+	rings := s.Status().Rings
+	s.pace()
+	if n := s.Status().Rings - rings; n < 2 || n > uint64(maxLag/minLook)+2 {
+		t.Errorf("%d rings for a reader that lags", n)
+	}
+	rings = s.Status().Rings
+	if s.pace(); s.Status().Rings != rings {
+		t.Error("it waits again at once")
+	}
 }
 
 // The shipped clock and sleep do what the window wants of them.
