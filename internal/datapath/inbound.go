@@ -12,9 +12,9 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// InboundConfig is what an Inbound is made of.
+// InboundConfig configures an Inbound.
 type InboundConfig struct {
-	// Port receives what no route sends elsewhere. Only it may have a Skip.
+	// Port takes packets whose mark has no route. Only this Port may have a Skip.
 	Port     *Port
 	Region   []byte // the in-channel, mapped read-only
 	Format   element.Format
@@ -26,21 +26,21 @@ type InboundConfig struct {
 	Poll, BusyPoll time.Duration
 	Locked         func() bool
 	// Sink of the same interface; nil: a Discard. There is no busy polling while it
-	// sends many packets at a time.
+	// sends bulk traffic.
 	Sink Sink
-	// Pulse is told of what comes; nil: nobody wants to know.
+	// Pulse is told what comes; nil: no Sender renews.
 	Pulse *Pulse
 	Log   *slog.Logger
-	// OnPeer is called when the peer becomes active (and compatible) or stops
-	// being so, with a lock held. It must not block or call back.
+	// OnPeer is called, with a lock held, when the peer becomes active and
+	// compatible, and when that ends. It must not block or call back.
 	OnPeer func(active bool)
-	// OnFault is called when the region cannot be read any more; the forwarder
-	// is paused by then. It must not block or call back.
+	// OnFault is called when the region cannot be read any more and the forwarder is
+	// paused. It must not block or call back.
 	OnFault func(error)
 }
 
-// Inbound carries what the peer writes into the in-channel to the kernel.
-// It begins paused.
+// Inbound carries what the peer writes into the in-channel to the kernel. It begins
+// paused.
 type Inbound struct {
 	cfg      InboundConfig
 	listener *doorbell.Listener
@@ -48,55 +48,49 @@ type Inbound struct {
 	mu     sync.Mutex
 	change *sync.Cond
 	want   order
-	parked bool // Run waits for an order: it uses neither reader nor listener
+	parked bool // Run waits for an order and uses neither reader nor listener
 	r      *shmstream.Reader
 	peer   Peer
-	moved  int  // elements the last burst dealt with
-	good   bool // some of them were packets
-	turned bool // the peer's state changed with it
-	arena  []byte
-	size   int // of the elements that arena is laid out for
-	stride int // bytes of arena for each packet
-	held   []holding
-	batch  offload.Batch
 	faults [element.NumFaults]uint64
 	routes map[uint32]*Port // by mark
-	before inboundTotals    // of the regions before this one
+	before inboundTotals    // of earlier regions
 	done   chan struct{}
 
-	restraint restraint // of the goroutine
-	guarded   func()
+	// The present burst.
+	moved   int  // elements taken, or lost
+	good    bool // some of them were packets
+	turned  bool // the state of the peer has changed
+	packets []received
+	batch   offload.Batch
+
+	arena  []byte // memory of packets
+	size   int    // of the elements that arena is laid out for, in bytes
+	stride int    // bytes of arena for each packet
+
+	restraint restraint // of Run
+	gathering func()
 	now       func() time.Duration // the clock, which tests replace
 }
-
-// holding is a packet that has been copied out of the channel and confirmed. Its
-// frame begins with the bytes that the device wants before a packet.
-type holding struct {
-	frame []byte
-	mark  uint32
-}
-
-// arenaSize is what a burst's packets may take together, unless one alone takes
-// more. It stays in the processor's second-level cache.
-const arenaSize = 256 << 10
 
 // InboundStatus is an Inbound's state at one moment.
 type InboundStatus struct {
 	Running        bool
 	Peer           Peer
-	Reason         string
+	Reason         string // why the peer is incompatible
 	Epoch          shmstream.Epoch
 	Size, Elements int
-	// Doorbell is how we are woken, DoorbellErr why by nothing, nil if we could be.
+	// Doorbell is what wakes the Inbound. DoorbellErr is why no bell can; nil if one
+	// could.
 	Doorbell          string
 	DoorbellErr       error
 	Wakeups, Timeouts uint64
 	Reader            shmstream.ReaderStats
-	// Faults counts elements that were no packets; they belong to no device.
+	// Faults counts elements without a valid packet. They belong to no device.
 	Faults [element.NumFaults]uint64
 }
 
-// NewInbound returns a paused forwarder; Run runs it, and Close closes it then.
+// NewInbound returns a paused forwarder. Run runs it. Close closes it and needs Run
+// to be running.
 func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	r, err := shmstream.NewReader(cfg.Region, shmstream.Expect{Protocol: cfg.Protocol, MinSize: cfg.Format.MinSize()})
 	if err != nil {
@@ -105,12 +99,12 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	if cfg.Sink == nil {
 		cfg.Sink = new(Discard)
 	}
-	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), held: make([]holding, 0, gatherSize), now: clock}
+	in := &Inbound{cfg: cfg, r: r, done: make(chan struct{}), routes: make(map[uint32]*Port), packets: make([]received, 0, gatherSize), now: clock}
 	in.change = sync.NewCond(&in.mu)
 	if in.listener, err = newListener(cfg.Region, cfg.Memory, cfg.Poll, cfg.Locked); err != nil {
 		return nil, err
 	}
-	in.guarded = in.gather
+	in.gathering = in.gather
 	in.batch.UDP = cfg.MergeUDP
 	return in, nil
 }
@@ -120,14 +114,14 @@ func (in *Inbound) Run() {
 	defer close(in.done)
 	var own turn
 	busy := busyPoll{max: in.cfg.BusyPoll, bulk: in.cfg.Sink.sendsBulk, now: clock, yield: yield}
-	sign := false // of the writer, before the burst
+	asked := false // the writer asked for the burst
 	for {
 		moved, active, ok := in.burst()
 		if !ok {
 			return
 		}
-		in.restrain(sign)
-		sign = false
+		in.restrain(asked)
+		asked = false
 		switch {
 		case moved > 0:
 			in.listener.Found()
@@ -135,13 +129,13 @@ func (in *Inbound) Run() {
 			own.end()
 		case busy.again():
 		default:
-			sign = in.listener.Wait(active)
+			asked = in.listener.Wait(active)
 		}
 	}
 }
 
-// burst deals with up to gatherSize elements. It waits while the forwarder is
-// paused; ok is false when it is closed.
+// burst takes up to gatherSize elements and delivers their packets. While the
+// forwarder is paused, burst waits. ok is false when it is closed.
 func (in *Inbound) burst() (moved int, active, ok bool) {
 	in.mu.Lock()
 	for in.want == pause {
@@ -153,8 +147,8 @@ func (in *Inbound) burst() (moved int, active, ok bool) {
 	}
 	before := in.peer
 	in.moved = 0
-	fault := region.Guard(in.guarded)
-	in.good = len(in.held) > 0
+	fault := region.Guard(in.gathering)
+	in.good = len(in.packets) > 0
 	in.turned = in.peer != before
 	in.deliver()
 	if in.good {
@@ -172,138 +166,16 @@ func (in *Inbound) burst() (moved int, active, ok bool) {
 	return moved, active, true
 }
 
-// gather copies elements out of the channel until it has none, the burst is
-// full, or the epoch changes.
-func (in *Inbound) gather() {
-	if in.size != in.r.Size() {
-		in.makeRoom()
-	}
-	for in.moved < gatherSize && len(in.held) < in.room() {
-		in.listener.Look()
-		slot, result := in.r.Next()
-		switch result {
-		case shmstream.Success:
-			in.take(slot)
-			in.moved++
-		case shmstream.Overrun:
-			in.moved++
-		case shmstream.EpochChanged:
-			in.listener.NewEpoch()
-			in.cfg.Pulse.setEpoch(in.r.Epoch())
-			in.follow(PeerActive)
-			in.moved++
-			return // what is held lies in the arena as it is
-		case shmstream.NoData:
-			in.follow(PeerActive)
-			return
-		case shmstream.Inactive:
-			in.follow(PeerInactive)
-			return
-		case shmstream.Incompatible:
-			in.follow(PeerIncompatible)
-			return
-		}
-	}
-	in.follow(PeerActive)
+// park waits for the next order. The caller holds the lock.
+func (in *Inbound) park() {
+	in.parked = true
+	in.change.Broadcast()
+	in.change.Wait()
+	in.parked = false
 }
 
-// take copies one element into the arena and holds the packet in it.
-func (in *Inbound) take(slot []byte) {
-	skip := in.cfg.Port.cfg.Skip
-	at := len(in.held) * in.stride
-	packet, fault := in.cfg.Format.Decode(in.arena[at+skip:at+in.stride], slot)
-	if in.r.Confirm() != shmstream.Success {
-		return
-	}
-	if fault != element.OK {
-		in.faults[fault]++
-		return
-	}
-	// The packet lies behind skip bytes, and in net_hdr mode behind the
-	// element's header as well, which is of no more use.
-	begin := at + in.cfg.Format.Offset()
-	frame := in.arena[begin : begin+skip+len(packet.Data)]
-	clear(frame[:skip])
-	in.held = append(in.held, holding{frame, packet.Mark})
-}
-
-// room is how many packets a burst may hold.
-func (in *Inbound) room() int {
-	if in.stride == 0 {
-		return 1
-	}
-	return len(in.arena) / in.stride
-}
-
-// makeRoom lays out the arena for the elements of a new epoch. Nothing may be
-// held.
-func (in *Inbound) makeRoom() {
-	in.size = in.r.Size()
-	in.stride = (in.cfg.Port.cfg.Skip + in.r.Size() + 63) &^ 63
-	if need := min(max(arenaSize, in.stride), gatherSize*in.stride); len(in.arena) < need {
-		in.arena = make([]byte, need)
-	}
-}
-
-// deliver passes on what is held. Consecutive packets of one flow, one mark and
-// one device go as one where the device takes that.
-func (in *Inbound) deliver() {
-	first := 0 // of the packets in batch, which end before i
-	var port *Port
-	for i, h := range in.held {
-		to, packet := in.port(h.mark), h.frame[in.cfg.Port.cfg.Skip:]
-		merges := to.merges()
-		if n := in.batch.Len(); n > 0 && n == i-first && merges && to == port && h.mark == in.held[first].mark && in.batch.Add(packet, in.ethernet()) {
-			continue
-		}
-		in.flush(port, in.held[first:i])
-		port, first = to, i
-		if merges {
-			in.batch.Add(packet, in.ethernet())
-		}
-	}
-	in.flush(port, in.held[first:])
-	in.held = in.held[:0]
-}
-
-func (in *Inbound) ethernet() bool { return in.cfg.Format == element.EthDev }
-
-// flush passes on packets: those of the batch, or one that is none.
-func (in *Inbound) flush(port *Port, packets []holding) {
-	defer in.batch.Reset()
-	if in.batch.Len() > 1 && port.deliverMerged(&in.batch, packets[0].mark) {
-		return
-	}
-	for _, h := range packets {
-		port.deliver(h.frame, h.mark)
-	}
-}
-
-// port is the device that a mark stands for.
-func (in *Inbound) port(mark uint32) *Port {
-	if mark != 0 {
-		if child := in.routes[mark]; child != nil {
-			return child
-		}
-	}
-	return in.cfg.Port
-}
-
-// Route sends packets of a mark to a child from the next one on; nil sends them
-// to the parent again. When it returns, no packet of that mark is on its way to
-// where they went before.
-func (in *Inbound) Route(mark uint32, child *Port) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if child == nil {
-		delete(in.routes, mark)
-	} else {
-		in.routes[mark] = child
-	}
-}
-
-// Resume carries packets again, from where the writer is now: what it wrote
-// while the interface was down is not delivered.
+// Resume carries packets again, from where the writer is now: what it wrote while
+// the interface was down is not delivered.
 func (in *Inbound) Resume() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -314,7 +186,7 @@ func (in *Inbound) Resume() error {
 		in.r.Reset()
 		in.r.SkipPending()
 		in.cfg.Pulse.setEpoch(in.r.Epoch())
-		in.makeRoom()
+		in.layOut()
 	})
 	if fault != nil {
 		return fault
@@ -324,18 +196,19 @@ func (in *Inbound) Resume() error {
 	return nil
 }
 
-// Pause returns when no packet is being carried any more; what the peer writes
-// from now on is ignored.
-func (in *Inbound) Pause() { in.order(pause) }
+// Pause stops carrying packets. When it returns no packet is being carried, and what
+// the peer writes is ignored.
+func (in *Inbound) Pause() { in.setOrder(pause) }
 
 // Close ends Run and waits for it.
 func (in *Inbound) Close() {
-	in.order(quit)
+	in.setOrder(quit)
 	<-in.done
 	in.listener.Close()
 }
 
-func (in *Inbound) order(w order) {
+// setOrder gives an order. None follows quit.
+func (in *Inbound) setOrder(w order) {
 	in.mu.Lock()
 	if in.want != quit {
 		in.want = w
@@ -349,7 +222,7 @@ func (in *Inbound) order(w order) {
 	listener.Interrupt()
 }
 
-// Status returns the state of now.
+// Status returns the present state.
 func (in *Inbound) Status() InboundStatus {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -7,40 +7,39 @@ import (
 	"github.com/muennet/muennet/internal/packet"
 )
 
-// OutboundConfig is what an Outbound is made of.
+// OutboundConfig configures an Outbound.
 type OutboundConfig struct {
 	Device Device
 	// Sink takes the packets; nil: a Discard.
 	Sink Sink
 	// Skip is how many bytes the device puts before each packet.
 	Skip int
-	// Offload: these bytes are a virtio_net_hdr, and packets may have to be cut
-	// and their checksums completed.
+	// Offload: these bytes are a virtio_net_hdr. Packets may have to be cut, and
+	// their checksums completed.
 	Offload bool
 	// Ethernet: the packets are Ethernet frames.
 	Ethernet bool
-	// PMTU limits the length of packets by their mark; nil: nothing does. It needs
+	// PMTU limits the length of packets by their mark; nil: no limit. It needs
 	// Answers.
 	PMTU *PMTU
-	// Answers is told what to tell the senders of packets that are too long for
-	// their path or for an element; those that may be cut are sent in pieces. nil:
-	// the packets are not IP, or nobody is told.
+	// Answers takes ICMP errors for packets that are too long for their path or an
+	// element. Those that may be fragmented are. nil: the packets may be no IP
+	// packets, and one that is too long is dropped.
 	Answers *Port
-	// Marks tells what mark the packets of each queue have; nil: none has one.
+	// Marks tells the mark of the packets in each queue; nil: they have none.
 	Marks *Marks
 }
 
 // Outbound carries what the kernel sends on a device into the out-channel.
 //
-// It begins paused, and while it is paused packets stay with the kernel: those
-// that come between the interface's going up and the writer's start are sent,
-// not lost.
+// It begins paused. While it is paused packets stay with the kernel: those sent
+// between the interface's going up and the writer's start are not lost.
 type Outbound struct {
 	cfg   OutboundConfig
 	buf   []byte
 	ready func() bool
 	segs  offload.Segments
-	piece []byte // a segment that is not written straight into an element
+	piece []byte // a segment that is not cut straight into an element
 	reply [packet.MaxTooBig]byte
 
 	count TxCounters // guarded by the Sink
@@ -48,18 +47,18 @@ type Outbound struct {
 	mu     sync.Mutex
 	change *sync.Cond
 	want   order
-	parked bool
+	parked bool // Run waits for an order
 	done   chan struct{}
 }
 
-// NewOutbound returns a paused forwarder; Run runs it.
+// NewOutbound returns a paused forwarder. Run runs it.
 func NewOutbound(cfg OutboundConfig) *Outbound {
 	if cfg.Sink == nil {
 		cfg.Sink = new(Discard)
 	}
 	o := &Outbound{cfg: cfg, buf: make([]byte, cfg.Skip+maxPacket), done: make(chan struct{})}
 	o.change = sync.NewCond(&o.mu)
-	// A burst that was not full has seen the device empty: it may be waited for.
+	// A burst that is not full has found the device empty: Wait may wait for it.
 	var own turn
 	o.ready = func() bool {
 		n := o.burst()
@@ -71,14 +70,13 @@ func NewOutbound(cfg OutboundConfig) *Outbound {
 	return o
 }
 
-// Run carries packets until Close. It returns when the forwarder is closed or
-// its device is gone.
+// Run carries packets until Close.
 func (o *Outbound) Run() {
 	defer close(o.done)
 	for o.proceed() {
-		if err := o.cfg.Device.Wait(o.ready); err != nil && o.told() == run {
-			// The device was closed, or deleted under us: the driver finds out
-			// by its own means. Do not spin until then.
+		if err := o.cfg.Device.Wait(o.ready); err != nil && o.order() == run {
+			// The device was closed or deleted. The driver finds out by itself; do not
+			// spin until then.
 			o.halt()
 		}
 	}
@@ -89,7 +87,7 @@ func (o *Outbound) proceed() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.want == pause {
-		// What the kernel accepted before the interface went down goes first.
+		// First send what the kernel accepted before the interface went down.
 		for o.burst() > 0 {
 		}
 	}
@@ -102,25 +100,35 @@ func (o *Outbound) proceed() bool {
 	return o.want == run
 }
 
-func (o *Outbound) told() order {
+// order is the present order.
+func (o *Outbound) order() order {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.want
 }
 
-// halt pauses after an error of the device that nobody asked for, and stays for
-// devicePause unless the forwarder is closed.
+// setOrder gives an order. None follows quit.
+func (o *Outbound) setOrder(w order) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.want != quit {
+		o.want = w
+	}
+	o.change.Broadcast()
+}
+
+// halt pauses after an error of the device, and waits for devicePause or Close.
 func (o *Outbound) halt() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.want == run { // else the order came since the error, and was the reason for it
+	if o.want == run { // otherwise an order came since, and caused the error
 		o.want = pause
 	}
 	waitFor(o.change, devicePause, func() bool { return o.want == quit })
 }
 
 // burst carries up to burstSize packets and rings for them. It returns how many
-// were taken from the device.
+// it has read from the device.
 func (o *Outbound) burst() int {
 	n := 0
 	marks := o.cfg.Marks
@@ -155,21 +163,21 @@ func (o *Outbound) burst() int {
 	return n
 }
 
-// cut sends what a device with a virtio_net_hdr handed over, as complete packets.
+// cut sends a packet with a virtio_net_hdr as one or more complete packets.
 func (o *Outbound) cut(frame []byte, mark uint32) {
 	var header offload.Header
 	header.Decode(frame)
-	packet := frame[o.cfg.Skip:]
+	p := frame[o.cfg.Skip:]
 	if header.GSOType == offload.GSONone && header.Flags&offload.NeedsCsum == 0 {
-		o.send(packet, mark)
+		o.send(p, mark)
 		return
 	}
-	if fault := o.segs.Init(header, packet, o.cfg.Ethernet); fault != offload.OK {
+	if fault := o.segs.Init(header, p, o.cfg.Ethernet); fault != offload.OK {
 		o.cfg.Sink.drop(BadOffload, &o.count)
 		return
 	}
-	if most := o.most(mark); most == 0 || o.segs.MaxLen() <= most {
-		o.cfg.Sink.sendSegments(&o.segs, packet, mark, &o.count)
+	if limit := o.limit(mark); limit == 0 || o.segs.MaxLen() <= limit {
+		o.cfg.Sink.sendSegments(&o.segs, p, mark, &o.count)
 		return
 	}
 	if o.piece == nil {
@@ -180,17 +188,17 @@ func (o *Outbound) cut(frame []byte, mark uint32) {
 	}
 }
 
-func (o *Outbound) send(packet []byte, mark uint32) {
-	if most := o.most(mark); most != 0 && len(packet) > most {
-		o.sendLong(packet, mark, most)
+// send sends one complete packet.
+func (o *Outbound) send(p []byte, mark uint32) {
+	if limit := o.limit(mark); limit != 0 && len(p) > limit {
+		o.sendLong(p, mark, limit)
 		return
 	}
-	o.cfg.Sink.send(packet, mark, &o.count)
+	o.cfg.Sink.send(p, mark, &o.count)
 }
 
-// Pause returns when no packet is being carried any more. What the device
-// already held has been sent by then. A forwarder that is not running is
-// paused as it is.
+// Pause stops carrying packets. Before it returns, all that the device held has
+// been sent. A forwarder that does not run is paused already.
 func (o *Outbound) Pause() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -198,9 +206,10 @@ func (o *Outbound) Pause() {
 		return
 	}
 	o.want = pause
-	o.cfg.Sink.hurry(1) // with a long poll it waits for minutes
+	// With a long poll a Sender can wait for its readers for minutes.
+	o.cfg.Sink.hurry(1)
 	defer o.cfg.Sink.hurry(-1)
-	// Should it fail, the next packet ends the wait instead.
+	// If this fails, the next packet ends the wait.
 	_ = o.cfg.Device.Interrupt()
 	for o.want == pause && !o.parked {
 		o.change.Wait()
@@ -209,12 +218,12 @@ func (o *Outbound) Pause() {
 }
 
 // Resume carries packets again.
-func (o *Outbound) Resume() { o.order(run) }
+func (o *Outbound) Resume() { o.setOrder(run) }
 
-// Close ends Run and waits for it. The device is the caller's to close.
+// Close ends Run and waits for it. It does not close the device.
 func (o *Outbound) Close() {
-	o.order(quit)
-	o.cfg.Sink.hurry(1) // with a long poll it waits for minutes
+	o.setOrder(quit)
+	o.cfg.Sink.hurry(1)
 	defer o.cfg.Sink.hurry(-1)
 	_ = o.cfg.Device.Interrupt()
 	<-o.done
@@ -223,14 +232,5 @@ func (o *Outbound) Close() {
 	}
 }
 
-func (o *Outbound) order(w order) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.want != quit {
-		o.want = w
-	}
-	o.change.Broadcast()
-}
-
-// Counters returns what was sent and dropped so far.
+// Counters returns what the device has sent and what was dropped.
 func (o *Outbound) Counters() TxCounters { return o.cfg.Sink.counters(&o.count) }

@@ -16,11 +16,11 @@ func TestOutboundHaltKeepsOrders(t *testing.T) {
 	for _, w := range []order{run, pause, quit} {
 		o := NewOutbound(OutboundConfig{Device: newFakeDevice()})
 		o.Resume()
-		o.order(w)
+		o.setOrder(w)
 		halted := make(chan order)
 		go func() {
 			o.halt()
-			halted <- o.told()
+			halted <- o.order()
 		}()
 		want := pause
 		if w == quit {
@@ -39,7 +39,7 @@ func TestOutboundClosesWithoutDevice(t *testing.T) {
 		o.Resume()
 		go o.Run()
 		if i%2 == 0 {
-			until(t, "the halt", func() bool { return o.told() == pause })
+			until(t, "the halt", func() bool { return o.order() == pause })
 		}
 		o.Close()
 	}

@@ -1,6 +1,6 @@
 package datapath
 
-// Peer is what the reader makes of the in-channel's writer.
+// Peer is the state of the in-channel's writer as the reader sees it.
 type Peer uint8
 
 // The states of a peer.
@@ -10,18 +10,18 @@ const (
 	PeerIncompatible
 )
 
-// String gives the state as `show` prints it.
+// String returns the state as `show` prints it.
 func (p Peer) String() string { return [...]string{"inactive", "active", "incompatible"}[p] }
 
-// follow takes note of what the channel showed.
-func (in *Inbound) follow(p Peer) {
+// sawPeer notes the state that the channel shows.
+func (in *Inbound) sawPeer(p Peer) {
 	if p != in.peer {
 		in.listener.NewEpoch()
 		in.setPeer(p)
 	}
 }
 
-// setPeer notes the state of the peer. The caller holds the lock.
+// setPeer changes the state of the peer. The caller holds the lock.
 func (in *Inbound) setPeer(p Peer) {
 	before := in.peer
 	in.peer = p

@@ -8,22 +8,22 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// PMTU limits the length of packets by their mark: a region of little-endian
-// u32, of which entry mark-1 is the limit in bytes. 0 is no limit, and so is
-// what lies beyond the table.
+// PMTU limits the length of packets by their mark. It reads a region of
+// little-endian u32, of which entry mark-1 is the limit in bytes. 0 is no limit, and
+// neither have marks beyond the table one.
 //
-// The region belongs to somebody else, who may change it at any time; each
-// entry is read once per packet. One PMTU serves one device.
+// Another process may change the region at any time: each entry is read once per
+// packet. A PMTU serves one device.
 type PMTU struct {
 	entries []uint32
 	log     *slog.Logger
 
-	mark  uint32 // of the lookup under way, for guarded
+	mark  uint32 // of the present lookup, for look
 	entry uint32
 	look  func()
 }
 
-// NewPMTU reads limits from table, which must be aligned to 4 bytes.
+// NewPMTU returns a PMTU that reads table, which must be aligned to 4 bytes.
 func NewPMTU(table []byte, log *slog.Logger) *PMTU {
 	t := &PMTU{log: log}
 	if n := len(table) / 4; n > 0 {
@@ -33,7 +33,7 @@ func NewPMTU(table []byte, log *slog.Logger) *PMTU {
 	return t
 }
 
-// lookup returns the entry of a mark.
+// lookup returns the limit of a mark in bytes, 0 if it has none.
 func (t *PMTU) lookup(mark uint32) uint32 {
 	if mark == 0 || uint64(mark) > uint64(len(t.entries)) {
 		return 0

@@ -8,24 +8,24 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// Rebind has the Sender write another region, mapped writable, of the same kind
-// of memory. Its writer is inactive until Start; that of the old region is
-// stopped. The counters go on. When Rebind returns without an error, nothing
-// touches the old region any more; on an error all is as before.
-func (s *Sender) Rebind(memory []byte) error {
-	w, err := shmstream.NewWriter(memory)
+// Rebind has the Sender write another region, mapped writable, of the same kind of
+// memory. It stops the writer of the old region; that of the new one is inactive
+// until Start. The counters go on. After Rebind nothing touches the old region, or,
+// on an error, all is as before.
+func (s *Sender) Rebind(channel []byte) error {
+	w, err := shmstream.NewWriter(channel)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.halt()
-	s.cfg.Region, s.w = memory, w
-	s.bell.Rebind(memory)
+	s.cfg.Region, s.w = channel, w
+	s.bell.Rebind(channel)
 	return nil
 }
 
-// inboundTotals are what an Inbound counts for each region anew.
+// inboundTotals are what an Inbound counts from 0 in each region.
 type inboundTotals struct {
 	reader            shmstream.ReaderStats
 	wakeups, timeouts uint64
@@ -43,36 +43,36 @@ func (in *Inbound) totals() inboundTotals {
 	return t
 }
 
-// Rebind has a paused Inbound, which Run runs, read another region from the next
-// Resume on. memory and locked are those of InboundConfig. Counters and routes go
-// on. When Rebind returns without an error, nothing touches the old region any
-// more; on an error all is as before.
-func (in *Inbound) Rebind(bytes []byte, memory doorbell.Memory, locked func() bool) error {
+// Rebind has a paused Inbound read another region from the next Resume on. Run must
+// be running. memory and locked are those of InboundConfig. Counters and routes go
+// on. After Rebind nothing touches the old region, or, on an error, all is as
+// before.
+func (in *Inbound) Rebind(channel []byte, memory doorbell.Memory, locked func() bool) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	// Pause ends a sleep in the old region, but does not wait for that.
+	// Pause ends a sleep in the old region but does not wait for its end.
 	for in.want == pause && !in.parked {
 		in.change.Wait()
 	}
 	if in.want != pause {
 		return fmt.Errorf("read another region: the forwarder is not paused")
 	}
-	r, err := shmstream.NewReader(bytes, shmstream.Expect{Protocol: in.cfg.Protocol, MinSize: in.cfg.Format.MinSize()})
+	r, err := shmstream.NewReader(channel, shmstream.Expect{Protocol: in.cfg.Protocol, MinSize: in.cfg.Format.MinSize()})
 	if err != nil {
 		return err
 	}
-	listener, err := newListener(bytes, memory, in.cfg.Poll, locked)
+	listener, err := newListener(channel, memory, in.cfg.Poll, locked)
 	if err != nil {
 		return err
 	}
 	in.before = in.totals()
 	in.listener.Close()
-	in.cfg.Region, in.cfg.Memory, in.cfg.Locked = bytes, memory, locked
+	in.cfg.Region, in.cfg.Memory, in.cfg.Locked = channel, memory, locked
 	in.r, in.listener = r, listener
 	return nil
 }
 
-// newListener listens to the writer of a channel.
+// newListener returns a Listener for the writer of a channel.
 func newListener(channel []byte, memory doorbell.Memory, poll time.Duration, locked func() bool) (*doorbell.Listener, error) {
 	wc, epoch := doorbell.Words(channel)
 	l, err := doorbell.NewListener(doorbell.Config{WC: wc, Epoch: epoch, Memory: memory, Poll: poll, Locked: locked})
@@ -80,12 +80,4 @@ func newListener(channel []byte, memory doorbell.Memory, poll time.Duration, loc
 		return nil, fmt.Errorf("listen to the writer: %w", err)
 	}
 	return l, nil
-}
-
-// park waits for the next order. The caller holds the lock.
-func (in *Inbound) park() {
-	in.parked = true
-	in.change.Broadcast()
-	in.change.Wait()
-	in.parked = false
 }

@@ -23,9 +23,9 @@ type Sink interface {
 	// Close stops the writer. Nothing may be sent afterwards.
 	Close()
 
-	// What an Outbound does in a burst: revive before the first packet, a send, or
-	// a drop, and then pace for each packet, flush after the last one. The
-	// counters are the device's; counters reads them under the sink's lock.
+	// In a burst an Outbound calls revive before the first packet, a send or drop and
+	// then pace for each, and flush after the last. count is the device's; counters
+	// reads it under the lock that guards it.
 	revive()
 	send(packet []byte, mark uint32, count *TxCounters)
 	sendSegments(segs *offload.Segments, packet []byte, mark uint32, count *TxCounters)
@@ -37,10 +37,9 @@ type Sink interface {
 	// limit is the length of the longest packet to send, in bytes, on a path that
 	// takes packets of up to path bytes. 0 is no limit, for path as well.
 	limit(path int) int
-	// hurry keeps the writer from waiting for its readers until it is called with
-	// -1 as often as with 1.
+	// hurry(1) keeps the writer from waiting for its readers, until hurry(-1).
 	hurry(by int32)
-	// sendsBulk reports whether the last burst had many packets.
+	// sendsBulk reports whether the last burst was bulk traffic.
 	sendsBulk() bool
 }
 

@@ -2,10 +2,10 @@ package datapath
 
 import "github.com/muennet/muennet/internal/packet"
 
-// most is how long a packet of a mark may be, in bytes: its path and the elements
-// limit that. 0 is no limit, or that there is nothing else to do with a longer one
-// than to drop it.
-func (o *Outbound) most(mark uint32) int {
+// limit is the length of the longest packet of a mark, in bytes: what its path and
+// an element take. 0 is no limit, or nothing to be done about a longer packet but to
+// drop it.
+func (o *Outbound) limit(mark uint32) int {
 	if o.cfg.Answers == nil {
 		return 0
 	}
@@ -16,19 +16,19 @@ func (o *Outbound) most(mark uint32) int {
 	return o.cfg.Sink.limit(path)
 }
 
-// sendLong sends pieces of a packet that is longer than most, or tells its sender
-// how long it may be. A child's MTU may be larger than its parent's: without an
-// answer its connections would hang.
-func (o *Outbound) sendLong(p []byte, mark uint32, most int) {
-	limit := packet.Limit(uint32(most), packet.Version(p))
-	switch packet.Check(p, limit) {
+// sendLong sends fragments of a packet that is longer than limit, or tells its
+// source the limit. A child's MTU may be larger than its parent's: without an answer
+// its connections would hang.
+func (o *Outbound) sendLong(p []byte, mark uint32, limit int) {
+	mtu := packet.Limit(uint32(limit), packet.Version(p))
+	switch packet.Check(p, mtu) {
 	case packet.Cut:
-		pieces, _ := packet.Fragment(p, limit)
+		pieces, _ := packet.Fragment(p, mtu)
 		for piece := pieces.Next(); piece != nil; piece = pieces.Next() {
 			o.cfg.Sink.send(piece, mark, &o.count)
 		}
 	case packet.Refuse:
-		n, ok := packet.TooBig(o.reply[:], p, limit)
+		n, ok := packet.TooBig(o.reply[:], p, mtu)
 		o.refuse(p, mark)
 		if ok {
 			o.cfg.Answers.answer(o.reply[:n])
@@ -40,10 +40,11 @@ func (o *Outbound) sendLong(p []byte, mark uint32, most int) {
 	}
 }
 
-// refuse counts a packet that is too long, by what it is too long for.
+// refuse counts a packet that is too long, for the element or else for the path.
 func (o *Outbound) refuse(p []byte, mark uint32) {
 	if len(p) > o.cfg.Sink.limit(0) {
-		o.cfg.Sink.send(p, mark, &o.count) // which counts it, and sends it if the elements have grown since
+		// The Sender counts it, or sends it if elements have grown since.
+		o.cfg.Sink.send(p, mark, &o.count)
 		return
 	}
 	o.cfg.Sink.drop(ExceedsPMTU, &o.count)
