@@ -8,20 +8,20 @@ import (
 	"github.com/muennet/muennet/internal/shortage"
 )
 
-// OutgoingMarks gives each mark a queue of its own: skbmark.Outgoing, or a test.
-// Its words for it are a slot for each queue, which is free, open (packets of
-// its mark enter the queue) or closed (nothing enters any more).
+// OutgoingMarks gives each mark a queue of its own: skbmark.Outgoing, or a test. It
+// has a slot for each queue. A slot is free, open (packets of its mark enter the
+// queue) or closed (no packet enters any more).
 type OutgoingMarks interface {
-	// SetQueues says how many queues are attached.
+	// SetQueues sets how many queues are attached.
 	SetQueues(n int)
-	// Mark is that of the packets in a queue.
+	// Mark returns the mark of the packets in a queue.
 	Mark(queue int) uint32
-	// Free is how many slots of attached queues are free.
+	// Free returns how many slots of attached queues are free.
 	Free() int
-	// Retire closes the slots that were idle since the last call and returns
-	// their queues.
+	// Retire closes the slots that were idle since the last call and returns their
+	// queues.
 	Retire() []int
-	// Grace waits until what had passed into a queue's way is in the queue.
+	// Grace waits until what has passed the check of its mark is in its queue.
 	Grace() error
 	// Release frees a closed slot whose queue has been read empty.
 	Release(queue int)
@@ -34,31 +34,30 @@ type QueueDevice interface {
 	Holds(queue int) bool
 }
 
-// How many queues a device has, and when marks that are not in use give theirs
-// back. Mark 0 needs one of them.
+// How many queues a device has, and how many slots stay free for new marks. Mark 0
+// needs a queue, too.
 const (
-	firstQueues = 16  // to begin with
-	mostQueues  = 256 // that a device can have
-	spareSlots  = 8   // fewer than this, or than a quarter, free: attach more queues
-	lowSlots    = 128 // fewer than this free of all: take back idle ones
+	firstQueues = 16  // at first
+	maxQueues   = 256 // of a TUN device
+	spareSlots  = 8   // fewer than this, or than a quarter, are free: attach more queues
+	lowSlots    = 128 // fewer than this are free: take back idle ones
 )
 
-// Marks keeps the queues of one device at the disposal of the marks in use.
+// Marks finds queues for the marks of one device that are in use.
 type Marks struct {
 	out OutgoingMarks
 	dev QueueDevice
 	log *slog.Logger
 
-	// reading is held from before a packet is read until its mark has been
-	// looked up. Slots are released under it: in between, the mark would be
-	// another one's.
+	// reading is held from before a packet is read until its mark has been looked up.
+	// Slots are released under it: otherwise the mark could be another packet's.
 	reading sync.Mutex
-	used    bool      // the burst read a queue of a mark
+	used    bool      // the burst has read a queue of a mark
 	full    bool      // no more queues can be attached
-	again   time.Time // when to try again all the same; zero: never
+	retry   time.Time // when to try to attach more all the same; zero: never
 
 	sweeping sync.WaitGroup
-	sweep    sync.Mutex // held by the sweep that goes on
+	sweep    sync.Mutex // held by the present sweep
 	closed   []int      // queues that sweeps have retired and not released yet
 	quit     chan struct{}
 }
@@ -72,6 +71,7 @@ func NewMarks(out OutgoingMarks, dev QueueDevice, log *slog.Logger) (*Marks, err
 	return &Marks{out: out, dev: dev, log: log, quit: make(chan struct{})}, nil
 }
 
+// begin begins a burst.
 func (m *Marks) begin() {
 	m.reading.Lock()
 	m.used = false
@@ -83,7 +83,7 @@ func (m *Marks) of(queue int) uint32 {
 	return m.out.Mark(queue)
 }
 
-// end closes a burst and sees to it that the next new mark finds a free slot.
+// end ends a burst and provides free slots for the next new marks.
 func (m *Marks) end() {
 	used := m.used
 	m.reading.Unlock()
@@ -91,8 +91,8 @@ func (m *Marks) end() {
 		return
 	}
 	free := m.out.Free()
-	if m.full && !m.again.IsZero() && time.Now().After(m.again) {
-		m.full, m.again = false, time.Time{}
+	if m.full && !m.retry.IsZero() && time.Now().After(m.retry) {
+		m.full, m.retry = false, time.Time{}
 	}
 	if !m.full && free < max(spareSlots, m.dev.Queues()/4) {
 		m.grow()
@@ -109,20 +109,20 @@ func (m *Marks) end() {
 // grow doubles the queues.
 func (m *Marks) grow() {
 	n := m.dev.Queues()
-	err := m.dev.AddQueues(min(n, mostQueues-n))
+	err := m.dev.AddQueues(min(n, maxQueues-n))
 	m.out.SetQueues(m.dev.Queues())
 	if err != nil {
 		m.log.Warn("no more queues can be attached: fewer marks fit at a time", "queues", m.dev.Queues(), "err", err)
 	}
-	m.full = err != nil || m.dev.Queues() == mostQueues
+	m.full = err != nil || m.dev.Queues() == maxQueues
 	if shortage.Is(err) {
-		m.again = time.Now().Add(growPause)
+		m.retry = time.Now().Add(growPause)
 	}
 }
 
-// takeBack frees slots of idle marks until enough are free or all are busy.
+// takeBack frees slots of idle marks until enough are free or the device is closed.
 func (m *Marks) takeBack() {
-	m.out.Retire() // begin of the time that a slot has to be idle
+	m.out.Retire() // slots have to be idle from now on
 	for m.out.Free() < lowSlots && m.sleep(idleSlot) {
 		m.closed = append(m.closed, m.out.Retire()...)
 		if len(m.closed) == 0 {
@@ -130,7 +130,7 @@ func (m *Marks) takeBack() {
 		}
 		if err := m.out.Grace(); err != nil {
 			m.log.Warn("idle marks keep their queues", "err", err)
-			continue // not an end: with no free slot no packet would come to begin another sweep
+			continue // do not end: without a free slot no packet would begin another sweep
 		}
 		for len(m.closed) > 0 {
 			if m.closed = m.release(m.closed); len(m.closed) > 0 && !m.sleep(releasePause) {
@@ -140,7 +140,7 @@ func (m *Marks) takeBack() {
 	}
 }
 
-// release frees those slots whose queues are empty and returns the others.
+// release frees the slots whose queues are empty and returns the other queues.
 func (m *Marks) release(closed []int) (left []int) {
 	m.reading.Lock()
 	defer m.reading.Unlock()
@@ -154,7 +154,7 @@ func (m *Marks) release(closed []int) (left []int) {
 	return left
 }
 
-// sleep is false when the device is being closed.
+// sleep returns false when the device is being closed.
 func (m *Marks) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -166,7 +166,7 @@ func (m *Marks) sleep(d time.Duration) bool {
 	}
 }
 
-// close ends a sweep under way. No burst may follow.
+// close ends the present sweep. No burst may follow.
 func (m *Marks) close() {
 	close(m.quit)
 	m.sweeping.Wait()

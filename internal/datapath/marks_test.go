@@ -19,7 +19,7 @@ type fakeQueues struct {
 	queues  [][][]byte // packets of each
 	most    int        // that can be attached
 	refusal error      // of one more
-	slots   [mostQueues]fakeSlot
+	slots   [maxQueues]fakeSlot
 	attach  int // as SetQueues said
 	lost    int // packets that found no slot
 	reading bool
@@ -34,7 +34,7 @@ type fakeSlot struct {
 }
 
 func newFakeQueues(t testing.TB) *fakeQueues {
-	return &fakeQueues{t: t, queues: make([][][]byte, 1), most: mostQueues, refusal: errRefused, attach: 1}
+	return &fakeQueues{t: t, queues: make([][][]byte, 1), most: maxQueues, refusal: errRefused, attach: 1}
 }
 
 func (f *fakeQueues) newMarks() *Marks {
@@ -180,7 +180,7 @@ func TestMarksAttachQueuesAsNeeded(t *testing.T) {
 	if f.Queues() != firstQueues {
 		t.Errorf("%d queues without a mark", f.Queues())
 	}
-	for mark := range uint32(mostQueues - 1) { // each mark's packet is sent again: none is idle
+	for mark := range uint32(maxQueues - 1) { // each mark's packet is sent again: none is idle
 		for again := range mark + 1 {
 			f.send(again+1, ip(20, 0))
 			if again%burstSize == 0 {
@@ -190,12 +190,12 @@ func TestMarksAttachQueuesAsNeeded(t *testing.T) {
 		for o.burst() > 0 {
 		}
 		n := f.Queues()
-		if n&(n-1) != 0 || (n < mostQueues && n-int(mark)-2 < spareSlots) {
+		if n&(n-1) != 0 || (n < maxQueues && n-int(mark)-2 < spareSlots) {
 			t.Fatalf("%d queues with %d marks", n, mark+1)
 		}
 	}
-	if f.Queues() != mostQueues || f.lost > 0 {
-		t.Errorf("%d queues, %d packets found none, want %d queues and none", f.Queues(), f.lost, mostQueues)
+	if f.Queues() != maxQueues || f.lost > 0 {
+		t.Errorf("%d queues, %d packets found none, want %d queues and none", f.Queues(), f.lost, maxQueues)
 	}
 }
 
@@ -230,11 +230,11 @@ func TestMarksGrowLater(t *testing.T) {
 		f.send(mark+1, ip(20, 0))
 		o.burst()
 	}
-	if f.Queues() != firstQueues || m.again.IsZero() {
-		t.Fatalf("%d queues, the next try at %v", f.Queues(), m.again)
+	if f.Queues() != firstQueues || m.retry.IsZero() {
+		t.Fatalf("%d queues, the next try at %v", f.Queues(), m.retry)
 	}
 	f.mu.Lock()
-	f.most = mostQueues
+	f.most = maxQueues
 	f.mu.Unlock()
 	until(t, "more queues", func() bool {
 		for mark := range uint32(firstQueues) { // taken back meanwhile
@@ -336,7 +336,7 @@ func TestMarksReleaseAfterFailure(t *testing.T) {
 	m := f.newMarks()
 	defer m.close()
 	o := NewOutbound(OutboundConfig{Device: f, Marks: m})
-	for mark := range uint32(mostQueues - 1) {
+	for mark := range uint32(maxQueues - 1) {
 		f.send(mark+1, ip(20, 0))
 		o.burst()
 	}
