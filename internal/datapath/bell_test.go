@@ -14,7 +14,7 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// memory is a kind of memory as a test wants it.
+// memory is memory with the bells that a test chooses.
 type memory struct {
 	futex      bool
 	events     string
@@ -25,10 +25,10 @@ func (m memory) Futex() bool       { return m.futex }
 func (m memory) EventPath() string { return m.events }
 func (m memory) Descriptor() int   { return m.descriptor }
 
-// senderOn is startSender for a channel in memory of some kind.
-func senderOn(t testing.TB, region []byte, m doorbell.Memory) *Sender {
+// senderOn is startSender for a channel in other memory.
+func senderOn(t testing.TB, channel []byte, m doorbell.Memory) *Sender {
 	t.Helper()
-	s, err := NewSender(SenderConfig{Region: region, Format: element.NetHdr, Protocol: testProtocol, Memory: m, Log: silent,
+	s, err := NewSender(SenderConfig{Region: channel, Format: element.NetHdr, Protocol: testProtocol, Memory: m, Log: silent,
 		OnFault: func(err error) { t.Errorf("fault: %v", err) }})
 	if err != nil {
 		t.Fatal(err)
@@ -40,8 +40,8 @@ func senderOn(t testing.TB, region []byte, m doorbell.Memory) *Sender {
 	return s
 }
 
-// eventFile makes a channel's event file and returns its path, and what counts
-// the events raised since it was last called.
+// eventFile makes a channel's event file. received counts the events since its
+// last call.
 func eventFile(t testing.TB) (path string, received func() int) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "a|in")
@@ -62,7 +62,8 @@ func eventFile(t testing.TB) (path string, received func() int) {
 	}
 }
 
-// An event is a call of the separation kernel: one for a burst, however long.
+// An event is a call of the separation kernel. A burst of any length raises
+// one.
 func TestSenderRaisesOneEventPerBurst(t *testing.T) {
 	testnet.CheckLeaks(t)
 	path, received := eventFile(t)
@@ -101,9 +102,9 @@ func TestSenderRaisesOneEventPerBurst(t *testing.T) {
 	}
 }
 
-// Nobody can be woken: nothing is rung, and what is sent arrives all the same.
+// Without a bell nothing is rung, and packets arrive all the same.
 func TestSenderWithoutBell(t *testing.T) {
-	region := mmapRegion(t, 1<<16)
+	channel := mmapRegion(t, 1<<16)
 	for _, c := range []struct {
 		memory memory
 		want   string
@@ -111,8 +112,8 @@ func TestSenderWithoutBell(t *testing.T) {
 		{memory{}, "futexes do not work on this memory"},
 		{memory{events: filepath.Join(t.TempDir(), "a|in")}, "no such file or directory"},
 	} {
-		s := senderOn(t, region, c.memory)
-		r, buf := newReader(t, region), make([]byte, 2048)
+		s := senderOn(t, channel, c.memory)
+		r, buf := newReader(t, channel), make([]byte, 2048)
 		s.send(ip(100, 1), 0, new(TxCounters))
 		s.flush()
 		until(t, "packet", func() bool { p, _ := read(t, r, element.NetHdr, buf); return len(p.Data) == 100 })
@@ -123,12 +124,12 @@ func TestSenderWithoutBell(t *testing.T) {
 	}
 }
 
-// noFutex is a region in a file, given out as one in memory without futexes.
+// noFutex is a region in a file that claims to have no futexes.
 type noFutex struct{ *region.Region }
 
 func (noFutex) Futex() bool { return false }
 
-// openTwice opens a channel for its writer, with the lock, and for its reader.
+// openTwice opens a channel for its writer, which locks it, and for its reader.
 func openTwice(t testing.TB) (writer, reader *region.Region) {
 	t.Helper()
 	dir := t.TempDir()
@@ -150,8 +151,8 @@ func openTwice(t testing.TB) (writer, reader *region.Region) {
 	return writer, reader
 }
 
-// Traffic without any bell, from device to device, in bursts and after pauses
-// long enough for the process's poller to take over.
+// Traffic without a bell from device to device, in bursts and after pauses long
+// enough for the process's poller to take over.
 func TestTrafficWithoutFutexes(t *testing.T) {
 	testnet.CheckLeaks(t)
 	writer, reader := openTwice(t)
@@ -185,7 +186,7 @@ func TestTrafficWithoutFutexes(t *testing.T) {
 	}
 }
 
-// The channel of a peer that raises no events, as a muenfs shows it: POLLERR.
+// A muenfs reports POLLERR for the channel of a peer that raises no events.
 func TestTrafficWithoutVector(t *testing.T) {
 	testnet.CheckLeaks(t)
 	var pipe [2]int
@@ -194,9 +195,9 @@ func TestTrafficWithoutVector(t *testing.T) {
 	}
 	unix.Close(pipe[0]) // from now on the other end is POLLERR
 	t.Cleanup(func() { unix.Close(pipe[1]) })
-	region, to := mmapRegion(t, 1<<16), newFakeDevice()
-	s := senderOn(t, region, memory{events: filepath.Join(t.TempDir(), "a")})
-	in := runInbound(t, region, to, func(c *InboundConfig) { c.Memory = memory{events: "/muenevents/a", descriptor: pipe[1]} })
+	channel, to := mmapRegion(t, 1<<16), newFakeDevice()
+	s := senderOn(t, channel, memory{events: filepath.Join(t.TempDir(), "a")})
+	in := runInbound(t, channel, to, func(c *InboundConfig) { c.Memory = memory{events: "/muenevents/a", descriptor: pipe[1]} })
 	until(t, "peer", func() bool { return in.Status().Peer == PeerActive })
 	for n := 1; n <= 100; n++ {
 		s.send(ip(100, byte(n)), 0, new(TxCounters))

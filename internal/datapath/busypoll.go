@@ -3,9 +3,10 @@ package datapath
 import "time"
 
 // busyPoll decides whether an Inbound that found nothing looks again instead of
-// going to sleep, so that the next packet need not wake it. That pays for requests
-// and responses, which come one at a time and soon after each other. It does not
-// pay for bulk traffic: the processors are busy, and a later look finds more.
+// going to sleep, so that the next packet need not wake it. That pays for
+// requests and responses, which come one at a time and soon after each other.
+// It does not pay for bulk traffic: the processors are busy, and a later look
+// finds more.
 type busyPoll struct {
 	max   time.Duration // how long to look after the last packet; 0: never
 	bulk  func() bool   // the other direction sends many packets at a time

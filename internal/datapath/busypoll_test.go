@@ -7,10 +7,10 @@ import (
 	"github.com/muennet/muennet/element"
 )
 
-// polling is a busyPoll of 50 µs whose clock and processor the test has.
+// polling is a busyPoll whose clock and processor belong to the test.
 type polling struct {
 	busyPoll
-	time, gone time.Duration // gone: what a yield takes
+	time, gone time.Duration // gone: the length of a yield
 	sending    bool
 }
 
@@ -23,14 +23,14 @@ func newPolling(most time.Duration) *polling {
 	return p
 }
 
-// looks tells how often it looks again before it goes to sleep.
+// looks counts the looks before it goes to sleep.
 func (p *polling) looks() (n int) {
 	for ; p.again(); n++ {
 	}
 	return n
 }
 
-// after has single elements come, with these pauses in between.
+// after finds single elements, each after a pause.
 func (p *polling) after(pauses ...time.Duration) *polling {
 	for _, pause := range pauses {
 		p.time += pause
@@ -78,12 +78,13 @@ func TestBusyPollLeavesBulkAlone(t *testing.T) {
 	}
 }
 
-// A program that computes on the same processor gives it back after its slice.
-func TestBusyPollSparesWhoComputes(t *testing.T) {
+// A program that computes on the same processor gives it back after its time
+// slice.
+func TestBusyPollSparesOtherPrograms(t *testing.T) {
 	p := newPolling(lookFor).after(time.Second, 1)
 	p.gone = maxYield
 	if n := p.looks(); n != 1 {
-		t.Errorf("%d looks, want one, for the time is over", n)
+		t.Errorf("%d looks, want one: the time is over", n)
 	}
 	p.after(maxYield, 1)
 	p.max, p.gone = time.Second, maxYield+1
@@ -120,7 +121,7 @@ func TestBusyPollWithStandingClock(t *testing.T) {
 	}
 }
 
-// What a Sender says of its last burst.
+// A Sender says whether its last burst was bulk traffic.
 func TestSenderTellsBulk(t *testing.T) {
 	s := startSender(t, mmapRegion(t, 1<<16), element.NetHdr, 1500)
 	for _, packets := range []int{1, fewElements + 1, fewElements, 10, 0} {
@@ -134,20 +135,21 @@ func TestSenderTellsBulk(t *testing.T) {
 	}
 }
 
-// What comes while an Inbound looks needs neither a ring nor a time-out.
+// A packet that comes while an Inbound looks needs neither a ring nor a
+// timeout.
 func TestInboundKeepsLooking(t *testing.T) {
 	region, dev := mmapRegion(t, 1<<16), newFakeDevice()
 	s := startSender(t, region, element.NetHdr, 1500)
 	in := runInbound(t, region, dev, func(c *InboundConfig) { c.BusyPoll = time.Minute })
 	until(t, "the peer", func() bool { return in.Status().Peer == PeerActive })
-	for i := range 1000 { // more than one, should the processor be taken away meanwhile
+	for i := range 1000 { // another thread may have the processor during some
 		before := in.Status()
 		s.send(ip(100, 1), 0, new(TxCounters)) // without a ring
 		until(t, "the packet", func() bool { return len(dev.received()) > i })
 		if after := in.Status(); after.Timeouts == before.Timeouts && after.Wakeups == before.Wakeups {
 			return
 		}
-		time.Sleep(5 * time.Millisecond) // without busy polling it sleeps then
+		time.Sleep(5 * time.Millisecond) // without busy polling it is asleep now
 	}
-	t.Error("each packet was waited for")
+	t.Error("it slept before each packet")
 }

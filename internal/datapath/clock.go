@@ -16,16 +16,16 @@ var begun = time.Now()
 // atomic.
 func clock() time.Duration { return time.Since(begun) }
 
-// sleep blocks this thread. The runtime's timers would be up to a millisecond late
-// on an idle machine, because epoll_wait(2) counts in milliseconds.
+// sleep blocks this thread. The runtime's timers would be up to a millisecond
+// late on an idle machine, because epoll_wait(2) counts in milliseconds.
 func sleep(d time.Duration) {
 	left := unix.NsecToTimespec(int64(d))
 	for unix.Nanosleep(&left, &left) == unix.EINTR {
 	}
 }
 
-// yield lets other goroutines and other threads of the machine run. The peer and
-// the programs at both ends may be waiting for this very processor.
+// yield lets other goroutines and other threads of the machine run. The peer
+// and the programs at both ends may be waiting for this very processor.
 func yield() {
 	if doorbell.Crowded() {
 		runtime.Gosched()

@@ -11,7 +11,7 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// format is that of the channel the flow's packets go through.
+// format is the format of the flow's packets.
 func (f *flow) format() element.Format {
 	if f.eth {
 		return element.EthDev
@@ -19,8 +19,8 @@ func (f *flow) format() element.Format {
 	return element.NetHdr
 }
 
-// cutter is an Outbound of a device with a virtio_net_hdr, whose bursts the test
-// runs, and the channel behind it.
+// cutter is an Outbound of a device with a virtio_net_hdr, and its channel. The
+// test runs the bursts.
 type cutter struct {
 	t      *testing.T
 	dev    *fakeDevice
@@ -29,7 +29,7 @@ type cutter struct {
 	region []byte
 	format element.Format
 	size   int
-	last   uint64 // WC as the test knows it
+	last   uint64 // WC that the test expects
 }
 
 func newCutter(t *testing.T, format element.Format, mtu, elements int) *cutter {
@@ -41,8 +41,8 @@ func newCutter(t *testing.T, format element.Format, mtu, elements int) *cutter {
 	return c
 }
 
-// carry sends frames through the Outbound; these packets must come out of it,
-// as complete elements, and nothing else.
+// carry sends frames through the Outbound. Exactly these packets must come out,
+// as complete elements.
 func (c *cutter) carry(frames [][]byte, want [][]byte, mark uint32) {
 	c.t.Helper()
 	before := c.o.Counters()
@@ -50,7 +50,7 @@ func (c *cutter) carry(frames [][]byte, want [][]byte, mark uint32) {
 		c.dev.send(frames...)
 		for c.o.burst() > 0 {
 		}
-	} else { // from a queue of that mark
+	} else { // from a queue of the mark
 		for _, frame := range frames {
 			c.o.cut(frame, mark)
 		}
@@ -64,7 +64,7 @@ func (c *cutter) carry(frames [][]byte, want [][]byte, mark uint32) {
 	}
 	sent := 0
 	for i, p := range want {
-		// As in a fresh element: nothing of an older packet may be left in it.
+		// Nothing of an older packet may be left in the element.
 		elem := make([]byte, c.size)
 		used, fault := c.format.Encode(elem, p, mark)
 		if fault != element.OK {
@@ -87,7 +87,7 @@ func (c *cutter) carry(frames [][]byte, want [][]byte, mark uint32) {
 	}
 }
 
-// segments returns n packets of which the last has rest bytes of payload.
+// segments returns n packets. The last has rest bytes of payload.
 func (f *flow) segments(n, size, rest int) (packets [][]byte) {
 	for range n - 1 {
 		packets = append(packets, f.next(size, ack))
@@ -95,8 +95,8 @@ func (f *flow) segments(n, size, rest int) (packets [][]byte) {
 	return append(packets, f.next(rest, ackPsh))
 }
 
-// What is cut are the packets that the kernel would have sent without offload,
-// in rings of every size.
+// Cutting gives the packets that the kernel would have sent without offload, in
+// rings of every size.
 func TestSuperPacketsAreCut(t *testing.T) {
 	eachFlow(t, func(t *testing.T, f flow) {
 		for _, elements := range []int{1, 2, 3, 8, 9, 64, 500} {
@@ -111,7 +111,7 @@ func TestSuperPacketsAreCut(t *testing.T) {
 	})
 }
 
-// Super-packets among whole ones, in one burst.
+// One burst has super-packets and whole packets.
 func TestWholePacketsAreCompleted(t *testing.T) {
 	eachFlow(t, func(t *testing.T, f flow) {
 		c := newCutter(t, f.format(), 1500, 600)
@@ -121,9 +121,9 @@ func TestWholePacketsAreCompleted(t *testing.T) {
 			complete := f.next(i*13, ack)
 			want = append(want, complete)
 			switch i % 3 {
-			case 0: // as forwarded packets are
+			case 0: // like a forwarded packet
 				frames = append(frames, append(make([]byte, offload.HeaderSize), complete...))
-			case 1: // as local ones
+			case 1: // like a local one
 				h := offload.Header{Flags: offload.NeedsCsum, CsumStart: uint16(transport), CsumOffset: uint16(f.check())}
 				frames = append(frames, f.unfinished(h, bytes.Clone(complete)))
 			case 2:
@@ -136,7 +136,8 @@ func TestWholePacketsAreCompleted(t *testing.T) {
 	})
 }
 
-// Each element has the mark of its super-packet, and no more than its path takes.
+// Each element has the mark of its super-packet, and at most what its path
+// takes.
 func TestMarksOfCutPackets(t *testing.T) {
 	const limit = 1400 // of mark 7
 	limits := make([]byte, 4*10)
@@ -173,8 +174,8 @@ func TestMarksOfCutPackets(t *testing.T) {
 	}
 }
 
-// What cannot be cut or is too long is counted, announces nothing and harms
-// nothing else.
+// A packet that cannot be cut or is too long is counted. It reserves no element
+// and harms no other packet.
 func TestBadSuperPackets(t *testing.T) {
 	var f flow
 	good := f.segments(5, 1400, 3)
@@ -194,13 +195,13 @@ func TestBadSuperPackets(t *testing.T) {
 		before := c.o.Counters()
 		c.dev.send(test.frame)
 		if n := c.o.burst(); n != 1 {
-			t.Fatalf("%s: %d packets taken", test.name, n)
+			t.Fatalf("%s: %d packets read", test.name, n)
 		}
 		after := c.o.Counters()
 		if after.Dropped != before.Dropped+1 || test.counts(after) != test.counts(before)+1 || after.Packets != before.Packets {
 			t.Errorf("%s: %+v", test.name, after)
 		}
-		c.carry([][]byte{f.super(good)}, good, 0) // WSC and WC are where they belong
+		c.carry([][]byte{f.super(good)}, good, 0) // WSC and WC are right
 	}
 	c.s.Stop()
 	c.dev.send(f.super(good))
@@ -216,7 +217,7 @@ func TestBadSuperPackets(t *testing.T) {
 	}
 }
 
-// A reader that keeps up sees each segment once and in order, while many
+// A reader that keeps up sees each segment once and in order, when many
 // super-packets go through a small ring.
 func TestReaderOfCutPackets(t *testing.T) {
 	for _, elements := range []int{8, 64} {

@@ -57,8 +57,9 @@ func TestOutboundCarries(t *testing.T) {
 	}
 }
 
-// Packets that come between "up" and the writer's start are sent after it; those
-// that were there when the interface went down are sent before the writer stops.
+// Packets between "up" and the writer's start are sent after the start. Packets
+// that the device holds when the interface goes down are sent before the writer
+// stops.
 func TestOutboundPause(t *testing.T) {
 	region := mmapRegion(t, 1<<16)
 	dev := newFakeDevice()
@@ -73,7 +74,7 @@ func TestOutboundPause(t *testing.T) {
 	if n := s.Status().Written; n != 1 {
 		t.Errorf("%d packets written while paused", n)
 	}
-	o.Pause() // again: nothing to do
+	o.Pause() // a second time
 	o.Resume()
 	until(t, "packet from the pause", func() bool { return s.Status().Written == 2 })
 }
@@ -95,14 +96,14 @@ func TestOutboundDrops(t *testing.T) {
 	until(t, "drop while inactive", func() bool { return o.Counters().Reasons[Inactive] == 1 })
 }
 
-// A header that somebody overwrote is made good with the next packets.
+// The next packets mend a header that another process overwrote.
 func TestOutboundMendsItsHeader(t *testing.T) {
 	region := mmapRegion(t, 1<<16)
 	dev := newFakeDevice()
 	s := startSender(t, region, element.NetHdr, 1500)
 	runOutbound(t, dev, s).Resume()
 	r, buf := newReader(t, region), make([]byte, 2048)
-	clear(region) // as if it had shrunk and grown
+	clear(region) // as if the region had shrunk and grown
 	until(t, "packet behind the damage", func() bool {
 		dev.send(ip(100, 1))
 		p, result := read(t, r, element.NetHdr, buf)
@@ -123,7 +124,7 @@ func TestInboundCarries(t *testing.T) {
 	s := startSender(t, region, element.NetHdr, 1500)
 	dev := newFakeDevice()
 	in := runInbound(t, region, dev, nil)
-	for i := range 500 { // more than a ring, never more than half of it at once
+	for i := range 500 { // more than a ring, half of it at a time at most
 		s.send(ip(20+i, byte(i)), uint32(i), new(TxCounters))
 		s.ring()
 		if i%16 == 15 {
@@ -168,7 +169,7 @@ func TestInboundBeginsAtWC(t *testing.T) {
 	s.send(ip(31, 1), 0, new(TxCounters))
 	until(t, "new packet", func() bool { return len(dev.received()) == 1 })
 	if n := len(dev.received()[0]); n != 31 {
-		t.Errorf("the first packet has %d bytes: an old one", n)
+		t.Errorf("the first packet has %d bytes: it is an old one", n)
 	}
 	in.Pause()
 	s.send(ip(32, 1), 0, new(TxCounters))
@@ -182,7 +183,8 @@ func TestInboundBeginsAtWC(t *testing.T) {
 	}
 }
 
-// A writer that begins while we are up is read from its first element.
+// A writer that starts while the interface is up is read from its first
+// element.
 func TestInboundFollowsRestarts(t *testing.T) {
 	region := mmapRegion(t, 1<<16)
 	s := startSender(t, region, element.NetHdr, 1500)
@@ -206,7 +208,7 @@ func TestInboundFollowsRestarts(t *testing.T) {
 		last = <-active
 	}
 	if last {
-		t.Error("the last word on the peer is active")
+		t.Error("the peer ends active")
 	}
 }
 
@@ -268,18 +270,18 @@ func TestInboundIncompatibleRecovers(t *testing.T) {
 	}
 	until(t, "incompatible", func() bool { return in.Status().Peer == PeerIncompatible })
 	if in.Status().Reason == "" {
-		t.Error("no reason is given")
+		t.Error("no reason")
 	}
 	if err := w.Start(shmstream.WriterConfig{Protocol: testProtocol, Size: 1508}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "active", func() bool { return in.Status().Peer == PeerActive })
 	if r := in.Status().Reason; r != "" {
-		t.Errorf("the old reason stays: %s", r)
+		t.Errorf("old reason: %s", r)
 	}
 }
 
-// The real forwarders, allocation by allocation.
+// The real forwarders do not allocate.
 func TestBurstsDoNotAllocate(t *testing.T) {
 	region := mmapRegion(t, 1<<20)
 	s := startSender(t, region, element.NetHdr, 1500)
@@ -308,7 +310,7 @@ func TestBurstsDoNotAllocate(t *testing.T) {
 	}
 }
 
-// loopDevice has left packets to read and takes any.
+// loopDevice has packets left to read and takes any.
 type loopDevice struct {
 	fakeDevice
 	packet []byte
@@ -326,7 +328,7 @@ func (d *loopDevice) Read(p []byte) (int, int, error) {
 func (d *loopDevice) Write(p []byte) (int, error)        { return len(p), nil }
 func (d *loopDevice) Writev(parts [][]byte) (int, error) { return 1, nil }
 
-// Both forwarders around a channel, without the kernel's share.
+// Both forwarders of a channel, without the kernel's share.
 func benchmarkForward(b *testing.B, size int) {
 	region := mmapRegion(b, 1<<20)
 	s := startSender(b, region, element.NetHdr, 1500)

@@ -2,8 +2,8 @@ package datapath
 
 import "github.com/muennet/muennet/element"
 
-// deliver hands the packets of a burst to their devices. Consecutive packets of one
-// flow, one mark and one device are merged if the device takes that.
+// deliver hands the packets of a burst to their devices. Consecutive packets of
+// one flow, one mark and one device are merged if the device takes that.
 func (in *Inbound) deliver() {
 	first := 0 // packet of the batch; the last one is before i
 	var port *Port
@@ -46,9 +46,9 @@ func (in *Inbound) port(mark uint32) *Port {
 	return in.cfg.Port
 }
 
-// Route sends packets of a mark to a child's Port from the next packet on; nil sends
-// them to the parent's again. When it returns, no packet of that mark is on its way
-// to its former Port.
+// Route sends packets of a mark to a child's Port from the next packet on; nil
+// sends them to the parent's again. When it returns, no packet of that mark is
+// on its way to its former Port.
 func (in *Inbound) Route(mark uint32, to *Port) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

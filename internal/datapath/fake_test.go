@@ -17,7 +17,7 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// fakeDevice is a device whose kernel is the test.
+// fakeDevice is a device for which the test plays the kernel.
 type fakeDevice struct {
 	mu          sync.Mutex
 	change      *sync.Cond
@@ -84,7 +84,7 @@ func (d *fakeDevice) set(interrupted bool) error {
 	return nil
 }
 
-// send is the kernel sending.
+// send has the kernel send packets.
 func (d *fakeDevice) send(packets ...[]byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -98,8 +98,8 @@ func (d *fakeDevice) received() [][]byte {
 	return slices.Clone(d.got)
 }
 
-// mmapRegion is memory that a channel can live in and the race detector does
-// not watch.
+// mmapRegion returns memory for a channel that the race detector does not
+// watch.
 func mmapRegion(t testing.TB, size int) []byte {
 	t.Helper()
 	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
@@ -116,7 +116,8 @@ var errRefused = errors.New("refused")
 
 const testProtocol = 2
 
-// ip returns an IPv4 packet of n >= 20 bytes with a recognisable payload.
+// ip returns an IPv4 packet of n >= 20 bytes. seed makes its payload
+// recognisable.
 func ip(n int, seed byte) []byte {
 	p := make([]byte, n)
 	for i := range p {
@@ -162,7 +163,7 @@ func runInbound(t testing.TB, region []byte, dev Device, change func(*InboundCon
 // until waits for something that must happen.
 var until = testnet.Eventually
 
-// read takes the next packet from a channel as a peer would.
+// read reads the next packet from a channel as a peer would.
 func read(t testing.TB, r *shmstream.Reader, f element.Format, buf []byte) (element.Packet, shmstream.Result) {
 	t.Helper()
 	slot, result := r.Next()

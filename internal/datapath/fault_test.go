@@ -13,7 +13,7 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// fileSender is a Sender on a file, which can be cut.
+// fileSender is a Sender on a file that can be truncated.
 type fileSender struct {
 	*Sender
 	t      *testing.T
@@ -41,7 +41,7 @@ func newFileSender(t *testing.T) *fileSender {
 			}
 			if f.mu.TryLock() {
 				f.mu.Unlock()
-				t.Error("the lock was given up before the writer was stopped")
+				t.Error("the lock was free before the writer was stopped")
 			}
 			f.faults.Add(1)
 		}})
@@ -80,8 +80,8 @@ func (f *fileSender) works() {
 	}
 }
 
-// However much of the file goes away while several devices send, the Sender says
-// so, drops what comes then, and works again when the file is whole.
+// When the file shrinks while several devices send, by any amount, the Sender
+// reports one fault, drops what comes, and works again when the file is whole.
 func TestSenderFaults(t *testing.T) {
 	f := newFileSender(t)
 	for round := range 60 {
@@ -111,7 +111,7 @@ func TestSenderFaults(t *testing.T) {
 		stop.Store(true)
 		devices.Wait()
 		if told := f.faults.Load() - before; told != 1 {
-			t.Errorf("the fault was told %d times: another device has sent before the writer was stopped", told)
+			t.Errorf("%d faults reported: another device has sent before the writer was stopped", told)
 		}
 		var all TxCounters
 		for i := range counts {
@@ -121,12 +121,12 @@ func TestSenderFaults(t *testing.T) {
 		if all.Dropped == 0 || all.Dropped != all.Reasons[Inactive] {
 			t.Errorf("counted %+v", all)
 		}
-		f.Stop() // which faults, too, or not
+		f.Stop() // this may fault, too
 		f.truncate(1 << 20)
 	}
 }
 
-// A start that faults leaves the writer inactive, and the next one may succeed.
+// A start that faults leaves the writer inactive. The next one may succeed.
 func TestSenderStartFaults(t *testing.T) {
 	f := newFileSender(t)
 	for _, size := range []int64{0, 4096, 8192} {
@@ -140,8 +140,8 @@ func TestSenderStartFaults(t *testing.T) {
 	f.works()
 }
 
-// What something else writes into the header is made good at the next burst, or
-// by Mend: readers follow a new epoch.
+// The next burst, or Mend, repairs a header that another process overwrote:
+// readers follow a new epoch.
 func TestSenderMends(t *testing.T) {
 	for _, offset := range []int{shmstream.TransportOffset, shmstream.EpochOffset, shmstream.ProtocolOffset, shmstream.SizeOffset,
 		shmstream.ElementsOffset, shmstream.WSCOffset, shmstream.WCOffset} {
@@ -154,7 +154,7 @@ func TestSenderMends(t *testing.T) {
 			epoch := s.Status().Epoch
 			s.Mend() // nothing is wrong
 			if s.Status().Epoch != epoch {
-				t.Fatal("mended without a reason")
+				t.Fatal("mended an intact header")
 			}
 			memory[offset]++
 			if mend {

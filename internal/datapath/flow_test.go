@@ -46,7 +46,7 @@ func (f *flow) next(n int, flags byte) []byte {
 	return p
 }
 
-// check is where the checksum of the flow's packets is, from where TCP or UDP begin.
+// check is the offset of the checksum in the TCP or UDP header.
 func (f *flow) check() int {
 	if f.udp {
 		return 6
@@ -54,7 +54,7 @@ func (f *flow) check() int {
 	return 16
 }
 
-// wrap puts the headers before a TCP or UDP packet and makes the checksums good.
+// wrap puts headers before a TCP or UDP packet and fills in the checksums.
 func (f *flow) wrap(l4 []byte) []byte {
 	protocol := byte(unix.IPPROTO_TCP)
 	if f.udp {
@@ -100,7 +100,8 @@ func onesSum(b []byte) uint16 {
 	return uint16(s)
 }
 
-// headers returns where TCP or UDP begin in the flow's packets, and the payload.
+// headers returns where TCP or UDP begin in the flow's packets, and the
+// payload.
 func (f *flow) headers() (transport, payload int) {
 	transport = 20
 	if f.v6 {
@@ -115,8 +116,8 @@ func (f *flow) headers() (transport, payload int) {
 	return transport, transport + 32
 }
 
-// super joins packets of the flow to what a device with a virtio_net_hdr hands
-// over.
+// super joins packets of the flow to the frame that a device with a
+// virtio_net_hdr hands over.
 func (f *flow) super(packets [][]byte) []byte {
 	transport, payload := f.headers()
 	all := append([]byte{}, packets[0]...)
@@ -138,8 +139,8 @@ func (f *flow) super(packets [][]byte) []byte {
 	return f.unfinished(h, all)
 }
 
-// unfinished leaves the checksum of a packet to whom it is handed, and puts the
-// header that says so before it.
+// unfinished leaves the checksum of a packet to its receiver, and puts the
+// header before it that says so.
 func (f *flow) unfinished(h offload.Header, p []byte) []byte {
 	transport, _ := f.headers()
 	ip, l4 := p[:transport], p[transport:]
@@ -167,15 +168,15 @@ func (f *flow) unfinished(h offload.Header, p []byte) []byte {
 	return append(frame, p...)
 }
 
-// apart returns the packets that are in a frame which was handed to a device
-// with a virtio_net_hdr.
+// apart returns the packets in a frame that was written to a device with a
+// virtio_net_hdr.
 func apart(t testing.TB, frame []byte, eth bool) (packets [][]byte) {
 	t.Helper()
 	var h offload.Header
 	h.Decode(frame)
 	var s offload.Segments
 	if fault := s.Init(h, frame[offload.HeaderSize:], eth); fault != offload.OK {
-		t.Fatalf("the device was handed something with header %+v that cannot be cut: %v", h, fault)
+		t.Fatalf("a frame with header %+v cannot be cut: %v", h, fault)
 	}
 	for range s.Count() {
 		p := make([]byte, s.MaxLen())

@@ -5,8 +5,8 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// received is a packet that was copied out of the channel and confirmed. Its frame
-// begins with the bytes that the device wants before a packet.
+// received is a packet that was copied out of the channel and confirmed. Its
+// frame begins with the bytes that the device wants before a packet.
 type received struct {
 	frame []byte
 	mark  uint32
@@ -16,8 +16,8 @@ type received struct {
 // takes more. It stays in the processor's second-level cache.
 const arenaSize = 256 << 10
 
-// gather copies elements out of the channel until it is empty, the burst is full,
-// or the epoch changes.
+// gather copies elements out of the channel until it is empty, the burst is
+// full, or the epoch changes.
 func (in *Inbound) gather() {
 	if in.size != in.r.Size() {
 		in.layOut()
@@ -63,8 +63,8 @@ func (in *Inbound) take(slot []byte) {
 		in.faults[fault]++
 		return
 	}
-	// The frame begins skip bytes before the packet: with net_hdr over the end of the
-	// element's header, which is not needed any more.
+	// The frame begins skip bytes before the packet: with net_hdr over the end of
+	// the element's header, which is not needed any more.
 	begin := at + in.cfg.Format.Offset()
 	frame := in.arena[begin : begin+skip+len(packet.Data)]
 	clear(frame[:skip])

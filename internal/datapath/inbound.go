@@ -25,8 +25,8 @@ type InboundConfig struct {
 	Memory         doorbell.Memory
 	Poll, BusyPoll time.Duration
 	Locked         func() bool
-	// Sink of the same interface; nil: a Discard. There is no busy polling while it
-	// sends bulk traffic.
+	// Sink of the same interface; nil: a Discard. There is no busy polling while
+	// it sends bulk traffic.
 	Sink Sink
 	// Pulse is told what comes; nil: no Sender renews.
 	Pulse *Pulse
@@ -34,13 +34,13 @@ type InboundConfig struct {
 	// OnPeer is called, with a lock held, when the peer becomes active and
 	// compatible, and when that ends. It must not block or call back.
 	OnPeer func(active bool)
-	// OnFault is called when the region cannot be read any more and the forwarder is
-	// paused. It must not block or call back.
+	// OnFault is called when the region cannot be read any more and the forwarder
+	// is paused. It must not block or call back.
 	OnFault func(error)
 }
 
-// Inbound carries what the peer writes into the in-channel to the kernel. It begins
-// paused.
+// Inbound carries what the peer writes into the in-channel to the kernel. It
+// begins paused.
 type Inbound struct {
 	cfg      InboundConfig
 	listener *doorbell.Listener
@@ -79,8 +79,8 @@ type InboundStatus struct {
 	Reason         string // why the peer is incompatible
 	Epoch          shmstream.Epoch
 	Size, Elements int
-	// Doorbell is what wakes the Inbound. DoorbellErr is why no bell can; nil if one
-	// could.
+	// Doorbell is what wakes the Inbound. DoorbellErr is why no bell can; nil if
+	// one could.
 	Doorbell          string
 	DoorbellErr       error
 	Wakeups, Timeouts uint64
@@ -89,8 +89,8 @@ type InboundStatus struct {
 	Faults [element.NumFaults]uint64
 }
 
-// NewInbound returns a paused forwarder. Run runs it. Close closes it and needs Run
-// to be running.
+// NewInbound returns a paused forwarder. Run runs it. Close closes it and needs
+// Run to be running.
 func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	r, err := shmstream.NewReader(cfg.Region, shmstream.Expect{Protocol: cfg.Protocol, MinSize: cfg.Format.MinSize()})
 	if err != nil {
@@ -174,8 +174,8 @@ func (in *Inbound) park() {
 	in.parked = false
 }
 
-// Resume carries packets again, from where the writer is now: what it wrote while
-// the interface was down is not delivered.
+// Resume carries packets again, from where the writer is now: what it wrote
+// while the interface was down is not delivered.
 func (in *Inbound) Resume() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -196,8 +196,8 @@ func (in *Inbound) Resume() error {
 	return nil
 }
 
-// Pause stops carrying packets. When it returns no packet is being carried, and what
-// the peer writes is ignored.
+// Pause stops carrying packets. When it returns no packet is being carried, and
+// what the peer writes is ignored.
 func (in *Inbound) Pause() { in.setOrder(pause) }
 
 // Close ends Run and waits for it.

@@ -11,8 +11,8 @@ import (
 // skbmark.Incoming, or a test.
 type IncomingMarks interface {
 	// Attach is called once, before all others. When it returns, the kernel has
-	// received every packet written before. After an error received packets have no
-	// marks; the implementation reports the error.
+	// received every packet written before. After an error received packets have
+	// no marks; the implementation reports the error.
 	Attach() error
 	// Arm gives packets that are received from now on this mark; 0 leaves theirs.
 	Arm(mark uint32)
@@ -20,20 +20,20 @@ type IncomingMarks interface {
 	Seen() bool
 	// Disarm ends Arm.
 	Disarm()
-	// Account(true) has the device account for packets written from now on: Pending
-	// tells of them, and a write returns unix.EAGAIN while one is pending. After an
-	// error Pending does not tell.
+	// Account(true) has the device account for packets written from now on:
+	// Pending tells of them, and a write returns unix.EAGAIN while one is pending.
+	// After an error Pending does not tell.
 	Account(on bool) error
 	// Pending reports whether a packet was neither received nor dropped yet.
 	Pending() bool
 }
 
-// receipt is what a Port knows of how the kernel receives its packets. Usually it
-// does so within the write, with the mark that is armed then. A packet not received
-// when its write returns is one of two things. It may be pending, because RPS has
-// queued it: then others may be, too, and would take the mark of a later packet.
-// Or it will never be received, because an XDP program or another program in front
-// of ours has taken it.
+// receipt is what a Port knows of how the kernel receives its packets. Usually
+// it does so within the write, with the mark that is armed then. A packet not
+// received when its write returns is one of two things. It may be pending,
+// because RPS has queued it: then others may be, too, and would take the mark
+// of a later packet. Or it will never be received, because an XDP program or
+// another program in front of ours has taken it.
 //
 //	       a packet was not received within its write,
 //	       and is pending or may be
@@ -41,8 +41,8 @@ type IncomingMarks interface {
 //	      <------------------------------------------
 //	       no packet was pending or late, for calm
 //
-// The memory that the kernel accounts to the device tells the two apart, once the
-// device was asked to account. It is asked when marks are first suspended.
+// The memory that the kernel accounts to the device tells the two apart, once
+// the device was asked to account. It is asked when marks are first suspended.
 type receipt struct {
 	suspended bool
 	since     time.Time // when a packet was last pending, or may have been
@@ -69,9 +69,9 @@ func (p *Port) attach() {
 	p.attached = true
 }
 
-// write hands a packet to the kernel. Once marks are attached, packets without one
-// are armed, too: only then is it noticed that one is still pending when the next is
-// written, whose mark it would take.
+// write hands a packet to the kernel. Once marks are attached, packets without
+// one are armed, too: only then is it noticed that one is still pending when
+// the next is written, whose mark it would take.
 func (p *Port) write(frame []byte, parts [][]byte, mark uint32) error {
 	if mark != 0 {
 		p.attach()

@@ -8,9 +8,9 @@ import (
 	"github.com/muennet/muennet/internal/shortage"
 )
 
-// OutgoingMarks gives each mark a queue of its own: skbmark.Outgoing, or a test. It
-// has a slot for each queue. A slot is free, open (packets of its mark enter the
-// queue) or closed (no packet enters any more).
+// OutgoingMarks gives each mark a queue of its own: skbmark.Outgoing, or a
+// test. It has a slot for each queue. A slot is free, open (packets of its mark
+// enter the queue) or closed (no packet enters any more).
 type OutgoingMarks interface {
 	// SetQueues sets how many queues are attached.
 	SetQueues(n int)
@@ -34,8 +34,8 @@ type QueueDevice interface {
 	Holds(queue int) bool
 }
 
-// How many queues a device has, and how many slots stay free for new marks. Mark 0
-// needs a queue, too.
+// How many queues a device has, and how many slots stay free for new marks.
+// Mark 0 needs a queue, too.
 const (
 	firstQueues = 16  // at first
 	maxQueues   = 256 // of a TUN device
@@ -49,8 +49,9 @@ type Marks struct {
 	dev QueueDevice
 	log *slog.Logger
 
-	// reading is held from before a packet is read until its mark has been looked up.
-	// Slots are released under it: otherwise the mark could be another packet's.
+	// reading is held from before a packet is read until its mark has been looked
+	// up. Slots are released under it: otherwise the mark could be another
+	// packet's.
 	reading sync.Mutex
 	used    bool      // the burst has read a queue of a mark
 	full    bool      // no more queues can be attached
@@ -120,7 +121,8 @@ func (m *Marks) grow() {
 	}
 }
 
-// takeBack frees slots of idle marks until enough are free or the device is closed.
+// takeBack frees slots of idle marks until enough are free or the device is
+// closed.
 func (m *Marks) takeBack() {
 	m.out.Retire() // slots have to be idle from now on
 	for m.out.Free() < lowSlots && m.sleep(idleSlot) {

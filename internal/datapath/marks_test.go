@@ -13,12 +13,13 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// fakeQueues is a multi-queue device and the programs that choose its queues.
+// fakeQueues is a multi-queue device and the BPF programs that choose its
+// queues.
 type fakeQueues struct {
 	mu      sync.Mutex
 	queues  [][][]byte // packets of each
-	most    int        // that can be attached
-	refusal error      // of one more
+	limit   int        // of attached queues
+	refusal error      // for more than that
 	slots   [maxQueues]fakeSlot
 	attach  int // as SetQueues said
 	lost    int // packets that found no slot
@@ -34,7 +35,7 @@ type fakeSlot struct {
 }
 
 func newFakeQueues(t testing.TB) *fakeQueues {
-	return &fakeQueues{t: t, queues: make([][][]byte, 1), most: maxQueues, refusal: errRefused, attach: 1}
+	return &fakeQueues{t: t, queues: make([][][]byte, 1), limit: maxQueues, refusal: errRefused, attach: 1}
 }
 
 func (f *fakeQueues) newMarks() *Marks {
@@ -46,7 +47,7 @@ func (f *fakeQueues) newMarks() *Marks {
 	return m
 }
 
-// send is the kernel sending a packet with a mark.
+// send has the kernel send a packet with a mark.
 func (f *fakeQueues) send(mark uint32, packet []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -91,7 +92,7 @@ func (f *fakeQueues) AddQueues(n int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for range n {
-		if len(f.queues) == f.most {
+		if len(f.queues) == f.limit {
 			return f.refusal
 		}
 		f.queues = append(f.queues, nil)
@@ -148,7 +149,7 @@ func (f *fakeQueues) Release(q int) {
 		f.t.Errorf("queue %d is released with %d packets in it, %+v, after %d waits", q, len(f.queues[q]), f.slots[q], f.graced)
 	}
 	if f.reading {
-		f.t.Error("a queue is released between a packet's being read and its mark's being asked for")
+		f.t.Error("a queue is released between reading a packet and looking up its mark")
 	}
 	f.slots[q] = fakeSlot{}
 }
@@ -170,7 +171,7 @@ func TestMarksAttachQueuesAsNeeded(t *testing.T) {
 	defer m.close()
 	o := NewOutbound(OutboundConfig{Device: f, Marks: m})
 	if f.Queues() != firstQueues || f.attach != firstQueues {
-		t.Fatalf("%d queues attached, %d used, want %d to begin with", f.Queues(), f.attach, firstQueues)
+		t.Fatalf("%d queues attached, %d used, want %d at first", f.Queues(), f.attach, firstQueues)
 	}
 	for range 1000 {
 		f.send(0, ip(20, 0))
@@ -201,7 +202,7 @@ func TestMarksAttachQueuesAsNeeded(t *testing.T) {
 
 func TestMarksWithoutMoreQueues(t *testing.T) {
 	f := newFakeQueues(t)
-	f.most = 20
+	f.limit = 20
 	m := f.newMarks()
 	defer m.close()
 	o := NewOutbound(OutboundConfig{Device: f, Marks: m})
@@ -212,17 +213,18 @@ func TestMarksWithoutMoreQueues(t *testing.T) {
 	if f.Queues() != 20 || f.attach != 20 {
 		t.Errorf("%d queues attached, %d used, want the 20 there are", f.Queues(), f.attach)
 	}
-	f.most = 5
+	f.limit = 5
 	f.queues = f.queues[:1]
 	if _, err := NewMarks(f, f, silent); !errors.Is(err, errRefused) {
 		t.Errorf("error %v, want that of the device", err)
 	}
 }
 
-// Descriptors that have run out may be there again: more queues are attached then.
+// If descriptors run out, more queues are attached when there may be some
+// again.
 func TestMarksGrowLater(t *testing.T) {
 	f := newFakeQueues(t)
-	f.most, f.refusal = firstQueues, fmt.Errorf("attach: %w", unix.EMFILE)
+	f.limit, f.refusal = firstQueues, fmt.Errorf("attach: %w", unix.EMFILE)
 	m := f.newMarks()
 	defer m.close()
 	o := NewOutbound(OutboundConfig{Device: f, Marks: m})
@@ -234,10 +236,10 @@ func TestMarksGrowLater(t *testing.T) {
 		t.Fatalf("%d queues, the next try at %v", f.Queues(), m.retry)
 	}
 	f.mu.Lock()
-	f.most = maxQueues
+	f.limit = maxQueues
 	f.mu.Unlock()
 	until(t, "more queues", func() bool {
-		for mark := range uint32(firstQueues) { // taken back meanwhile
+		for mark := range uint32(firstQueues) { // some have lost their queues
 			f.send(mark+1, ip(20, 0))
 		}
 		o.burst()
@@ -245,15 +247,15 @@ func TestMarksGrowLater(t *testing.T) {
 	})
 }
 
-// marked is a packet that says which mark, below 2^16, it has.
+// marked is a packet that contains its mark, which is below 2^16.
 func marked(mark uint32) []byte {
 	p := ip(22, 0)
 	p[20], p[21] = byte(mark>>8), byte(mark)
 	return p
 }
 
-// Far more marks than queues, from several senders at a time: each packet has
-// its mark in it, and each arrives with it or is counted.
+// Several senders use far more marks than there are queues. Each packet
+// contains its mark, and arrives with it or is counted.
 func TestMarksAreNeverMixedUp(t *testing.T) {
 	const marks, senders, window = 3000, 4, 2
 	region := mmapRegion(t, 1<<20)
@@ -294,7 +296,7 @@ func TestMarksAreNeverMixedUp(t *testing.T) {
 		until(t, "room for the next marks", func() bool {
 			for o.burst() > 0 {
 			}
-			f.send(0xffff, marked(0xffff)) // has the sweep go on
+			f.send(0xffff, marked(0xffff)) // keeps the sweep running
 			check()
 			return f.Free() >= window*senders
 		})
@@ -310,7 +312,7 @@ func TestMarksAreNeverMixedUp(t *testing.T) {
 	}
 }
 
-// A slot whose queue is not empty yet stays closed until it is.
+// A slot stays closed until its queue is empty.
 func TestMarksReleaseEmptyQueuesOnly(t *testing.T) {
 	f := newFakeQueues(t)
 	m := f.newMarks()
@@ -329,7 +331,7 @@ func TestMarksReleaseEmptyQueuesOnly(t *testing.T) {
 	}
 }
 
-// Slots that could not be released are as soon as they can be.
+// Slots that cannot be released are released later.
 func TestMarksReleaseAfterFailure(t *testing.T) {
 	f := newFakeQueues(t)
 	f.grace = errRefused
@@ -369,7 +371,7 @@ func TestMarksSweepEndsWithDevice(t *testing.T) {
 		}
 		m.close() // returns, with the sweep under way
 		if !m.sweep.TryLock() {
-			t.Error("a sweep goes on after close")
+			t.Error("a sweep runs after close")
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/muennet/muennet/internal/offload"
 )
 
-// merger is an Inbound in front of a device with a virtio_net_hdr, whose bursts
-// the test runs, and the peer behind its channel.
+// merger is an Inbound of a device with a virtio_net_hdr, and its peer. The
+// test runs the bursts.
 type merger struct {
 	t      *testing.T
 	dev    *fakeIncoming
@@ -51,7 +51,7 @@ func newMerger(t *testing.T, format element.Format, change func(*InboundConfig))
 }
 
 // receive has the peer send packets and returns the frames and marks that the
-// device is handed.
+// device gets.
 func (m *merger) receive(packets [][]byte, marks ...uint32) (frames [][]byte, got []uint32) {
 	m.t.Helper()
 	m.dev.got, m.dev.marks = nil, nil
@@ -97,7 +97,7 @@ func TestInboundMerges(t *testing.T) {
 		packets := append(f.segments(44, 1400, 77), f.segments(20, 100, 99)...) // one burst
 		frames, _ := m.receive(packets)
 		if len(frames) != 2 {
-			t.Errorf("%d packets were handed over in %d calls, want 2", len(packets), len(frames))
+			t.Errorf("%d packets in %d calls, want 2", len(packets), len(frames))
 		}
 		samePackets(t, m.apart(frames), packets)
 		s := m.port.Status()
@@ -107,8 +107,8 @@ func TestInboundMerges(t *testing.T) {
 	})
 }
 
-// Without leave for it UDP is not merged, and without offload nothing is.
-func TestInboundMergesWhatItMay(t *testing.T) {
+// UDP is merged only if the kernel takes that, and nothing is without offload.
+func TestInboundMergesAsConfigured(t *testing.T) {
 	udp, tcp := flow{udp: true, port: 1}, flow{port: 2}
 	m := newMerger(t, element.NetHdr, nil)
 	packets := append(udp.segments(10, 100, 100), tcp.segments(10, 100, 100)...)
@@ -126,8 +126,8 @@ func TestInboundMergesWhatItMay(t *testing.T) {
 	samePackets(t, m.apart(frames), packets)
 }
 
-// What lies between two segments parts them.
-func TestInboundParts(t *testing.T) {
+// A packet between two segments keeps them apart.
+func TestInboundMergesNeighbours(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		marks []uint32
@@ -172,8 +172,8 @@ func TestInboundParts(t *testing.T) {
 	}
 }
 
-// Packets that are longer than the interface may send are merged like others, and
-// each counts.
+// Packets that are longer than the interface may send are merged like others.
+// Each counts.
 func TestInboundMergesOversize(t *testing.T) {
 	var f, long flow
 	long.port = 7
@@ -191,7 +191,7 @@ func TestInboundMergesOversize(t *testing.T) {
 }
 
 // Flows, marks, children, lengths and foreign packets at random: each device
-// gets its packets in order, byte for byte, each with its mark.
+// gets its packets in order and unchanged, each with its mark.
 func TestInboundRandomTraffic(t *testing.T) {
 	for _, format := range []element.Format{element.NetHdr, element.EthDev} {
 		t.Run(format.String(), func(t *testing.T) {
@@ -222,9 +222,9 @@ func TestInboundRandomTraffic(t *testing.T) {
 						}
 						p := f.next(n, []byte{ack, ack, ack, ackPsh, 0x11, 0x02}[random.IntN(6)])
 						if random.IntN(20) == 0 {
-							p[len(p)-1] ^= 0x55 // a bad checksum, for the kernel to find
+							p[len(p)-1] ^= 0x55 // a bad checksum, which the kernel has to see
 						}
-						if random.IntN(20) > 0 { // else lost
+						if random.IntN(20) > 0 { // otherwise it is lost
 							packets, marks = append(packets, p), append(marks, mark)
 						}
 					}
@@ -273,8 +273,8 @@ func (p *picky) Writev(parts [][]byte) (int, error) {
 	return 0, p.why
 }
 
-// When the kernel refuses merged packets the parts are handed over, and no more
-// is merged from then on: one line says so.
+// When the kernel refuses a merged packet, it gets the packets one by one, and
+// none is merged from then on. One log line says so.
 func TestInboundFallsBack(t *testing.T) {
 	f, other := flow{port: 1}, flow{port: 2}
 	m := newMerger(t, element.NetHdr, nil)
@@ -298,7 +298,8 @@ func TestInboundFallsBack(t *testing.T) {
 	}
 }
 
-// Other errors lose all packets of a merged one, as they would lose each alone.
+// Other errors lose all packets of a merged one, as they would lose each of
+// them.
 func TestInboundMergedPacketsAreRefused(t *testing.T) {
 	var f flow
 	m := newMerger(t, element.NetHdr, nil)
@@ -312,12 +313,12 @@ func TestInboundMergedPacketsAreRefused(t *testing.T) {
 		dev.why = errRefused
 	}
 	if s := m.port.Status(); !s.Merging || dev.asked != 2 || len(dev.got) != 0 {
-		t.Errorf("%+v after %d tries: merging must go on", s, dev.asked)
+		t.Errorf("%+v after %d tries: want merging to go on", s, dev.asked)
 	}
 }
 
-// Elements of a session that ends while its burst is being gathered are
-// delivered as they were, however large those of the next session are.
+// An epoch may end while a burst is gathered. Its elements are delivered
+// unchanged, whatever the size of those of the next epoch.
 func TestInboundMergesAcrossRestarts(t *testing.T) {
 	m := newMerger(t, element.NetHdr, nil)
 	var mu sync.Mutex
@@ -364,7 +365,7 @@ func TestInboundMergesAcrossRestarts(t *testing.T) {
 			mu.Lock()
 			for _, p := range packets {
 				if !sent[string(p)] {
-					t.Errorf("a packet of %d bytes that nobody sent: %.120x", len(p), p)
+					t.Errorf("a packet of %d bytes that was not sent: %.120x", len(p), p)
 				}
 			}
 			mu.Unlock()
@@ -378,7 +379,7 @@ func TestInboundMergesAcrossRestarts(t *testing.T) {
 	t.Logf("%d sessions, %d packets, %d of them merged into others", epochs, delivered, merged)
 }
 
-// TSO and merging together: what one side cuts the other joins again.
+// One side cuts super-packets, the other merges them again.
 func TestCutThenMerged(t *testing.T) {
 	eachFlow(t, func(t *testing.T, f flow) {
 		m := newMerger(t, f.format(), func(c *InboundConfig) { c.MergeUDP = true })
@@ -388,7 +389,7 @@ func TestCutThenMerged(t *testing.T) {
 			super := f.super(f.segments(n, 1400, n))
 			dev.send(super)
 			if o.burst() != 1 {
-				t.Fatal("the super-packet was not taken")
+				t.Fatal("the super-packet was not read")
 			}
 			frames, _ := m.receive(nil)
 			if len(frames) != 1 || !bytes.Equal(frames[0], super) {

@@ -12,8 +12,8 @@ import (
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// looped is both forwarders with offload on around one channel, whose bursts
-// the test runs.
+// looped is both forwarders of one channel, with offload. The test runs the
+// bursts.
 type looped struct {
 	port *Port
 	o    *Outbound
@@ -35,12 +35,12 @@ func newLooped(tb testing.TB, format element.Format, send, receive Device, marks
 	if err := l.in.Resume(); err != nil {
 		tb.Fatal(err)
 	}
-	l.in.burst() // finds the epoch and makes room
+	l.in.burst() // finds the epoch and lays out the arena
 	return l
 }
 
-// carry moves what the device has to send through the channel and returns how
-// many packets that were.
+// carry moves what the device sends through the channel and returns the number
+// of packets.
 func (l *looped) carry() (moved int) {
 	l.o.burst()
 	for {
@@ -65,13 +65,13 @@ func TestOffloadDoesNotAllocate(t *testing.T) {
 			t.Errorf("%v allocations for 8 super-packets", n)
 		}
 		if c := l.port.Status().Counters; moved != 101*8*40 || c.Merged != uint64(moved) {
-			t.Errorf("%d packets moved, %+v: not what was to be measured", moved, c)
+			t.Errorf("%d packets moved, %+v: the measurement is void", moved, c)
 		}
 	})
 }
 
-// The same with the kernel's share: a super-packet is read from one TUN device,
-// cut, merged and written to another one.
+// The same with the kernel's share: super-packets are read from one TUN device,
+// cut, merged, and written to another.
 func TestOffloadOnDevicesDoesNotAllocate(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)
@@ -109,7 +109,7 @@ func TestOffloadOnDevicesDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for %d super-packets", n, supers)
 	}
 	if c := l.port.Status().Counters; moved != total || c.Merged != uint64(total) || c.Dropped > 0 {
-		t.Errorf("%d packets moved, %+v: not the %d that were to be measured", moved, c, total)
+		t.Errorf("%d packets moved, %+v, want %d: the measurement is void", moved, c, total)
 	}
 }
 

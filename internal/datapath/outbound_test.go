@@ -5,13 +5,12 @@ import (
 	"testing"
 )
 
-// gone is a device that was deleted: there is nothing to wait for.
+// gone is a device that was deleted.
 type gone struct{ *fakeDevice }
 
 func (gone) Wait(func() bool) error { return os.ErrClosed }
 
-// An order that comes between an error of the device and the pause that follows
-// it stands.
+// An order between an error of the device and the pause after it is kept.
 func TestOutboundHaltKeepsOrders(t *testing.T) {
 	for _, w := range []order{run, pause, quit} {
 		o := NewOutbound(OutboundConfig{Device: newFakeDevice()})
@@ -32,7 +31,7 @@ func TestOutboundHaltKeepsOrders(t *testing.T) {
 	}
 }
 
-// A forwarder whose device is gone is closed at once, whatever it is doing.
+// A forwarder whose device is gone can be closed at any time.
 func TestOutboundClosesWithoutDevice(t *testing.T) {
 	for i := range 20 {
 		o := NewOutbound(OutboundConfig{Device: gone{newFakeDevice()}})

@@ -14,8 +14,8 @@ func (s *Sender) begin() {
 	s.longest.Store(int64(s.cfg.Format.MaxPacket(s.w.Size())))
 }
 
-// revive is called before a burst. It begins a new epoch for a peer that seems to
-// be stuck.
+// revive is called before a burst. It begins a new epoch for a peer that seems
+// to be stuck.
 func (s *Sender) revive() {
 	if s.cfg.Renew == 0 {
 		return
@@ -40,9 +40,9 @@ func (s *Sender) revive() {
 	s.bell.RingAll()
 }
 
-// await sleeps until the readers let more be written, or a caller of hurry cannot
-// wait. The caller holds the lock. It is free during the sleep: afterwards the
-// writer may be another one, or stopped.
+// await sleeps until the readers let more be written, or a caller of hurry
+// cannot wait. The caller holds the lock. It is free during the sleep:
+// afterwards the writer may be another one, or stopped.
 func (s *Sender) await() {
 	waited := false
 	for s.readers.limited() && s.w.Active() && s.rushed.Load() == 0 {
@@ -82,7 +82,8 @@ func (s *Sender) pace() {
 	}
 }
 
-// catchUp rings for up to d until a reader was asleep, and so has read everything.
+// catchUp rings for up to d until a reader was asleep, and so has read
+// everything.
 func (s *Sender) catchUp(d time.Duration) {
 	for begin, rings := s.now(), 0; !spent(s.now()-begin, rings, d); rings++ {
 		yield()

@@ -11,8 +11,8 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// fakeClock is a Sender's time. It passes only while the Sender sleeps, and where the
-// test says so.
+// fakeClock is the clock of a Sender. Time passes while the Sender sleeps, and
+// when the test says so.
 type fakeClock struct {
 	now     time.Duration
 	asleep  func() // called when a sleep ends
@@ -31,10 +31,11 @@ func (c *fakeClock) attach(s *Sender) {
 			c.asleep()
 		}
 	}
-	s.begin() // again, by this clock
+	s.begin() // with this clock
 }
 
-// polled is a Sender of Ethernet frames for readers that look every millisecond.
+// polled is a Sender of Ethernet frames for readers that look every
+// millisecond.
 func polled(t testing.TB, elements int, c *fakeClock) (*Sender, []byte) {
 	t.Helper()
 	size := element.EthDev.Size(1500)
@@ -51,8 +52,7 @@ func polled(t testing.TB, elements int, c *fakeClock) (*Sender, []byte) {
 	return s, region
 }
 
-// A peer that looks each time a poll has passed, and misses every other look,
-// loses nothing of a long burst.
+// A peer that misses every other look loses nothing of a long burst.
 func TestLongBurstLosesNothing(t *testing.T) {
 	for _, elements := range []int{4, 8, 43, 691} {
 		t.Run(fmt.Sprint(elements), func(t *testing.T) {
@@ -86,7 +86,8 @@ func TestLongBurstLosesNothing(t *testing.T) {
 	}
 }
 
-// The same with super-packets of 64 KiB, of which one can be longer than the ring.
+// The same with super-packets of 64 KiB, of which one can be longer than the
+// ring.
 func TestSuperPacketsLoseNothing(t *testing.T) {
 	for _, elements := range []int{1, 2, 3, 4, 8, 43, 691} {
 		t.Run(fmt.Sprint(elements), func(t *testing.T) {
@@ -100,7 +101,7 @@ func TestSuperPacketsLoseNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			clock.asleep = func() { p.Step() }
-			// What was written up to each sleep, and when.
+			// How much was written before each sleep.
 			var written []milestone
 			sleep := c.s.sleep
 			c.s.sleep = func(d time.Duration) {
@@ -132,8 +133,8 @@ func TestSuperPacketsLoseNothing(t *testing.T) {
 	}
 }
 
-// A reader that is found asleep has no window: it is woken.
-func TestNoWindowForWhoIsWoken(t *testing.T) {
+// There is no window for a reader that a ring has woken.
+func TestNoWindowForWokenReaders(t *testing.T) {
 	var c fakeClock
 	s, region := polled(t, 8, &c)
 	wc, epoch := doorbell.Words(region)
@@ -171,7 +172,7 @@ func TestNoWindowForWhoIsWoken(t *testing.T) {
 	}
 }
 
-// With a poll of a minute a packet can wait for long, but not who wants to end it.
+// With a poll of a minute a packet may wait for long. Pause and Close do not.
 func TestWindowYieldsToHurry(t *testing.T) {
 	dev := newFakeDevice()
 	s, err := NewSender(SenderConfig{Region: mmapRegion(t, 1<<16), Format: element.EthDev, Protocol: solo5.Protocol, Poll: time.Minute, Log: silent,
@@ -203,8 +204,7 @@ func TestWindowYieldsToHurry(t *testing.T) {
 	o.Close()
 }
 
-// A burst does not wait for ever for a reader that lags, although the clock stands
-// still.
+// The wait for a reader that lags ends although the clock stands still.
 func TestCatchUpWithStandingClock(t *testing.T) {
 	var c fakeClock
 	s, _ := polled(t, 100, &c)
@@ -224,7 +224,7 @@ func TestCatchUpWithStandingClock(t *testing.T) {
 	}
 }
 
-// The shipped clock and sleep do what the window wants of them.
+// The real sleep sleeps long enough by the real clock.
 func TestSleep(t *testing.T) {
 	for _, d := range []time.Duration{0, 100 * time.Microsecond, 3 * time.Millisecond} {
 		before := clock()

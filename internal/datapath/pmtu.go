@@ -9,11 +9,11 @@ import (
 )
 
 // PMTU limits the length of packets by their mark. It reads a region of
-// little-endian u32, of which entry mark-1 is the limit in bytes. 0 is no limit, and
-// neither have marks beyond the table one.
+// little-endian u32, of which entry mark-1 is the limit in bytes. 0 is no
+// limit, and neither have marks beyond the table one.
 //
-// Another process may change the region at any time: each entry is read once per
-// packet. A PMTU serves one device.
+// Another process may change the region at any time: each entry is read once
+// per packet. A PMTU serves one device.
 type PMTU struct {
 	entries []uint32
 	log     *slog.Logger

@@ -14,8 +14,8 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// limited is an Outbound with path MTUs, whose packets come from queues of
-// their marks, before elements for an MTU.
+// limited is an Outbound with path MTUs. Its packets come from queues of their
+// marks, its elements are made for an MTU.
 type limited struct {
 	*Outbound
 	t   testing.TB
@@ -40,8 +40,8 @@ func newLimited(t testing.TB, mtu int, table []byte) *limited {
 	return l
 }
 
-// send sends a packet and returns the elements that come of it, and the answer
-// to the sender if there is one.
+// send sends a packet and returns the elements that result, and the answer to
+// its source, if any.
 func (l *limited) send(p []byte, mark uint32) (elements []element.Packet, answer []byte) {
 	l.t.Helper()
 	before := len(l.dev.received())
@@ -61,14 +61,15 @@ func (l *limited) send(p []byte, mark uint32) (elements []element.Packet, answer
 	return elements, answer
 }
 
-// table makes a region of path MTUs.
+// table returns a region of path MTUs.
 func table(entries ...uint32) []byte {
 	words := make([]uint32, len(entries))
 	copy(words, entries)
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 4*len(words))
 }
 
-// ip4 is an IPv4 packet of n bytes between two hosts, which may be cut unless df.
+// ip4 returns an IPv4 packet of n bytes, which may be fragmented unless df is
+// set.
 func ip4(n int, df bool) []byte {
 	p := ip(n, 3)
 	p[1], p[6], p[7], p[8], p[9] = 0xb8, 0, 0, 64, 17
@@ -93,7 +94,7 @@ func ip6(n int) []byte {
 func TestPMTULimits(t *testing.T) {
 	tests := []struct {
 		entry         uint32
-		least, least6 int // the limit that it is, 0 for none
+		least, least6 int // the limit that results; 0: none
 	}{
 		{0, 0, 0}, {27, 68, 1280}, {68, 68, 1280}, {1000, 1000, 1280}, {1280, 1280, 1280},
 		{1281, 1281, 1281}, {8999, 8999, 8999}, {65535, 0, 0}, {1 << 31, 0, 0},
@@ -120,7 +121,7 @@ func TestPMTULimits(t *testing.T) {
 			}
 			p := v.make(fits)
 			if got, answer := l.send(p, mark); len(got) != 1 || !bytes.Equal(got[0].Data, p) || got[0].Mark != mark || answer != nil {
-				t.Errorf("entry %d: a packet of %d bytes comes as %d elements, answer %x", test.entry, fits, len(got), answer)
+				t.Errorf("entry %d: a packet of %d bytes becomes %d elements, answer %x", test.entry, fits, len(got), answer)
 			}
 			if v.limit == 0 {
 				continue
@@ -130,12 +131,12 @@ func TestPMTULimits(t *testing.T) {
 			switch {
 			case v.refused:
 				if want := make([]byte, packet.MaxTooBig); len(got) > 0 || answer == nil {
-					t.Errorf("entry %d: a packet of %d bytes comes as %d elements, answer %x", test.entry, len(p), len(got), answer)
+					t.Errorf("entry %d: a packet of %d bytes becomes %d elements, answer %x", test.entry, len(p), len(got), answer)
 				} else if n, _ := packet.TooBig(want, p, v.limit); !bytes.Equal(answer, want[:n]) {
 					t.Errorf("entry %d: answer\n%x, want\n%x", test.entry, answer, want[:n])
 				}
 			case len(got) != 2 || answer != nil:
-				t.Errorf("entry %d: a packet of %d bytes comes as %d elements, answer %x", test.entry, len(p), len(got), answer)
+				t.Errorf("entry %d: a packet of %d bytes becomes %d elements, answer %x", test.entry, len(p), len(got), answer)
 			default:
 				for _, e := range got {
 					if len(e.Data) > v.limit || e.Mark != mark || e.Data[1] != 0xb8 {
@@ -164,8 +165,8 @@ func TestPMTUOfOtherMarks(t *testing.T) {
 	}
 }
 
-// What is malformed cannot be cut and nobody can be told.
-func TestPMTUDropsWhatItCannotRead(t *testing.T) {
+// A malformed packet cannot be fragmented, and its source cannot be told.
+func TestPMTUDropsMalformedPackets(t *testing.T) {
 	l := newLimited(t, 9000, table(100))
 	short := ip4(200, false)
 	short[3]++ // longer than the packet
@@ -186,7 +187,7 @@ func TestPMTUFollowsTheTable(t *testing.T) {
 	}
 }
 
-// A table that shrinks limits nothing, and hurts nobody.
+// A table that has shrunk is no limit, and does no harm.
 func TestPMTURegionShrinks(t *testing.T) {
 	dir := t.TempDir()
 	if err := region.Create(dir, "pmtu", 1<<16, region.DefaultMode); err != nil {
@@ -221,9 +222,9 @@ func TestPMTUDoesNotAllocate(t *testing.T) {
 	l := newLimited(t, 9000, table(600, 600))
 	long, refused := ip4(1500, false), ip4(1500, true)
 	cut := make([]byte, len(long))
-	l.dev.refuse = errRefused // it keeps what it takes
+	l.dev.refuse = errRefused // otherwise it would keep them
 	if n := testing.AllocsPerRun(100, func() {
-		copy(cut, long) // cutting uses it up
+		copy(cut, long) // cutting changes it
 		l.Outbound.send(cut, 1)
 		l.Outbound.send(refused, 2)
 	}); n != 0 {

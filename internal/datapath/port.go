@@ -18,7 +18,8 @@ type PortConfig struct {
 	Marks IncomingMarks
 	// Skip is how many bytes, all zero, the device wants before each packet.
 	Skip int
-	// Merge: these bytes are a virtio_net_hdr, and the kernel takes merged packets.
+	// Merge: these bytes are a virtio_net_hdr, and the kernel takes merged
+	// packets.
 	Merge bool
 	Log   *slog.Logger
 }
@@ -35,9 +36,9 @@ type Port struct {
 	parts [][]byte // of the present packet
 	vnet  [offload.HeaderSize]byte
 
-	// attached: cfg.Marks are in use, from the first packet with a mark on. Attaching
-	// them takes the kernel some 10 ms under its lock for all interfaces, and most
-	// interfaces never carry a mark.
+	// attached: cfg.Marks are in use, from the first packet with a mark on.
+	// Attaching them takes the kernel some 10 ms under its lock for all
+	// interfaces, and most interfaces never carry a mark.
 	attached bool
 
 	receipt receipt
@@ -48,12 +49,13 @@ type RxCounters struct {
 	Packets, Bytes uint64
 	Dropped        uint64
 	Reasons        [NumReasons]uint64
-	// Oversize counts delivered packets that are longer than the interface may send.
+	// Oversize counts delivered packets that are longer than the interface may
+	// send.
 	Oversize uint64
 	// Merged counts packets that were delivered as part of a merged one.
 	Merged uint64
-	// Unmarked counts packets that were delivered without their mark, or that another
-	// program took before they got it.
+	// Unmarked counts packets that were delivered without their mark, or that
+	// another program took before they got it.
 	Unmarked uint64
 }
 
@@ -64,13 +66,13 @@ func NewPort(cfg PortConfig) *Port {
 	return p
 }
 
-// Expect sets the length of the longest packet that the interface may send, in bytes
-// with its Ethernet header. An MTU limits what is sent, not what is received: longer
-// packets are delivered and counted.
+// Expect sets the length of the longest packet that the interface may send, in
+// bytes with its Ethernet header. An MTU limits what is sent, not what is
+// received: longer packets are delivered and counted.
 func (p *Port) Expect(n int) { p.longest.Store(int64(n)) }
 
-// received counts a packet of size bytes that the kernel took. The caller holds the
-// lock.
+// received counts a packet of size bytes that the kernel took. The caller holds
+// the lock.
 func (p *Port) received(size int) {
 	p.count.Packets++
 	p.count.Bytes += uint64(size)
@@ -79,7 +81,8 @@ func (p *Port) received(size int) {
 	}
 }
 
-// deliver hands a packet with its mark to the kernel. frame begins with Skip bytes.
+// deliver hands a packet with its mark to the kernel. frame begins with Skip
+// bytes.
 func (p *Port) deliver(frame []byte, mark uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,8 +96,8 @@ func (p *Port) deliver(frame []byte, mark uint32) {
 // merges reports whether the device takes merged packets.
 func (p *Port) merges() bool { return p.cfg.Merge && !p.unmerge.Load() }
 
-// deliverMerged hands packets of one flow and one mark to the kernel as one. If it
-// returns false, the kernel takes them only one by one.
+// deliverMerged hands packets of one flow and one mark to the kernel as one. If
+// it returns false, the kernel takes them only one by one.
 func (p *Port) deliverMerged(b *offload.Batch, mark uint32) bool {
 	header, parts := b.Finish()
 	p.mu.Lock()
@@ -120,8 +123,8 @@ func (p *Port) deliverMerged(b *offload.Batch, mark uint32) bool {
 	return true
 }
 
-// answer hands the kernel a packet of our own, without a mark. An answer that the
-// kernel does not take counts as lost on the way.
+// answer hands the kernel a packet of our own, without a mark. An answer that
+// the kernel does not take counts as lost on the way.
 func (p *Port) answer(packet []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,7 +137,8 @@ func (p *Port) answer(packet []byte) {
 	_ = p.write(nil, p.parts, 0)
 }
 
-// drop counts n packets that the kernel did not take. The caller holds the lock.
+// drop counts n packets that the kernel did not take. The caller holds the
+// lock.
 func (p *Port) drop(r Reason, n uint64) {
 	p.count.Dropped += n
 	p.count.Reasons[r] += n
@@ -145,8 +149,8 @@ type PortStatus struct {
 	Counters RxCounters
 	// Merging: packets of one flow are merged.
 	Merging bool
-	// Suspended: marks are not set, because packets are received after their writes,
-	// as with RPS.
+	// Suspended: marks are not set, because packets are received after their
+	// writes, as with RPS.
 	Suspended bool
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // fakeIncoming is the ingress program and the receive path before it. Packets
-// that are written are received at once, or, with backlog, when the test says.
+// are received when they are written or, with backlog, when the test says so.
 type fakeIncoming struct {
 	fakeDevice
 	armed, seen bool
@@ -22,10 +22,10 @@ type fakeIncoming struct {
 
 	backlog bool // as with RPS
 	drops   bool // as an XDP program does
-	tells   bool // whether packets are on their way
-	account bool // it has been asked to
+	tells   bool // whether packets are pending
+	account bool // it was asked to tell
 	writes  int
-	waiting [][]byte // in it
+	waiting [][]byte // in the backlog
 	marks   []uint32 // of what was received, in order
 }
 
@@ -40,7 +40,7 @@ func (f *fakeIncoming) Account(on bool) error {
 func (f *fakeIncoming) Pending() bool { return len(f.waiting) > 0 }
 
 func (f *fakeIncoming) Attach() error {
-	f.receive(len(f.waiting)) // it waits for them
+	f.receive(len(f.waiting)) // Attach waits for them
 	f.attached++
 	return f.refused
 }
@@ -61,7 +61,7 @@ func (f *fakeIncoming) Write(p []byte) (int, error) {
 	if f.drops {
 		return len(p), nil
 	}
-	if f.writes++; f.backlog && f.writes%2 == 0 { // another processor is receiving
+	if f.writes++; f.backlog && f.writes%2 == 0 { // another processor receives
 		f.receive(len(f.waiting))
 	}
 	f.waiting = append(f.waiting, slices.Clone(p))
@@ -71,7 +71,7 @@ func (f *fakeIncoming) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// receive is the kernel receiving what waits.
+// receive has the kernel receive packets of the backlog.
 func (f *fakeIncoming) receive(n int) {
 	for _, p := range f.waiting[:n] {
 		f.got = append(f.got, p)
@@ -96,7 +96,7 @@ func TestPortMarks(t *testing.T) {
 		t.Errorf("marks %x, want %x", f.marks, want)
 	}
 	if f.armed {
-		t.Error("a mark is armed between packets: others would take it")
+		t.Error("a mark is armed between packets: other packets would take it")
 	}
 	if s := port.Status(); s.Counters.Packets != 7 || s.Counters.Bytes != 7*20+21 || s.Counters.Unmarked != 0 || s.Suspended {
 		t.Errorf("%+v", s)
@@ -114,7 +114,7 @@ func TestPortWithoutMarks(t *testing.T) {
 	}
 }
 
-// Marks are attached for the first packet that has one, behind all before it.
+// The first packet with a mark attaches the marks, after all packets before it.
 func TestPortAttachesOnDemand(t *testing.T) {
 	port, f := newMarkedPort()
 	f.backlog = true
@@ -142,7 +142,7 @@ func TestPortPrepare(t *testing.T) {
 	}
 }
 
-// Marks that cannot be attached are asked for once.
+// Marks that cannot be attached are tried once.
 func TestPortAttachFails(t *testing.T) {
 	port, f := newMarkedPort()
 	f.refused = errRefused
@@ -154,8 +154,9 @@ func TestPortAttachFails(t *testing.T) {
 	}
 }
 
-// Marks are never set on the wrong packet, whatever the kernel puts aside and
-// whenever it receives it; and set again when it puts nothing aside any more.
+// No mark is set on the wrong packet, whatever the kernel queues and whenever
+// it receives that. Marks are set again when the kernel queues nothing any
+// more.
 func TestPortAsynchronous(t *testing.T) {
 	for i, first := range []uint32{0, 7, 0, 7} {
 		t.Run(fmt.Sprintf("first mark %d, %d", first, i/2), func(t *testing.T) {
@@ -165,11 +166,11 @@ func TestPortAsynchronous(t *testing.T) {
 			port.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 			f.backlog = true
 			const rounds = 100
-			later := time.Now().Add(time.Hour) // however slow this is, it is not calm yet
+			later := time.Now().Add(time.Hour) // it is not calm yet, however slow the test
 			for i := range uint32(rounds) {
 				mark := first
 				if i > 0 {
-					mark = i % 3 // unmarked ones, too
+					mark = i % 3 // some have none
 				}
 				port.deliver(ip(20, 0), mark)
 				port.receipt.since = later
@@ -178,9 +179,9 @@ func TestPortAsynchronous(t *testing.T) {
 				}
 			}
 			if s := port.Status(); !s.Suspended {
-				t.Fatal("a port with a backlog is not taken for asynchronous")
+				t.Fatal("marks are not suspended with a backlog")
 			}
-			// RPS is switched off; what waits is received at some time after.
+			// RPS is switched off. The backlog is received some time later.
 			f.backlog = false
 			waiting := append(f.waiting, ip(20, 0))
 			f.waiting = nil
@@ -191,7 +192,7 @@ func TestPortAsynchronous(t *testing.T) {
 			port.receipt.since = time.Time{}
 			port.deliver(ip(20, 0), 9)
 			if !port.Status().Suspended {
-				t.Fatal("marks are set although there was a backlog since the last packet")
+				t.Fatal("marks are set although packets were pending since the last one")
 			}
 			port.receipt.since = later
 			port.deliver(ip(20, 0), 9)
@@ -200,11 +201,11 @@ func TestPortAsynchronous(t *testing.T) {
 			}
 			for i, mark := range f.marks {
 				if mark != 0 {
-					t.Fatalf("packet %d got mark %d from another one", i, mark)
+					t.Fatalf("packet %d got mark %d of another packet", i, mark)
 				}
 			}
 			port.receipt.since = time.Now().Add(-calm)
-			port.deliver(ip(20, 0), 9) // still without
+			port.deliver(ip(20, 0), 9) // still without its mark
 			port.deliver(ip(20, 0), 9)
 			if s := port.Status(); s.Suspended || f.marks[len(f.marks)-1] != 9 || f.marks[len(f.marks)-2] != 0 {
 				t.Errorf("%+v, marks end with %v; want them to be set again", s, f.marks[len(f.marks)-3:])
@@ -216,7 +217,7 @@ func TestPortAsynchronous(t *testing.T) {
 	}
 }
 
-// What the kernel does not take says nothing about how it receives.
+// A packet that the kernel refuses does not tell how it receives.
 func TestPortRefused(t *testing.T) {
 	port, f := newMarkedPort()
 	f.refuse = unix.EIO
@@ -233,11 +234,11 @@ func TestPortRefused(t *testing.T) {
 	port.receipt.since = time.Time{}
 	port.deliver(ip(20, 0), 7)
 	if s := port.Status(); !s.Suspended || s.Counters.Reasons[DeviceRefused] != 2 {
-		t.Errorf("%+v; want it to stay asynchronous", s)
+		t.Errorf("%+v; want marks to stay suspended", s)
 	}
 }
 
-// What is longer than the interface may send is delivered, and counted.
+// A packet that is longer than the interface may send is delivered and counted.
 func TestPortOversize(t *testing.T) {
 	port, f := newMarkedPort()
 	port.Expect(100)
@@ -257,7 +258,7 @@ func TestPortOversize(t *testing.T) {
 func TestPortAnswer(t *testing.T) {
 	port, f := newMarkedPort()
 	f.backlog = true
-	port.answer(ip(20, 0)) // is on its way when the next one is written
+	port.answer(ip(20, 0)) // it is pending when the next packet is written
 	port.deliver(ip(21, 0), 7)
 	f.receive(len(f.waiting))
 	if !slices.Equal(f.marks, []uint32{0, 0}) || port.Status().Counters.Packets != 1 {
@@ -265,7 +266,7 @@ func TestPortAnswer(t *testing.T) {
 	}
 }
 
-// discard takes packets and marks and keeps nothing.
+// discard takes packets and marks and keeps none.
 type discard struct{ fakeDevice }
 
 func (*discard) Write(p []byte) (int, error) { return len(p), nil }
@@ -292,8 +293,8 @@ func TestPortDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// A program that takes packets before they are received is not taken for RPS: what
-// it lets pass has its mark, after the second in which it might be RPS.
+// A program that drops packets is not taken for RPS for longer than calm. Then
+// the packets that it lets pass have their marks.
 func TestPortLossy(t *testing.T) {
 	port, f := newMarkedPort()
 	f.tells = true
@@ -306,14 +307,14 @@ func TestPortLossy(t *testing.T) {
 	if !port.Status().Suspended {
 		t.Fatal("a packet that was not received suspends nothing")
 	}
-	for range 10 { // however many are taken
+	for range 10 { // any number of them is dropped
 		send(0, true)
 		send(9, false)
 	}
 	port.receipt.since = time.Now().Add(-calm)
 	send(9, true)
 	if !port.Status().Suspended {
-		t.Fatal("none is received, and marks are set")
+		t.Fatal("no packet was received, and marks are set")
 	}
 	send(9, false)
 	for range 10 {
@@ -326,7 +327,7 @@ func TestPortLossy(t *testing.T) {
 	if s := port.Status(); !slices.Equal(f.marks, want) || s.Suspended || s.Counters.Unmarked != 1+10+2+10 {
 		t.Errorf("marks %v, want %v; %+v", f.marks, want, s)
 	}
-	// RPS is noticed at once, by a packet that is on its way...
+	// One pending packet shows that there is RPS...
 	f.drops, f.backlog, f.marks = false, true, nil
 	for _, mark := range []uint32{1, 2, 3, 4} {
 		port.deliver(ip(20, 0), mark)

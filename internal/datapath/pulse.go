@@ -7,8 +7,8 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// Pulse tells a Sender what an Inbound hears of their common peer. One of each may
-// use it, at any time. Methods of a nil Pulse do nothing.
+// Pulse tells a Sender what an Inbound hears of their common peer. One of each
+// may use it, at any time. Methods of a nil Pulse do nothing.
 type Pulse struct {
 	heard  atomic.Int64  // when the last packet came, by clock; 0: never
 	starts atomic.Uint64 // how often a writer has started
@@ -44,9 +44,9 @@ func (p *Pulse) hear(now func() time.Duration) {
 	}
 }
 
-// setEpoch notes the epoch of the peer's writer. The last one plus 1 is a renewal:
-// the peer goes on, its reader too. Were it taken for a start, two peers that renew
-// could set each other off for ever.
+// setEpoch notes the epoch of the peer's writer. The last one plus 1 is a
+// renewal: the peer goes on, its reader too. Were it taken for a start, two
+// peers that renew could set each other off for ever.
 func (p *Pulse) setEpoch(e shmstream.Epoch) {
 	if p == nil || e == 0 || e == p.epoch {
 		return

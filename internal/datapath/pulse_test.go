@@ -10,14 +10,14 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// Here an Inbound hears the peer that a Sender renews epochs for.
+// In these tests an Inbound hears the peer for which a Sender renews epochs.
 
-// That the peer's writer starts is no packet: a peer that has done nothing else
-// was not heard.
+// The start of the peer's writer is no packet: a peer that has only started was
+// not heard.
 func TestStartIsNotHeard(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	in := f.inbound()
-	f.c.now += time.Minute // after our own start
+	f.c.now += time.Minute // after the start of the Sender
 	f.unanswered(in, 6000)
 	f.want("it has started and was never heard", false, 0)
 	f.p.Boot()
@@ -28,7 +28,7 @@ func TestStartIsNotHeard(t *testing.T) {
 	f.want("it was heard and fell silent", false, 2)
 }
 
-// A peer that has started has as long to speak as one that was heard.
+// After a start the peer has as long to speak as after a packet.
 func TestStartPutsRenewalsOff(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	in := f.inbound()
@@ -45,8 +45,8 @@ func TestStartPutsRenewalsOff(t *testing.T) {
 	f.want("2.1 s after the start", false, 1)
 }
 
-// unanswered sends n packets, one every 10 ms, that the peer takes and says
-// nothing to.
+// unanswered sends n packets, one every 10 ms, that the peer reads and does not
+// answer.
 func (f *frail) unanswered(in *Inbound, n int) {
 	for range n {
 		f.c.now += 10 * time.Millisecond
@@ -57,8 +57,8 @@ func (f *frail) unanswered(in *Inbound, n int) {
 	}
 }
 
-// A unikernel that starts again begins with the first element of the epoch, and
-// is stuck at once if that is gone.
+// A unikernel that starts again begins with the first element of the epoch. If
+// that is gone it is stuck at once.
 func TestRenewForAPeerThatStarts(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	in := f.inbound()
@@ -81,7 +81,7 @@ func TestRenewForAPeerThatStarts(t *testing.T) {
 		t.Error(f.log.String())
 	}
 
-	// One that does nothing else has to wait.
+	// A peer that only starts has to wait.
 	for range 1000 {
 		f.p.Boot()
 		in.burst()
@@ -93,7 +93,7 @@ func TestRenewForAPeerThatStarts(t *testing.T) {
 	}
 }
 
-// inbound is what hears the peer, with bursts that the test runs.
+// inbound returns an Inbound that hears the peer. The test runs its bursts.
 func (f *frail) inbound() *Inbound {
 	f.t.Helper()
 	in, err := NewInbound(InboundConfig{Port: NewPort(PortConfig{Device: newFakeDevice(), Log: silent}), Region: f.in,
@@ -109,7 +109,7 @@ func (f *frail) inbound() *Inbound {
 	return in
 }
 
-// What an Inbound hears ends up in the Pulse.
+// An Inbound tells the Pulse what it hears.
 func TestPulse(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	f.pulse.setActive(false)
@@ -154,11 +154,11 @@ func TestPulse(t *testing.T) {
 	}
 }
 
-// Two that both renew do not set each other off: each would take the other's new
-// epoch for a start, and begin one in turn.
+// Two peers that both renew do not set each other off. They would if each took
+// the other's renewal for a start.
 func TestRenewalsDoNotEcho(t *testing.T) {
 	a, b := newFrail(t, 2*time.Second), newFrail(t, 2*time.Second)
-	// Each hears what the other's Sender writes.
+	// Each hears the other.
 	a.in, b.in = b.s.cfg.Region, a.s.cfg.Region
 	ends := []*frail{a, b}
 	ins := []*Inbound{a.inbound(), b.inbound()}
@@ -182,6 +182,6 @@ func TestRenewalsDoNotEcho(t *testing.T) {
 		round()
 	}
 	if a.renewals() != 0 || b.renewals() != 1 {
-		t.Errorf("%d and %d renewals, want that of b only", a.renewals(), b.renewals())
+		t.Errorf("%d and %d renewals, want 0 and 1", a.renewals(), b.renewals())
 	}
 }

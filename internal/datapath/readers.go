@@ -2,9 +2,10 @@ package datapath
 
 import "time"
 
-// readers is what a writer knows of the readers of its channel, and what follows
-// from it. A channel says nothing of its readers, so the writer infers: from what
-// it has written, from rings that woke a reader, and from what the peer sends.
+// readers is what a writer knows of the readers of its channel, and what
+// follows from it. A channel says nothing of its readers, so the writer infers:
+// from what it has written, from rings that woke a reader, and from what the
+// peer sends.
 //
 //	event                      method       next step
 //	the writer starts          start
@@ -19,8 +20,8 @@ import "time"
 // Readers are of two kinds. One that sleeps until it is rung for has read
 // everything when it sleeps; a ring finds out. Once a ring has woken one, the
 // writer rings until it is asleep again rather than be more than half a ring
-// ahead. One that polls says nothing: for it there is the window, and in case it
-// is stuck the renewal.
+// ahead. One that polls says nothing: for it there is the window, and in case
+// it is stuck the renewal.
 //
 // readers has no clock, lock, log or memory of its own: a Sender supplies the
 // events, and takes the steps.
@@ -49,7 +50,8 @@ type step struct {
 // start forgets the peer: the writer starts. begin follows.
 func (r *readers) start() { r.renewal.forget() }
 
-// begin notes a new epoch. Its readers may be others than those of the last one.
+// begin notes a new epoch. Its readers may be others than those of the last
+// one.
 func (r *readers) begin(now time.Duration, elements, size int) {
 	r.elements, r.size = elements, size
 	r.unrung, r.ahead, r.wakes = 0, 0, false
@@ -57,9 +59,9 @@ func (r *readers) begin(now time.Duration, elements, size int) {
 	r.renewal.begin(now)
 }
 
-// beforeBurst decides before a burst. written is how many elements the epoch has.
-// A reader that sleeps until it is rung for is ours, and recovers from being
-// overrun: its silence means nothing.
+// beforeBurst decides before a burst. written is how many elements the epoch
+// has. A reader that sleeps until it is rung for is ours, and recovers from
+// being overrun: its silence means nothing.
 func (r *readers) beforeBurst(now time.Duration, written uint64, heard signs) step {
 	why := r.renewal.due(now, written, uint64(r.elements), heard)
 	if why == "" || (why == peerSilent && r.wakes) {
@@ -102,7 +104,8 @@ func (r *readers) wrote(n int) (complete bool) {
 func (r *readers) complete(now time.Duration) { r.window.complete(now) }
 
 // between decides between two packets of a burst. tells says whether rings are
-// cheap and tell if a reader was asleep: where not, there is one ring per burst.
+// cheap and tell if a reader was asleep: where not, there is one ring per
+// burst.
 func (r *readers) between(tells bool) step {
 	if r.wakes && r.ahead > r.elements/2 {
 		return step{ring: true, wait: maxLag}
@@ -110,8 +113,8 @@ func (r *readers) between(tells bool) step {
 	return step{ring: tells && r.unrung*r.size >= ringEvery}
 }
 
-// gaveUp notes that the wait after between has woken no reader. The next wait is
-// after another half ring.
+// gaveUp notes that the wait after between has woken no reader. The next wait
+// is after another half ring.
 func (r *readers) gaveUp() { r.ahead = 0 }
 
 // endBurst decides after a burst, and reports whether it was bulk traffic.
@@ -121,8 +124,8 @@ func (r *readers) endBurst() (next step, bulk bool) {
 	return step{ring: r.unrung > 0}, bulk
 }
 
-// rang notes a ring, and whether it has woken a reader. What was written after the
-// reader had fallen asleep is at most what had not been rung for.
+// rang notes a ring, and whether it has woken a reader. What was written after
+// the reader had fallen asleep is at most what had not been rung for.
 func (r *readers) rang(woken bool) {
 	if woken {
 		r.wakes, r.ahead = true, r.unrung

@@ -44,8 +44,8 @@ func waits(r *readers, now time.Duration) step {
 	return r.beforeWrite(now)
 }
 
-// bursts is the beginning of a burst, in an epoch of so many elements. The peer was
-// last heard then, and has started so often.
+// bursts is the beginning of a burst, in an epoch of so many elements. The peer
+// was last heard then, and has started so often.
 func bursts(written uint64, heard time.Duration, starts uint64) event {
 	return func(r *readers, now time.Duration) step {
 		return r.beforeBurst(now, written, signs{heard: heard, starts: starts, active: true})
@@ -187,8 +187,8 @@ func TestReadersTellBulk(t *testing.T) {
 	}
 }
 
-// In any interval of poll at most half of the ring is published, for any ring and
-// any rhythm of packets.
+// In any interval of poll at most half of the ring is published, for any ring
+// and any rhythm of packets.
 func TestWindow(t *testing.T) {
 	const poll = time.Millisecond
 	rhythms := map[string]func(i int) time.Duration{

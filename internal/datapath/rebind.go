@@ -8,10 +8,10 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// Rebind has the Sender write another region, mapped writable, of the same kind of
-// memory. It stops the writer of the old region; that of the new one is inactive
-// until Start. The counters go on. After Rebind nothing touches the old region, or,
-// on an error, all is as before.
+// Rebind has the Sender write another region, mapped writable, of the same kind
+// of memory. It stops the writer of the old region; that of the new one is
+// inactive until Start. The counters go on. After Rebind nothing touches the
+// old region, or, on an error, all is as before.
 func (s *Sender) Rebind(channel []byte) error {
 	w, err := shmstream.NewWriter(channel)
 	if err != nil {
@@ -43,10 +43,10 @@ func (in *Inbound) totals() inboundTotals {
 	return t
 }
 
-// Rebind has a paused Inbound read another region from the next Resume on. Run must
-// be running. memory and locked are those of InboundConfig. Counters and routes go
-// on. After Rebind nothing touches the old region, or, on an error, all is as
-// before.
+// Rebind has a paused Inbound read another region from the next Resume on. Run
+// must be running. memory and locked are those of InboundConfig. Counters and
+// routes go on. After Rebind nothing touches the old region, or, on an error,
+// all is as before.
 func (in *Inbound) Rebind(channel []byte, memory doorbell.Memory, locked func() bool) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// shortRegion is a region that the test unmaps itself: any later access ends the
+// shortRegion is a region that the test unmaps: a later access ends the
 // process.
 func shortRegion(t *testing.T) (b []byte, unmap func()) {
 	t.Helper()
@@ -27,7 +27,7 @@ func shortRegion(t *testing.T) (b []byte, unmap func()) {
 	}
 }
 
-// The writer goes from region to region under traffic of several devices.
+// A Sender is bound to region after region while several devices send.
 func TestSenderRebinds(t *testing.T) {
 	region, unmap := shortRegion(t)
 	s := startSender(t, region, element.NetHdr, 1500)
@@ -73,13 +73,13 @@ func TestSenderRebinds(t *testing.T) {
 	close(stop)
 	senders.Wait()
 	if err := s.Rebind(make([]byte, 8)); err == nil {
-		t.Error("a region without a header is taken")
+		t.Error("bound to a region without a header")
 	}
 	s.Close()
 	unmap()
 }
 
-// The reader goes from region to region, sleeping and awake; routes and
+// An Inbound is bound to region after region, asleep and awake. Routes and
 // counters go on.
 func TestInboundRebinds(t *testing.T) {
 	region, unmap := shortRegion(t)
@@ -88,7 +88,7 @@ func TestInboundRebinds(t *testing.T) {
 	in := runInbound(t, region, dev, nil)
 	in.Route(7, NewPort(PortConfig{Device: child, Log: silent}))
 	if err := in.Rebind(region, nil, nil); err == nil {
-		t.Error("a forwarder that runs goes to another region")
+		t.Error("bound to another region without a pause")
 	}
 	for n := range 50 {
 		old := unmap
@@ -128,7 +128,7 @@ func TestInboundRebinds(t *testing.T) {
 	in.Pause()
 	var none doorbell.Memory
 	if err := in.Rebind(make([]byte, 8), none, nil); err == nil {
-		t.Error("a region without a header is taken")
+		t.Error("bound to a region without a header")
 	}
 	in.Close()
 	s.Close()

@@ -7,29 +7,31 @@ import "time"
 // says nothing of its readers, so two things count as signs of it.
 //
 // The peer has fallen silent. A packet of it came since the writer started, but
-// none for some time; it has not answered what was sent in the second half of that
-// time; and more than a ring was written since shortly before that packet: the peer
-// may have sent its last answers when it had been overrun already.
+// none for some time; it has not answered what was sent in the second half of
+// that time; and more than a ring was written since shortly before that packet:
+// the peer may have sent its last answers when it had been overrun already.
 //
 //	 a ring or more
 //	|--------------|
 //	older     newer   heard ........................ sent ........... sending
 //	                        ..half of after or more..   ..the same..
 //
-// Or the peer has started again, and more than half of a ring was written in the
-// epoch: some readers begin at the first element of the epoch, however old, and
-// are stuck at once if it is gone.
+// Or the peer has started again, and more than half of a ring was written in
+// the epoch: some readers begin at the first element of the epoch, however old,
+// and are stuck at once if it is gone.
 //
-// A peer that has nothing to say is silent, too, and each renewal loses what it has
-// not read. Therefore:
+// A peer that has nothing to say is silent, too, and each renewal loses what it
+// has not read. Therefore:
 //
-//   - One that was never heard is left alone. That its writer starts is no packet.
-//   - The silence has to last twice as long after each renewal that does not make
-//     the peer speak. It is short again when the peer speaks soon after a renewal,
-//     or twice in a row. One answer long after everything else, as to ARP in the
-//     middle of a stream one way, does not show that a renewal helped.
-//   - In an epoch in which the peer was not heard, but before, the silence has to
-//     last longest. So no reader is stuck for ever.
+//   - One that was never heard is left alone. That its writer starts is no
+//     packet.
+//   - The silence has to last twice as long after each renewal that does not
+//     make the peer speak. It is short again when the peer speaks soon after a
+//     renewal, or twice in a row. One answer long after everything else, as to
+//     ARP in the middle of a stream one way, does not show that a renewal
+//     helped.
+//   - In an epoch in which the peer was not heard, but before, the silence has
+//     to last longest. So no reader is stuck for ever.
 //   - No epoch is renewed twice within after.
 type renewal struct {
 	after time.Duration // 0: never
@@ -69,11 +71,11 @@ func (r *renewal) begin(now time.Duration) {
 // maxPause is the longest pause.
 func (r *renewal) maxPause() time.Duration { return max(maxRenewPause, r.after) }
 
-// due returns why the epoch should be renewed, "" if it should not. written is the
-// number of its elements so far, ring how many the ring holds.
+// due returns why the epoch should be renewed, "" if it should not. written is
+// the number of its elements so far, ring how many the ring holds.
 func (r *renewal) due(now time.Duration, written, ring uint64, s signs) string {
-	// The milestones first, as they were at the last call: a peer that is heard may
-	// have been heard long ago.
+	// The milestones first, as they were at the last call: a peer that is heard
+	// may have been heard long ago.
 	switch {
 	case s.heard > r.heard:
 		if !r.spoke || s.heard-r.heard < r.after {

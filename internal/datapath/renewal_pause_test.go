@@ -5,16 +5,15 @@ import (
 	"time"
 )
 
-// A stream one way to a healthy peer, which says nothing but an answer to ARP now
-// and then, costs few epochs; and the peer is freed as fast as ever once it talks
-// again.
+// A stream to a healthy peer that only answers ARP now and then costs few
+// epochs. Once the peer talks again, it is freed as fast as at first.
 func TestRenewalsAreFewForOneWayTraffic(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	const minutes = 60
 	for i := range minutes * 60 * 10 {
 		f.c.now += 100 * time.Millisecond
 		f.send(3)
-		f.p.Step() // which is not heard
+		f.p.Step() // its answer is not heard
 		if i%350 == 0 {
 			f.pulse.heard.Store(int64(f.c.now))
 		}
@@ -31,8 +30,8 @@ func TestRenewalsAreFewForOneWayTraffic(t *testing.T) {
 	f.want("2.2 s later", false, renewals+1)
 }
 
-// A stuck peer is freed each time, however often and soon it is stuck again.
-func TestRenewFreesAHundredTimes(t *testing.T) {
+// A stuck peer is freed each time, even if it is soon stuck again.
+func TestRenewFreesEachTime(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	f.talk(1, 100*time.Millisecond)
 	for n := range uint64(100) {
@@ -44,9 +43,9 @@ func TestRenewFreesAHundredTimes(t *testing.T) {
 	}
 }
 
-// An epoch in which the peer was not heard is renewed all the same, if it was
-// heard before: after minutes.
-func TestRenewWithoutAWordInThisEpoch(t *testing.T) {
+// An epoch in which the peer was not heard is renewed after minutes, if the
+// peer was heard before.
+func TestRenewIfNotHeardInThisEpoch(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	f.talk(1, 100*time.Millisecond)
 	if err := f.s.Start(f.s.w.Size()); err != nil {

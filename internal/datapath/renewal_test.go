@@ -13,11 +13,11 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// stuckRing is how many elements the channels of these tests hold.
+// stuckRing is the number of elements in the channels of these tests.
 const stuckRing = 16
 
-// frail is a Sender, what it needs to renew, and the peer it does that for. The
-// clock is the test's.
+// frail is a Sender, and the peer for which it renews. Time passes when the
+// test says so.
 type frail struct {
 	t     *testing.T
 	s     *Sender
@@ -63,7 +63,7 @@ func (f *frail) send(n int) {
 	}
 }
 
-// step is a look of the peer; what it says is heard.
+// step has the peer look. The Sender hears what it answers.
 func (f *frail) step() {
 	before := f.p.Stats().Sent
 	f.p.Step()
@@ -72,7 +72,7 @@ func (f *frail) step() {
 	}
 }
 
-// talk sends one packet every so often, n times, and lets the peer look.
+// talk sends n packets, one at a time, and has the peer look after each.
 func (f *frail) talk(n int, every time.Duration) {
 	for range n {
 		f.c.now += every
@@ -97,7 +97,7 @@ func TestRenewFreesTheReader(t *testing.T) {
 	for round := range uint64(rounds) {
 		f.talk(30, 100*time.Millisecond)
 		f.want("it keeps up", false, round)
-		f.send(stuckRing + 1) // right after it was heard
+		f.send(stuckRing + 1) // right after the peer was heard
 		f.step()
 		f.want("it is overrun", true, round)
 		f.talk(19, 100*time.Millisecond)
@@ -115,15 +115,15 @@ func TestRenewFreesTheReader(t *testing.T) {
 	}
 }
 
-// The peer may have answered what came before, and be stuck all the same: the
-// ring that overran it began before it was last heard.
+// A peer that has just answered older packets may be stuck: the burst that
+// overran it began before it was last heard.
 func TestRenewCountsFromBeforeItWasHeard(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	f.talk(30, 100*time.Millisecond)
 	f.p.Hold(true)
 	f.send(stuckRing + 1)
 	f.c.now += 50 * time.Millisecond
-	f.pulse.heard.Store(int64(f.c.now)) // an answer to what it had read before
+	f.pulse.heard.Store(int64(f.c.now)) // an answer to older packets
 	f.p.Hold(false)
 	f.talk(stuckRing/2, 300*time.Millisecond) // fewer than the ring holds
 	f.want("a moment later", false, 1)
@@ -140,7 +140,7 @@ func TestRenewWithSparseTraffic(t *testing.T) {
 	f.want("it was not", false, 1)
 }
 
-// TCP's retransmissions come later and later.
+// The pauses between TCP's retransmissions grow.
 func TestRenewWithRetransmissions(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	f.talk(10, 100*time.Millisecond)
@@ -210,9 +210,9 @@ func TestNothingIsRenewed(t *testing.T) {
 	}
 }
 
-// A peer that was heard and is dead now costs an epoch after 2, 4, 8 s and so on,
-// at most every four minutes in the end, however much is sent. Heard again, it is
-// helped as fast as at first.
+// A peer that was heard and is dead now costs an epoch after 2, 4, 8 s and so
+// on, in the end one in four minutes. Once it is heard again it is freed as
+// fast as at first.
 func TestRenewalsAreFewForADeadPeer(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	f.talk(1, time.Second)
@@ -242,15 +242,15 @@ func TestRenewalsAreFewForADeadPeer(t *testing.T) {
 	}
 }
 
-// A peer that was never heard has nothing to say: each renewal would cost it
-// packets. So has one that speaks now and then.
+// A peer that was never heard has nothing to say. Each renewal would cost it
+// packets.
 func TestSilentPeerKeepsItsEpoch(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	mute := func(n int) {
 		for range n {
 			f.c.now += 10 * time.Millisecond
 			f.send(1)
-			f.p.Step() // which is not heard
+			f.p.Step() // its answer is not heard
 		}
 	}
 	mute(100 * stuckRing)
@@ -262,7 +262,8 @@ func TestSilentPeerKeepsItsEpoch(t *testing.T) {
 	}
 }
 
-// Whoever has written the coming epoch into the channel does not prevent it.
+// Another process that writes the next epoch into the channel does not prevent
+// the renewal.
 func TestRenewWithTheEpochTaken(t *testing.T) {
 	f := newFrail(t, 2*time.Second)
 	f.talk(1, time.Second)

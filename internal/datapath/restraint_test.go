@@ -32,7 +32,7 @@ func TestRestraint(t *testing.T) {
 	if d := looks(1000, each); d != 0 {
 		t.Errorf("a rest of %v after packets", d)
 	}
-	// A peer that starts now and then keeps nobody busy.
+	// A peer that starts now and then is no load.
 	if d := looks(1000, maxVain+1); d != 0 {
 		t.Errorf("a rest of %v after a look a second", d)
 	}
@@ -41,9 +41,9 @@ func TestRestraint(t *testing.T) {
 	}
 }
 
-// A peer that keeps its reader busy with nothing is looked at a few times a
-// second, and heard as soon as it sends.
-func TestInboundRestsFromVainWork(t *testing.T) {
+// An Inbound looks a few times a second at a peer that keeps it busy without
+// packets, and receives its first packet.
+func TestInboundRestsFromVainLooks(t *testing.T) {
 	bad := make([]byte, 1508) // protocol 0
 	good := make([]byte, 1508)
 	good[6] = 4
@@ -100,8 +100,8 @@ func TestInboundRestsFromVainWork(t *testing.T) {
 					}
 				}
 			}()
-			// Between two rests of 100 ms there are a few looks until it is in vain
-			// again; a machine that is busy elsewhere may need some windows.
+			// There are a few looks between two rests of 100 ms. On a busy machine it
+			// may take some windows until the rests are that long.
 			const window, most, tries = time.Second, 100, 15
 			for try := 1; ; try++ {
 				before := c.looks(in.Status())

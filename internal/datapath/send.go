@@ -25,7 +25,8 @@ func (s *Sender) sendSegments(segs *offload.Segments, packet []byte, mark uint32
 }
 
 // guard has write send its arguments and reports whether the writer still runs.
-// After a fault of the region the writer is stopped before another device can send.
+// After a fault of the region the writer is stopped before another device can
+// send.
 func (s *Sender) guard(write func(), segs *offload.Segments, packet []byte, mark uint32, count *TxCounters) bool {
 	s.mu.Lock()
 	if s.readers.limited() {
@@ -47,8 +48,8 @@ func (s *Sender) guard(write func(), segs *offload.Segments, packet []byte, mark
 	return fault == nil
 }
 
-// check counts what cannot be sent, before elements are reserved: what is reserved
-// must be written.
+// check counts what cannot be sent, before elements are reserved: what is
+// reserved must be written.
 func (s *Sender) check(packet []byte) bool {
 	if s.readers.burst == 0 {
 		s.mend()
@@ -66,8 +67,8 @@ func (s *Sender) check(packet []byte) bool {
 	return false
 }
 
-// maxReserved is how many elements are reserved at a time. More of them move the
-// counters less often; fewer leave more room to readers that lag.
+// maxReserved is how many elements are reserved at a time. More of them move
+// the counters less often; fewer leave more room to readers that lag.
 const maxReserved = 16
 
 // write encodes s.packet into the next element.
@@ -83,8 +84,8 @@ func (s *Sender) write() {
 	s.count.Bytes += uint64(used)
 }
 
-// writeSegments has s.segs write into the next elements, a quarter of the ring at
-// most.
+// writeSegments has s.segs write into the next elements, a quarter of the ring
+// at most.
 func (s *Sender) writeSegments() {
 	if !s.check(s.packet[:s.segs.MaxLen()]) {
 		return

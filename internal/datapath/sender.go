@@ -33,8 +33,8 @@ type SenderConfig struct {
 	OnFault func(error)
 }
 
-// Sender is the writing end of an out-channel. All devices of one interface share
-// it.
+// Sender is the writing end of an out-channel. All devices of one interface
+// share it.
 type Sender struct {
 	cfg  SenderConfig
 	bell *doorbell.Ringer
@@ -76,8 +76,8 @@ type SenderStatus struct {
 	Epoch          shmstream.Epoch // 0: inactive
 	Size, Elements int
 	Written        uint64
-	// Doorbell is how readers are woken. DoorbellErr is why not better, or the error
-	// of the last ring; nil if none.
+	// Doorbell is how readers are woken. DoorbellErr is why not better, or the
+	// error of the last ring; nil if none.
 	Doorbell          string
 	DoorbellErr       error
 	Rings, RingErrors uint64
@@ -118,12 +118,13 @@ func (s *Sender) Start(size int) error {
 	return err
 }
 
-// Mend begins a new epoch if something else has written into the header: a process
-// that should not, or one that shrank the region and let it grow again. That may
-// have misled readers in any way, and some never recover; a new epoch is what all of
-// them follow. It costs the same for a region of any size, so one for each burst,
-// the most that such a process can cause, is no burden. Each burst begins with it.
-// Mend is for the time between; it leaves a Sender alone that is sending.
+// Mend begins a new epoch if something else has written into the header: a
+// process that should not, or one that shrank the region and let it grow again.
+// That may have misled readers in any way, and some never recover; a new epoch
+// is what all of them follow. It costs the same for a region of any size, so
+// one for each burst, the most that such a process can cause, is no burden.
+// Each burst begins with it. Mend is for the time between; it leaves a Sender
+// alone that is sending.
 func (s *Sender) Mend() {
 	if !s.mu.TryLock() {
 		return
@@ -166,7 +167,8 @@ func (s *Sender) faulted(fault error) {
 	}
 }
 
-// Close stops the writer and closes the doorbell. Nothing may be sent afterwards.
+// Close stops the writer and closes the doorbell. Nothing may be sent
+// afterwards.
 func (s *Sender) Close() {
 	s.Stop()
 	s.bell.Close()

@@ -23,9 +23,9 @@ type Sink interface {
 	// Close stops the writer. Nothing may be sent afterwards.
 	Close()
 
-	// In a burst an Outbound calls revive before the first packet, a send or drop and
-	// then pace for each, and flush after the last. count is the device's; counters
-	// reads it under the lock that guards it.
+	// In a burst an Outbound calls revive before the first packet, a send or drop
+	// and then pace for each, and flush after the last. count is the device's;
+	// counters reads it under the lock that guards it.
 	revive()
 	send(packet []byte, mark uint32, count *TxCounters)
 	sendSegments(segs *offload.Segments, packet []byte, mark uint32, count *TxCounters)
@@ -43,8 +43,8 @@ type Sink interface {
 	sendsBulk() bool
 }
 
-// Discard drops and counts packets, for an interface without an out-channel. The
-// zero Discard is ready for use, by any goroutine.
+// Discard drops and counts packets, for an interface without an out-channel.
+// The zero Discard is ready for use, by any goroutine.
 type Discard struct {
 	mu sync.Mutex // guards the devices' counters
 }

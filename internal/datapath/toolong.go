@@ -2,9 +2,9 @@ package datapath
 
 import "github.com/muennet/muennet/internal/packet"
 
-// limit is the length of the longest packet of a mark, in bytes: what its path and
-// an element take. 0 is no limit, or nothing to be done about a longer packet but to
-// drop it.
+// limit is the length of the longest packet of a mark, in bytes: what its path
+// and an element take. 0 is no limit, or nothing to be done about a longer
+// packet but to drop it.
 func (o *Outbound) limit(mark uint32) int {
 	if o.cfg.Answers == nil {
 		return 0
@@ -17,8 +17,8 @@ func (o *Outbound) limit(mark uint32) int {
 }
 
 // sendLong sends fragments of a packet that is longer than limit, or tells its
-// source the limit. A child's MTU may be larger than its parent's: without an answer
-// its connections would hang.
+// source the limit. A child's MTU may be larger than its parent's: without an
+// answer its connections would hang.
 func (o *Outbound) sendLong(p []byte, mark uint32, limit int) {
 	mtu := packet.Limit(uint32(limit), packet.Version(p))
 	switch packet.Check(p, mtu) {
@@ -40,7 +40,8 @@ func (o *Outbound) sendLong(p []byte, mark uint32, limit int) {
 	}
 }
 
-// refuse counts a packet that is too long, for the element or else for the path.
+// refuse counts a packet that is too long, for the element or else for the
+// path.
 func (o *Outbound) refuse(p []byte, mark uint32) {
 	if len(p) > o.cfg.Sink.limit(0) {
 		// The Sender counts it, or sends it if elements have grown since.

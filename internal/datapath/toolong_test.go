@@ -9,7 +9,7 @@ import (
 	"github.com/muennet/muennet/internal/packet"
 )
 
-// The elements of the parent are a path for its children, whose MTU may be any.
+// Elements limit packets as a path does. The MTU of a child may be larger.
 func TestElementsLimitPackets(t *testing.T) {
 	const mtu = 1300
 	malformed := ip4(1400, false)
@@ -19,7 +19,7 @@ func TestElementsLimitPackets(t *testing.T) {
 		p      []byte
 		mark   uint32
 		pieces int
-		limit  int // of the answer; 0 = none
+		limit  int // in the answer; 0: no answer
 		counts func(TxCounters) uint64
 	}{
 		{"fits", ip4(mtu, true), 0, 1, 0, nil},
@@ -53,7 +53,7 @@ func TestElementsLimitPackets(t *testing.T) {
 	}
 }
 
-// The limit is that of the epoch: of a stopped writer none, of the next one its own.
+// Each epoch has its limit. A stopped writer has none.
 func TestElementsLimitFollowsTheWriter(t *testing.T) {
 	l := newLimited(t, 1000, nil)
 	s := l.cfg.Sink
@@ -74,7 +74,7 @@ func TestElementsLimitFollowsTheWriter(t *testing.T) {
 			t.Errorf("elements for %d bytes: answer %t", mtu, mtu == 1500)
 		}
 	}
-	// IPv6 cannot be told of less than it needs, 1280 bytes.
+	// IPv6 needs 1280 bytes: its source cannot be told a lower limit.
 	before := l.Counters().Faults[element.Oversize]
 	for _, n := range []int{1280, 1281} {
 		if answered(ip6(n)) != (n > 1280) {
@@ -86,7 +86,7 @@ func TestElementsLimitFollowsTheWriter(t *testing.T) {
 	}
 }
 
-// So it is with the segments of a super-packet.
+// Elements limit the segments of a super-packet, too.
 func TestElementsLimitSegments(t *testing.T) {
 	c := newCutter(t, element.NetHdr, 1300, 100)
 	answers := newFakeDevice()

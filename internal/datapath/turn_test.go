@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A turn ends soon enough for Go's monitor, and not after each burst.
+// A turn ends before Go's monitor ends it, and is longer than a burst.
 func TestTurn(t *testing.T) {
 	const monitor = 10 * time.Millisecond // forcePreemptNS of runtime/proc.go
 	var own turn

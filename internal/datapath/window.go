@@ -3,13 +3,13 @@ package datapath
 import "time"
 
 // window limits how fast elements are written for readers that poll. What is
-// overwritten between two looks of theirs is lost, and for some of them all that
-// comes later as well. In any interval of poll at most half of the ring is
+// overwritten between two looks of theirs is lost, and for some of them all
+// that comes later as well. In any interval of poll at most half of the ring is
 // published, so a reader may miss every other look.
 //
-// The window counts in quarters of the ring. Elements go out at any rate until a
-// quarter is complete. The next quarter may begin when the one before the complete
-// one is as old as poll:
+// The window counts in quarters of the ring. Elements go out at any rate until
+// a quarter is complete. The next quarter may begin when the one before the
+// complete one is as old as poll:
 //
 //	quarters   1111 2222 ........... 3333 4444 ........... 5555
 //	                             ^ 1 is poll old      ^ 3 is poll old
@@ -29,8 +29,8 @@ func (w *window) begin(elements int) {
 	*w = window{poll: w.poll, quarter: max(1, elements/4), alone: elements < 4, last: -w.poll}
 }
 
-// wrote counts n elements, at most as many as room allows. It reports whether the
-// quarter is complete, so that complete must be called.
+// wrote counts n elements, at most as many as room allows. It reports whether
+// the quarter is complete, so that complete must be called.
 func (w *window) wrote(n int) bool {
 	if w.poll == 0 {
 		return false
