@@ -154,7 +154,9 @@ func TestReaders(t *testing.T) {
 			{10 * s, starts(8, size), goOn},
 			{11 * s, bursts(4, 0, 1), goOn},
 			{12 * s, bursts(5, 0, 2), started}, {12 * s, renews, goOn},
-			{14*s - 1, bursts(5, 0, 3), goOn}, {14 * s, bursts(5, 0, 3), started},
+			{15 * s, bursts(5, 0, 2), goOn},
+			{15 * s, bursts(5, 0, 3), started}, {15 * s, renews, goOn},
+			{17*s - 1, bursts(5, 0, 4), goOn}, {17 * s, bursts(5, 0, 4), started},
 		}},
 		{"silence of a reader that wakes up means nothing", 0, 2 * s, []row{
 			{10 * s, starts(8, size), goOn},
@@ -184,6 +186,37 @@ func TestReadersTellBulk(t *testing.T) {
 		if _, bulk := r.endBurst(); bulk != (n > fewElements) {
 			t.Errorf("%d elements: bulk %v", n, bulk)
 		}
+	}
+}
+
+// The time is needed once in a quarter of the ring, and not at all for readers
+// that a ring has woken.
+func TestReadersSeldomNeedTheTime(t *testing.T) {
+	var r readers
+	r.window.poll = time.Millisecond
+	r.begin(0, 100, 1508)
+	const quarters = 10
+	asked := 0
+	write := func() {
+		for i := range time.Duration(quarters * 25) {
+			now := i * time.Millisecond
+			if r.limited() {
+				asked++
+				r.beforeWrite(now)
+			}
+			if r.wrote(1) {
+				asked++
+				r.complete(now)
+			}
+		}
+	}
+	if write(); asked == 0 || asked > 2*quarters {
+		t.Errorf("asked %d times for the time in %d quarters", asked, quarters)
+	}
+	r.rang(true)
+	asked = 0
+	if write(); asked > 0 {
+		t.Errorf("asked %d times for the time, and the reader is woken", asked)
 	}
 }
 
