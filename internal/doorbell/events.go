@@ -70,10 +70,6 @@ const (
 	onChannel
 )
 
-// mostEmpty is how many reports in a row with nothing behind them and with
-// another one at once are taken for a file that is always ready.
-const mostEmpty = 64
-
 var (
 	errNoVector    = errors.New("the channel has no interrupt of its own")
 	errAlwaysReady = errors.New("the channel's file cannot be waited for: it is always ready")
@@ -185,7 +181,7 @@ func (e *events) reported(seenWC, seenEpoch uint32) cause {
 		e.empty = 0
 		return rung
 	}
-	if e.empty++; e.empty == mostEmpty {
+	if e.empty++; e.empty == maxEmpty {
 		e.deaf(errAlwaysReady)
 		return changed
 	}

@@ -41,7 +41,7 @@ func TestEventsOfABrokenFile(t *testing.T) {
 			}
 			t.Cleanup(func() { unix.Close(fd) })
 			return fd
-		}, "it is always ready", 2 * mostEmpty},
+		}, "it is always ready", 2 * maxEmpty},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			testnet.CheckLeaks(t)
@@ -51,7 +51,7 @@ func TestEventsOfABrokenFile(t *testing.T) {
 				calls++
 				return ppoll(fds, timeout)
 			}
-			for range mostEmpty + 2 {
+			for range maxEmpty + 2 {
 				l.Look()
 				l.bell.sleep(l.seenWC, l.seenEpoch, time.Microsecond)
 			}
@@ -98,12 +98,12 @@ func TestEventsForNothing(t *testing.T) {
 	}{
 		{"one by one", func(int) int { return 0 }, func(int) bool { return false }, true},
 		{"two by two", func(int) int { return 1 }, func(int) bool { return false }, false},
-		{"two by two, and one", func(n int) int { return min(1, n%(mostEmpty-1)) }, func(int) bool { return false }, true},
-		{"two by two, and data", func(int) int { return 1 }, func(n int) bool { return n%(mostEmpty-1) == 0 }, true},
+		{"two by two, and one", func(n int) int { return min(1, n%(maxEmpty-1)) }, func(int) bool { return false }, true},
+		{"two by two, and data", func(int) int { return 1 }, func(n int) bool { return n%(maxEmpty-1) == 0 }, true},
 	} {
 		l, i, wc, _ := onEvents(t, Config{})
 		armed(t, l)
-		for n := range 3 * mostEmpty {
+		for n := range 3 * maxEmpty {
 			l.Look()
 			if c.write(n) {
 				atomic.AddUint32(wc, 1)

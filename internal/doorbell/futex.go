@@ -52,10 +52,6 @@ type futex struct {
 	old   bool // kernel without futex_waitv (before Linux 5.16)
 }
 
-// oldInterval bounds one sleep on kernels without futex_waitv, where the
-// private word cannot be waited on together with the shared one.
-const oldInterval = 50 * time.Millisecond
-
 func (f *futex) name() string { return futexName }
 
 // prompt: kernels without futex_waitv cannot be interrupted in time.

@@ -5,16 +5,6 @@ import (
 	"time"
 )
 
-// Steps of the sleeps between two looks.
-const (
-	firstPoll = 50 * time.Microsecond // first sleep after traffic
-	firstRing = time.Second           // first sleep where the writer rings
-	longest   = time.Minute           // longest sleep where the writer's lock is held
-	// IdlePoll is the longest sleep while the writer is inactive and nothing
-	// says that it would ring: what it sends at first waits in the channel.
-	IdlePoll = 100 * time.Millisecond
-)
-
 // Config of a Listener.
 type Config struct {
 	// WC and Epoch are the low halves of these words of the channel.

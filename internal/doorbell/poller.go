@@ -63,12 +63,9 @@ func (p *poller) run() {
 	}
 }
 
-// mostDoze is the longest sleep behind the back of Go's scheduler.
-const mostDoze = 5 * time.Millisecond
-
 // Crowded reports whether the program has so few places for goroutines
 // (GOMAXPROCS) that one which waits in a system call is in the way of others.
-func Crowded() bool { return runtime.GOMAXPROCS(0) < 4 }
+func Crowded() bool { return runtime.GOMAXPROCS(0) < crowdedProcs }
 
 // doze sleeps, a short time without telling Go's scheduler. That one would wake
 // its monitor, or another thread, for each sleep: at 1000 sleeps per second two
@@ -79,7 +76,7 @@ func doze(d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	if d > mostDoze || Crowded() {
+	if d > maxDoze || Crowded() {
 		time.Sleep(d)
 		return
 	}
