@@ -317,8 +317,8 @@ func TestInboundMergedPacketsAreRefused(t *testing.T) {
 	}
 }
 
-// An epoch may end while a burst is gathered. Its elements are delivered
-// unchanged, whatever the size of those of the next epoch.
+// A burst may end an epoch. Its elements are delivered unchanged, whatever the
+// size of those of the next epoch.
 func TestInboundMergesAcrossRestarts(t *testing.T) {
 	m := newMerger(t, element.NetHdr, nil)
 	var mu sync.Mutex

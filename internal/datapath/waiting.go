@@ -3,8 +3,9 @@ package datapath
 import "time"
 
 // These constants decide how long and how often the data path waits, looks,
-// rings and yields. Each says where its value was measured; "chosen" means that
-// it was not. Pages are those of docs/decisions.
+// rings and yields. "Measured" names where figures for the value are; "effect
+// measured" where there are figures with and without, but not for other values;
+// "chosen" means that it was not measured. Pages are those of docs/decisions.
 
 // Bursts.
 const (
@@ -14,13 +15,14 @@ const (
 	burstSize = 64
 	// gatherSize is how many elements an Inbound takes in one burst: enough for
 	// three super-packets of 1500-byte segments, because the last one of a burst
-	// is seldom whole. Measured: page 9.
+	// is seldom whole. Effect measured: page 9.
 	gatherSize = 160
 	// ringEvery is after how many bytes of elements a burst rings although it goes
-	// on, so that a reader can begin: two super-packets. Measured: page 9.
+	// on, so that a reader can begin: two super-packets. Effect
+	// measured: page 9.
 	ringEvery = 128 << 10
 	// fewElements is the most that a burst of requests or responses has; a longer
-	// one is bulk traffic. Measured: page 11.
+	// one is bulk traffic. Effect measured: page 11.
 	fewElements = 2
 )
 
@@ -30,7 +32,7 @@ const (
 	// the 10 ms (forcePreemptNS of runtime/proc.go) after which Go's monitor
 	// preempts a goroutine, or takes the P from one in a system call. Each time it
 	// does so it stays awake for a while, with a look every 20 µs: 7,000 a second.
-	// Measured: docs/performance.md, "Where speed was found".
+	// Effect measured: docs/performance.md, "Where speed was found".
 	maxTurn = 5 * time.Millisecond
 	// minLook is the least that one look of a busy loop takes. Where the clock
 	// stands still, as Muen's does within a minor frame, looks count as that long.
@@ -44,24 +46,24 @@ const (
 const (
 	// maxYield is longer than another thread of the packet's way keeps this
 	// processor. A longer yield went to a program that computes: it gives the
-	// processor back after its time slice, not when a packet comes. Measured:
-	// page 11.
+	// processor back after its time slice, not when a packet comes. Effect
+	// measured: page 11.
 	maxYield = 500 * time.Microsecond
-	// busyRest is how long there is no busy polling after such a yield. Measured:
-	// page 11.
+	// busyRest is how long there is no busy polling after such a yield. Effect
+	// measured: page 11.
 	busyRest = 20 * time.Millisecond
 )
 
 // Waiting for readers.
 const (
 	// maxLag bounds how long a burst waits for a reader that lags. A reader that
-	// died must not stop the interface. Measured: page 4.
+	// died must not stop the interface. Effect measured: page 4.
 	maxLag = 500 * time.Microsecond
 	// maxSleep bounds one sleep while the window is closed, and so how long Pause
 	// and Close wait for it. Chosen.
 	maxSleep = 10 * time.Millisecond
 	// maxRenewPause bounds the pause between renewals that bring nothing.
-	// Measured: page 8.
+	// Chosen: page 8.
 	maxRenewPause = 4 * time.Minute
 )
 

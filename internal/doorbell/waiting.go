@@ -28,7 +28,7 @@ const (
 	// found".
 	maxDoze = 5 * time.Millisecond
 	// crowdedProcs is the number of Ps (GOMAXPROCS) from which on a goroutine may
-	// keep one while it sleeps. Two forwarders and the poller need three. Chosen.
+	// keep one while it sleeps. Chosen.
 	crowdedProcs = 4
 	// maxEmpty is the number of reports in a row without new data, each followed
 	// by another at once, after which a file counts as always ready. Chosen.
