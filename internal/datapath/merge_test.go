@@ -317,8 +317,7 @@ func TestInboundMergedPacketsAreRefused(t *testing.T) {
 	}
 }
 
-// A burst may end an epoch. Its elements are delivered unchanged, whatever the
-// size of those of the next epoch.
+// The elements of an epoch that ends within a burst are delivered unchanged.
 func TestInboundMergesAcrossRestarts(t *testing.T) {
 	m := newMerger(t, element.NetHdr, nil)
 	var mu sync.Mutex
