@@ -2,9 +2,10 @@ package shmstream
 
 import "testing"
 
-// The traffic of a 1 MiB channel of MTU 1500: elements of 1516 bytes, of
-// which a packet of the given length is written and, on the other side, copied
-// out. (The hooks of the test build cost about a nanosecond per operation.)
+// The traffic of a 1 MiB channel with MTU 1500: elements of 1516 bytes, into
+// which a packet of the given length is written and then copied out on the
+// other side. (The hooks of the test build cost about a nanosecond per
+// operation.)
 
 const benchSize = 1516
 
@@ -55,7 +56,7 @@ func BenchmarkWriteRead64(b *testing.B)   { benchmarkWriteRead(b, 64) }
 func BenchmarkWriteRead512(b *testing.B)  { benchmarkWriteRead(b, 512) }
 func BenchmarkWriteRead1516(b *testing.B) { benchmarkWriteRead(b, 1516) }
 
-// A burst of 64 packets published at once, as a forwarder does it.
+// A burst of 64 packets published at once, as the forwarder does.
 func BenchmarkWriteReadBurst64x64(b *testing.B) {
 	w, region := benchWriter(b)
 	r := newReader(b, region)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// fill writes number n all over p, and filled tells whether that is what is there.
+// fill fills p with number n; filled reports whether p holds that.
 func fill(p []byte, n uint64) {
 	for ; len(p) >= 8; p = p[8:] {
 		binary.NativeEndian.PutUint64(p, n)
@@ -24,9 +24,9 @@ func filled(p []byte, n uint64) bool {
 	return true
 }
 
-// With a writer that waits for the reader no byte is ever accessed by both,
-// so the race detector, which watches heap memory, has nothing to report, and
-// everything arrives.
+// When the writer waits for the reader, they never access the same byte at the
+// same time. So everything arrives, and the race detector, which watches heap
+// memory, reports nothing.
 func TestConcurrentWithFlowControl(t *testing.T) {
 	const elements, size, total = 8, 72, 10000
 	region := newRegion(HeaderSize + elements*size)
@@ -69,8 +69,8 @@ func TestConcurrentWithFlowControl(t *testing.T) {
 	}
 }
 
-// A writer that does not wait, in shared mapped memory as in service: whatever
-// is delivered is whole and due, and the rest is counted.
+// A writer that does not wait, in shared mapped memory as in production: each
+// delivered element is whole and the next in order, and the others are counted.
 func TestConcurrentOverrun(t *testing.T) {
 	const elements, size, total = 4, 1024, 100000
 	region, err := syscall.Mmap(-1, 0, HeaderSize+elements*size, syscall.PROT_READ|syscall.PROT_WRITE,
@@ -117,7 +117,7 @@ func TestConcurrentOverrun(t *testing.T) {
 	t.Logf("%d delivered, %d lost in %d overruns", delivered, s.Lost, s.Overruns)
 }
 
-// A writer that restarts all the time: nothing of one session is ever delivered
+// A writer that restarts all the time: no element of one session is delivered
 // in another.
 func TestConcurrentRestarts(t *testing.T) {
 	const size, restarts = 256, 3000
@@ -153,7 +153,7 @@ func TestConcurrentRestarts(t *testing.T) {
 		n, result := r.Read(buf)
 		switch {
 		case result == Incompatible:
-			t.Errorf("a correct writer is incompatible: %s", r.Reason())
+			t.Errorf("a correct writer is reported incompatible: %s", r.Reason())
 		case result == Success && (n != size>>((epoch-1)%2) || !filled(buf[:n], epoch<<8|rc)):
 			t.Errorf("epoch %d, element %d: %d bytes, %x", epoch, rc, n, buf[:n])
 		case result == NoData && epoch == restarts && rc == 6:

@@ -7,8 +7,8 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// A writer and a reader of one region. Here it is memory of the process; usually
-// each side maps the same file.
+// A writer and a reader share one region. Here it is memory of the process;
+// normally each side maps the same file.
 func Example() {
 	const protocol, size = 0x12, 16
 	region := aligned(shmstream.HeaderSize + 4*size) // room for four elements
@@ -52,7 +52,8 @@ func Example() {
 	// Inactive
 }
 
-// aligned returns n bytes at an address that is a multiple of 8, as a mapping is.
+// aligned returns n bytes at an address that is a multiple of 8, like a
+// mapping.
 func aligned(n int) []byte {
 	words := make([]uint64, (n+7)/8)
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), n)

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// faulting runs f and lets its n-th access to a header word fault, n from 0, as
-// memory that is gone does; false: it has fewer.
+// faulting runs f and lets its n-th access to a header word (from 0) fault, as
+// an access to truncated memory does. It returns false if f makes fewer
+// accesses.
 func faulting(n int, f func()) (faulted bool) {
 	defer func() { faulted = recover() == errGone }()
 	fault := func(word) {
@@ -21,8 +22,9 @@ func faulting(n int, f func()) (faulted bool) {
 
 var errGone = fmt.Errorf("the memory is gone")
 
-// A Writer stays usable whatever access faults: it can be stopped, started, and
-// if it is still active written with, and readers get what is written then.
+// Whichever access faults, the Writer stays usable: it can be stopped and
+// restarted and, if still active, written to, and readers get what it writes
+// then.
 func TestWriterFaults(t *testing.T) {
 	calls := map[string]func(*Writer){
 		"Start":   func(w *Writer) { _ = w.Start(WriterConfig{Protocol: testProtocol, Size: 100}) },
@@ -47,10 +49,10 @@ func TestWriterFaults(t *testing.T) {
 				t.Errorf("%s, access %d: active %v", name, n, w.Active())
 			}
 			if !ended {
-				w.Write([]byte("after")) // may not panic
+				w.Write([]byte("after")) // must not panic
 			}
 			if !faulting(0, func() { w.Stop() }) || w.Active() {
-				t.Errorf("%s, access %d: a Stop that faults, too, leaves it active", name, n)
+				t.Errorf("%s, access %d: still active after a Stop that faults, too", name, n)
 			}
 			w.Stop()
 			start(t, w, 100)
@@ -60,13 +62,13 @@ func TestWriterFaults(t *testing.T) {
 			wantRead(t, r, "good"+strings.Repeat("\x00", 96))
 		}
 		if n == 0 {
-			t.Errorf("%s touches nothing", name)
+			t.Errorf("%s never accesses the header", name)
 		}
 	}
 }
 
-// What a reservation left behind that was given up is neither delivered nor in
-// the way of what comes next.
+// Elements of an abandoned reservation are not delivered, and do not disturb
+// later ones.
 func TestReservationIsGivenUp(t *testing.T) {
 	region := newRegion(HeaderSize + 4*100)
 	w := newWriter(t, region)
@@ -86,10 +88,11 @@ func TestReservationIsGivenUp(t *testing.T) {
 	w.Reserve(1) // after a fault
 	w.Fill(0, copy(w.Slot(0), "e"))
 	w.Publish()
-	// The slot of c was overwritten, by more than one element tells of.
+	// The slot of c was overwritten, by a reservation of more than one
+	// element.
 	slot, got := r.Next()
 	if got != Success || r.Confirm() != Overrun {
-		t.Fatalf("%v: %q is delivered", got, slot)
+		t.Fatalf("%v: %q was delivered", got, slot)
 	}
 	for {
 		buf := make([]byte, 100)
@@ -107,13 +110,13 @@ func TestReservationIsGivenUp(t *testing.T) {
 	}
 }
 
-// A Renew is a session of its own for readers, and leaves the elements alone.
+// Renew starts a new session for readers and leaves the elements alone.
 func TestRenew(t *testing.T) {
 	region := newRegion(HeaderSize + 4*100)
 	w := newWriter(t, region)
 	w.Renew(0)
 	if w.Active() || peek(region, EpochOffset) != 0 {
-		t.Error("Renew has started an inactive writer")
+		t.Error("Renew started an inactive writer")
 	}
 	start(t, w, 100)
 	r := newReader(t, region)
@@ -134,14 +137,14 @@ func TestRenew(t *testing.T) {
 	w.Write([]byte("short"))
 	wantRead(t, r, "short"+strings.Repeat("\x00", 95))
 	poke(region, EpochOffset, uint64(w.Epoch()+1))
-	w.Renew(w.Epoch() + 1) // which readers may have seen already
+	w.Renew(w.Epoch() + 1) // readers may already have seen that epoch
 	if e := w.Epoch(); e == 0 || e == first+1 || e == first+2 {
 		t.Errorf("epoch %#x", e)
 	}
 }
 
-// Whatever word something else writes, the writer finds out, and a new epoch
-// makes good for its readers.
+// The writer detects a change of any word by something else, and a new epoch
+// recovers its readers.
 func TestDamage(t *testing.T) {
 	for _, offset := range []int{TransportOffset, EpochOffset, ProtocolOffset, SizeOffset, ElementsOffset, WSCOffset, WCOffset} {
 		w, r, region := startPair(t, 4, 1)
@@ -156,7 +159,7 @@ func TestDamage(t *testing.T) {
 			r.Confirm()
 		}
 		if !w.Damaged() {
-			t.Errorf("word at %d: not noticed", offset)
+			t.Errorf("word at %d: damage not detected", offset)
 		}
 		w.Renew(0)
 		w.Write([]byte("b"))
@@ -164,7 +167,7 @@ func TestDamage(t *testing.T) {
 		wantRead(t, r, "b")
 		w.Stop()
 		if w.Damaged() {
-			t.Error("an inactive writer is damaged")
+			t.Error("an inactive writer reports damage")
 		}
 	}
 }

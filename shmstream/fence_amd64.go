@@ -1,8 +1,8 @@
 package shmstream
 
-// amd64 needs no instruction: stores become visible in program order, loads
-// are done in program order, and the atomic access next to each fence keeps
-// the compiler from moving the copy across it (docs/ordering.md).
+// amd64 needs no instruction: stores become visible in program order and loads
+// execute in program order. The atomic access next to each fence keeps the
+// compiler from moving the copy across it (docs/ordering.md).
 
 func storeFence() {}
 

@@ -2,10 +2,10 @@ package shmstream
 
 import "fmt"
 
-// This file is the part of Reader that finds, checks and gives up sessions.
+// This file is the part of Reader that finds, validates and abandons sessions.
 
-// reason is why a channel is Incompatible. It is kept as numbers because a
-// hostile writer can make a new one at every look: only Reason makes text of it.
+// reason is why a channel is Incompatible. It holds numbers because a hostile
+// writer can provide a new one on every call; only Reason formats them.
 type reason struct {
 	kind       reasonKind
 	got, other uint64
@@ -19,26 +19,28 @@ const (
 	badProtocol
 	badSize
 	badElements
-	wcWentBack // got: WC, other: where it had been
+	wcWentBack // got: WC, other: the previous WC
 	wscBelowWC // got: WSC, other: WC
 )
 
-// Reason tells, while the last outcome is Incompatible, why: the value expected
-// and, of a channel, the one found. Otherwise it is empty.
+// Reason says why the last outcome was Incompatible: the expected value and, if
+// the region is a channel, the value found. It is empty after any other
+// outcome.
 func (r *Reader) Reason() string {
 	got, other := r.why.got, r.why.other
 	switch r.why.kind {
 	case badTransport:
-		// Not what is there instead: memory that is no channel may be what the
-		// reader of this text must not see.
-		return fmt.Sprintf("transport is not %#x: it is no channel", Transport)
+		// Do not reveal the value found: memory that is not a channel
+		// may be a file that the reader of this text is not allowed to
+		// read.
+		return fmt.Sprintf("transport is not %#x: not a channel", Transport)
 	case badProtocol:
 		return fmt.Sprintf("protocol is %#x, expected %#x", got, r.want.Protocol)
 	case badSize:
-		return fmt.Sprintf("size is %d bytes, allowed are %d..%d", got, r.want.MinSize, MaxElementSize)
+		return fmt.Sprintf("size is %d bytes, want %d..%d", got, r.want.MinSize, MaxElementSize)
 	case badElements:
-		return fmt.Sprintf("elements is %d of %d bytes, allowed are 1..%d in a region of %d bytes",
-			got, other, r.mostElements(other), len(r.region))
+		return fmt.Sprintf("elements is %d of %d bytes each, want 1..%d in a region of %d bytes",
+			got, other, r.maxElements(other), len(r.region))
 	case wcWentBack:
 		return fmt.Sprintf("WC went back from %d to %d in the same epoch", other, got)
 	case wscBelowWC:
@@ -48,9 +50,9 @@ func (r *Reader) Reason() string {
 	}
 }
 
-// Reset forgets the session: the next Next synchronises anew and, if there is a
-// writer, reads what its ring still holds from element 0 on (which is an
-// Overrun where that is gone). The statistics stay.
+// Reset abandons the session. The following Next synchronises again and, if
+// there is a writer, reads from element 0; if the ring no longer holds that,
+// this is an Overrun. The statistics are kept.
 func (r *Reader) Reset() { r.forget() }
 
 func (r *Reader) forget() {
@@ -59,8 +61,8 @@ func (r *Reader) forget() {
 	r.lost, r.refused, r.why = false, Header{}, reason{}
 }
 
-// follow handles an epoch that is 0, not the one being read, or one whose
-// counters made no sense.
+// follow handles an epoch that is 0, new, or the current one while its counters
+// are inconsistent.
 func (r *Reader) follow(e Epoch) Result {
 	switch e {
 	case 0:
@@ -70,7 +72,7 @@ func (r *Reader) follow(e Epoch) Result {
 		return r.resync()
 	}
 	h := r.loadHeader(e)
-	if Epoch(r.load(wordEpoch)) != e { // P1: h may be a mixture of two sessions
+	if Epoch(r.load(wordEpoch)) != e { // P1: h may mix two sessions
 		r.forget()
 		return EpochChanged
 	}
@@ -90,15 +92,15 @@ func (r *Reader) follow(e Epoch) Result {
 func (r *Reader) loadHeader(e Epoch) Header {
 	return Header{
 		Epoch:     e,
-		Transport: r.load(wordTransport), // P2, as all of these
+		Transport: r.load(wordTransport), // P2, like the next three
 		Protocol:  r.load(wordProtocol),
 		Size:      r.load(wordSize),
 		Elements:  r.load(wordElements),
 	}
 }
 
-// check validates a private copy of the header. What it lets pass makes
-// every element of the ring lie inside of the region.
+// check validates a private copy of the header. If it passes, every element of
+// the ring lies within the region.
 func (r *Reader) check(h Header) reason {
 	switch {
 	case h.Transport != Transport:
@@ -107,29 +109,28 @@ func (r *Reader) check(h Header) reason {
 		return reason{kind: badProtocol, got: h.Protocol}
 	case h.Size < uint64(r.want.MinSize) || h.Size > MaxElementSize:
 		return reason{kind: badSize, got: h.Size}
-	case h.Elements < 1 || h.Elements > r.mostElements(h.Size):
+	case h.Elements < 1 || h.Elements > r.maxElements(h.Size):
 		return reason{kind: badElements, got: h.Elements, other: h.Size}
 	}
 	return reason{}
 }
 
-// mostElements is how many elements of a size other than 0 the region can
-// hold. Dividing where the specification multiplies cannot overflow.
-func (r *Reader) mostElements(size uint64) uint64 {
+// maxElements returns how many elements of size bytes the region can hold; size
+// is not 0. Dividing, where the specification multiplies, cannot overflow.
+func (r *Reader) maxElements(size uint64) uint64 {
 	return uint64(len(r.region)-HeaderSize) / size
 }
 
-// lose stops delivering until the counters make sense again.
+// lose stops delivering until the counters are consistent again.
 func (r *Reader) lose(why reason) Result {
 	r.lost, r.taken, r.why = true, false, why
 	r.stats.ProtocolErrors++
 	return Incompatible
 }
 
-// resync goes on with an epoch whose counters made no sense once they do
-// again, as after an overrun. What was delivered before is not delivered again,
-// unless the counters have gone back behind it: then the reader starts behind
-// the newest element.
+// resync resumes an epoch once its counters are consistent again, as after an
+// overrun. It does not deliver elements twice, unless the counters have gone
+// back: then the reader continues after the newest element.
 func (r *Reader) resync() Result {
 	wc, wsc, sane := r.counters()
 	if Epoch(r.load(wordEpoch)) != r.epoch { // P6
@@ -150,16 +151,16 @@ func (r *Reader) resync() Result {
 	return Overrun
 }
 
-// counters reads both counters and tells whether they can be those of a writer.
+// counters reads both counters and reports whether they are consistent.
 func (r *Reader) counters() (wc, wsc uint64, sane bool) {
 	wc = r.load(wordWC)   // P5: before WSC
 	wsc = r.load(wordWSC) // P5
 	return wc, wsc, wsc >= wc && wsc-wc <= r.elements
 }
 
-// resume returns where to go on behind an overrun. Half a ring behind the writer
-// leaves room to read without being overrun at once; further on if more than
-// that is being overwritten right now.
+// resume returns where to continue after an overrun: half a ring behind the
+// writer, which leaves time to read before the next overrun, or further on if
+// the writer is overwriting more than that right now.
 func (r *Reader) resume(wc, wsc uint64) uint64 {
 	return max(wc-min(wc, r.elements/2), wsc-min(wsc, r.elements))
 }

@@ -1,13 +1,13 @@
 package shmstream
 
 // The layout of a region: eight 64-bit words in machine byte order, then the
-// elements without any padding. Element i lies at
-// HeaderSize + (i mod Elements) * Size.
+// elements without padding. Element i lies at HeaderSize + (i mod Elements) *
+// Size.
 //
 //	field      offset  meaning
 //	Transport  0       the constant Transport; may be 0 while inactive
-//	Epoch      8       atomic; 0 = inactive; another value at every start
-//	Protocol   16      what the elements mean; never 0; both ends must agree
+//	Epoch      8       atomic; 0 = inactive; changes with every start
+//	Protocol   16      meaning of the elements; never 0; both ends must agree
 //	Size       24      bytes of one element, 1..MaxElementSize
 //	Elements   32      number of elements, at least 1
 //	Reserved   40      written as 0, ignored when read
@@ -24,18 +24,19 @@ const (
 	WSCOffset       = 48
 	WCOffset        = 56
 
-	// HeaderSize is the length of the header in bytes: where the data begins.
+	// HeaderSize is the size of the header in bytes, and the offset of the
+	// data.
 	HeaderSize = 64
 )
 
 // Transport is the first word of an active channel: SHMStream version 2.
 const Transport uint64 = 0x487312b6b79a9b6d
 
-// MaxElementSize is the largest element in bytes that a writer makes and a
-// reader accepts.
+// MaxElementSize is the size in bytes of the largest element that writers
+// create and readers accept.
 const MaxElementSize = 1 << 20
 
-// Epoch tells the sessions of a writer apart. 0 means inactive.
+// Epoch identifies a session of a writer. 0 means inactive.
 type Epoch uint64
 
 // Header is a copy of a region's header.
@@ -50,11 +51,11 @@ type Header struct {
 	WC        uint64 // elements completed since the epoch started
 }
 
-// ReadHeader copies the header of a region for display, without judging it
-// and without any effect on the channel. Each word is read atomically, but the
-// eight of them are not one moment: while a writer starts, old and new values
-// may be mixed. An error means that region cannot hold a channel: it is shorter
-// than HeaderSize or not aligned to 8 bytes.
+// ReadHeader copies the header of a region for display. It does not validate
+// the header and does not affect the channel. Each word is read atomically, but
+// the header as a whole is not: while a writer starts, the copy may mix old and
+// new values. ReadHeader fails if region cannot hold a channel: if it is
+// shorter than HeaderSize or not aligned to 8 bytes.
 func ReadHeader(region []byte) (Header, error) {
 	c, err := controlOf(region)
 	if err != nil {
@@ -67,35 +68,36 @@ func ReadHeader(region []byte) (Header, error) {
 		Size:      c.load(wordSize),
 		Elements:  c.load(wordElements),
 		Reserved:  c.load(wordReserved),
-		WC:        c.load(wordWC), // P5: before WSC, so that WSC >= WC is seen
+		WC:        c.load(wordWC), // P5: before WSC, so that WSC >= WC holds
 		WSC:       c.load(wordWSC),
 	}, nil
 }
 
-// Result is the outcome of a step of a [Reader].
+// Result is the outcome of a method of [Reader].
 type Result uint8
 
 const (
 	// Inactive: there is no writer (Epoch is 0).
 	Inactive Result = iota
-	// Incompatible: there is a writer, but its header is not one this reader
-	// can follow, or it broke the protocol; [Reader.Reason] says how.
+	// Incompatible: there is a writer, but the reader does not support its
+	// header, or it broke the protocol. [Reader.Reason] says why.
 	Incompatible
-	// EpochChanged: the writer has started anew. What was pending is gone, and
-	// what was being read must be discarded.
+	// EpochChanged: the writer has restarted. Pending elements are gone,
+	// and a copy in progress must be discarded.
 	EpochChanged
 	// NoData: everything written so far has been read.
 	NoData
-	// Overrun: the writer was faster; elements were lost and what was being
-	// read must be discarded. The reader has moved on to newer elements.
+	// Overrun: the writer was faster. Elements were lost, and a copy in
+	// progress must be discarded. The reader has moved on to newer
+	// elements.
 	Overrun
-	// Success: an element is there or was read intact.
+	// Success: an element is available or was read intact.
 	Success
 )
 
 var resultNames = [...]string{"Inactive", "Incompatible", "EpochChanged", "NoData", "Overrun", "Success"}
 
-// String returns the name of the outcome as the specification spells it.
+// String returns the name of the outcome as spelled in the specification.
 func (r Result) String() string {
 	if int(r) < len(resultNames) {
 		return resultNames[r]

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// fields is the header as the constants have it.
+// fields lists the header words in the order of the constants.
 var fields = []struct {
 	name   string
 	offset int
@@ -25,8 +25,8 @@ var fields = []struct {
 	{"data", HeaderSize, HeaderSize / 8},
 }
 
-// tableRows returns "name offset" for the rows of a layout table, whose cells
-// are separated by sep, in a file.
+// tableRows returns "name offset" for each row of a layout table in a file. sep
+// separates the cells.
 func tableRows(t *testing.T, path, prefix, sep string) map[string]bool {
 	t.Helper()
 	f, err := os.Open(path)

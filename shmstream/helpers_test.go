@@ -8,8 +8,8 @@ import (
 
 const testProtocol = 0x12
 
-// newRegion returns n zero bytes of heap memory aligned to 8 bytes: unlike
-// mapped memory the race detector watches it.
+// newRegion returns n zero bytes of heap memory aligned to 8 bytes. Unlike
+// mapped memory, the race detector watches it.
 func newRegion(n int) []byte {
 	words := make([]uint64, (n+7)/8)
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), n)
@@ -24,7 +24,7 @@ func newWriter(t testing.TB, region []byte) *Writer {
 	return w
 }
 
-// startWriter returns an active writer of elements of size bytes.
+// startWriter returns an active writer with elements of size bytes.
 func startWriter(t testing.TB, region []byte, size int) *Writer {
 	t.Helper()
 	w := newWriter(t, region)
@@ -48,8 +48,8 @@ func newReader(t testing.TB, region []byte) *Reader {
 	return r
 }
 
-// startPair returns a writer and a reader that has synchronised, on a ring of
-// elements x size bytes.
+// startPair returns a writer and a synchronised reader on a ring of elements x
+// size bytes.
 func startPair(t testing.TB, elements, size int) (*Writer, *Reader, []byte) {
 	t.Helper()
 	region := newRegion(HeaderSize + elements*size)
@@ -61,7 +61,7 @@ func startPair(t testing.TB, elements, size int) (*Writer, *Reader, []byte) {
 	return w, r, region
 }
 
-// poke and peek access a header word as a hostile peer or an onlooker would.
+// poke and peek access a header word as a hostile peer or an observer would.
 func poke(region []byte, offset int, v uint64) {
 	binary.NativeEndian.PutUint64(region[offset:], v)
 }
@@ -70,7 +70,7 @@ func peek(region []byte, offset int) uint64 {
 	return binary.NativeEndian.Uint64(region[offset:])
 }
 
-// wantRead takes one element and compares it.
+// wantRead reads one element and compares it.
 func wantRead(t testing.TB, r *Reader, want string) {
 	t.Helper()
 	buf := make([]byte, r.Size())
@@ -80,8 +80,8 @@ func wantRead(t testing.TB, r *Reader, want string) {
 	}
 }
 
-// wantNext checks an outcome of Next that is not Success, which Ready must have foretold
-// when it differs from the one before.
+// wantNext checks for an outcome of Next other than Success. If it differs from
+// the previous outcome, Ready must have predicted it.
 func wantNext(t testing.TB, r *Reader, want Result) {
 	t.Helper()
 	if slot, got := r.Next(); got != want || slot != nil {

@@ -1,11 +1,11 @@
 package shmstream
 
-// The methods below hide those that control has from words, so in the test
+// The methods below shadow those that control embeds from words. So in the test
 // build every access of Reader and Writer to the header comes through here, and
-// a test can put a step of the other side between any two of them. The
-// shipped build has no trace of it.
+// a test can let the other side run between any two of them. The shipped build
+// contains none of this.
 
-// hooked guards the two hooks, which are set by one test at a time.
+// hooked guards the two hooks, which one test at a time may set.
 var (
 	hooked  bool
 	onLoad  func(word)
@@ -26,7 +26,8 @@ func (c control) store(i word, v uint64) {
 	c.words.store(i, v)
 }
 
-// hookLoad calls the hook with the hooks off, so that it may use the channel.
+// hookLoad calls the hook with the hooks disabled, so that it may use the
+// channel.
 func hookLoad(i word) {
 	if onLoad == nil {
 		return
@@ -45,8 +46,8 @@ func hookStore(i word) {
 	hooked = true
 }
 
-// intercept calls load before each load and store before each store (nil:
-// nothing) while f runs.
+// intercept calls load before each load and store before each store while f
+// runs. Either may be nil.
 func intercept(load, store func(word), f func()) {
 	onLoad, onStore, hooked = load, store, true
 	defer func() { onLoad, onStore, hooked = nil, nil, false }()

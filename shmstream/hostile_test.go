@@ -9,25 +9,25 @@ import (
 	"unsafe"
 )
 
-// Header values that a hostile or broken writer can show, in an otherwise good
-// channel of 4 elements of 10 bytes that expects at least 8.
+// Header values that a hostile or broken writer may present, in an otherwise
+// valid channel of 4 elements of 10 bytes. The reader expects at least 8 bytes.
 var badHeaders = []struct {
 	name   string
 	offset int
 	value  uint64
 	reason string
 }{
-	{"no transport", TransportOffset, 0, "transport is not 0x487312b6b79a9b6d: it is no channel"},
-	{"other transport", TransportOffset, Transport + 1, "transport is not 0x487312b6b79a9b6d: it is no channel"},
+	{"no transport", TransportOffset, 0, "transport is not 0x487312b6b79a9b6d: not a channel"},
+	{"other transport", TransportOffset, Transport + 1, "transport is not 0x487312b6b79a9b6d: not a channel"},
 	{"other protocol", ProtocolOffset, 0xc, "protocol is 0xc, expected 0x12"},
 	{"no protocol", ProtocolOffset, 0, "protocol is 0x0"},
-	{"size 0", SizeOffset, 0, "size is 0 bytes, allowed are 8..1048576"},
+	{"size 0", SizeOffset, 0, "size is 0 bytes, want 8..1048576"},
 	{"size below the minimum", SizeOffset, 7, "size is 7 bytes"},
 	{"size above 1 MiB", SizeOffset, MaxElementSize + 1, "size is 1048577 bytes"},
 	{"size 2^64-1", SizeOffset, math.MaxUint64, "size is 18446744073709551615 bytes"},
-	{"size times elements too large", SizeOffset, 11, "elements is 4 of 11 bytes, allowed are 1..3 in a region of 104 bytes"},
-	{"size larger than the data", SizeOffset, 41, "elements is 4 of 41 bytes, allowed are 1..0"},
-	{"elements 0", ElementsOffset, 0, "elements is 0 of 10 bytes, allowed are 1..4"},
+	{"size times elements too large", SizeOffset, 11, "elements is 4 of 11 bytes each, want 1..3 in a region of 104 bytes"},
+	{"size larger than the data", SizeOffset, 41, "elements is 4 of 41 bytes each, want 1..0"},
+	{"elements 0", ElementsOffset, 0, "elements is 0 of 10 bytes each, want 1..4"},
 	{"one element too many", ElementsOffset, 5, "elements is 5"},
 	{"elements 2^32", ElementsOffset, 1 << 32, "elements is 4294967296"},
 	{"product overflows to 0", ElementsOffset, 1 << 63, "elements is 9223372036854775808"},
@@ -35,7 +35,7 @@ var badHeaders = []struct {
 	{"elements 2^64-1", ElementsOffset, math.MaxUint64, "elements is 18446744073709551615"},
 }
 
-func TestBadHeaderIsRefusedUntilPutRight(t *testing.T) {
+func TestBadHeaderIsRefusedUntilFixed(t *testing.T) {
 	for _, bad := range badHeaders {
 		t.Run(bad.name, func(t *testing.T) {
 			region := newRegion(HeaderSize + 40)
@@ -53,7 +53,7 @@ func TestBadHeaderIsRefusedUntilPutRight(t *testing.T) {
 					t.Errorf("reason %q, want %q", r.Reason(), bad.reason)
 				}
 				if r.Ready() {
-					t.Error("Ready, though nothing changed")
+					t.Error("Ready although nothing changed")
 				}
 				if got := r.SkipPending(); got != Incompatible {
 					t.Errorf("SkipPending: %v", got)
@@ -61,11 +61,11 @@ func TestBadHeaderIsRefusedUntilPutRight(t *testing.T) {
 			}
 			poke(region, bad.offset, good) // within the same epoch
 			if !r.Ready() {
-				t.Error("not Ready, though the header was put right")
+				t.Error("not Ready although the header was fixed")
 			}
 			wantNext(t, r, EpochChanged)
 			if r.Reason() != "" {
-				t.Errorf("reason %q of a good header", r.Reason())
+				t.Errorf("reason %q for a valid header", r.Reason())
 			}
 			wantRead(t, r, "0123456789")
 			if s := r.Stats(); s != (ReaderStats{EpochChanges: 1}) {
@@ -75,7 +75,7 @@ func TestBadHeaderIsRefusedUntilPutRight(t *testing.T) {
 	}
 }
 
-// Once synchronised, a reader works with its copies.
+// Once synchronised, a reader uses its own copies.
 func TestHeaderChangesAfterSynchronisationAreIgnored(t *testing.T) {
 	for _, bad := range badHeaders {
 		w, r, region := startPair(t, 4, 10)
@@ -88,8 +88,8 @@ func TestHeaderChangesAfterSynchronisationAreIgnored(t *testing.T) {
 	}
 }
 
-// Counters that no correct writer shows: one protocol error, then silence
-// until they make sense again or the epoch changes.
+// Counters that no correct writer presents: one protocol error, then silence
+// until they are consistent again or the epoch changes.
 func TestImpossibleCounters(t *testing.T) {
 	type pair struct{ wsc, wc uint64 }
 	for name, c := range map[string]struct {
@@ -123,7 +123,7 @@ func TestImpossibleCounters(t *testing.T) {
 			}
 			shown := pair{peek(region, WSCOffset), peek(region, WCOffset)}
 			if sane := shown.wsc >= shown.wc && shown.wsc-shown.wc <= 4; r.Ready() != sane {
-				t.Errorf("ready %v, the counters make sense: %v", r.Ready(), sane)
+				t.Errorf("ready %v, counters consistent: %v", r.Ready(), sane)
 			} else if !sane {
 				for range 3 {
 					wantNext(t, r, Incompatible)
@@ -133,13 +133,14 @@ func TestImpossibleCounters(t *testing.T) {
 				}
 				w.Write([]byte("c")) // which stores both
 				if !r.Ready() {
-					t.Error("not Ready for counters that make sense again")
+					t.Error("not Ready although the counters are consistent again")
 				}
 				wantNext(t, r, Overrun)
-				wantRead(t, r, "c") // and neither a nor b again
+				wantRead(t, r, "c") // but neither a nor b again
 				wantNext(t, r, NoData)
 			} else {
-				// They have gone back as a whole: what comes next is read.
+				// Both have gone back: reading continues with
+				// the next element.
 				wantNext(t, r, Overrun)
 				wantNext(t, r, NoData)
 				if r.Position() != shown.wc || r.Reason() != "" {
@@ -151,7 +152,7 @@ func TestImpossibleCounters(t *testing.T) {
 			}
 			start(t, w, 1)
 			if !r.Ready() {
-				t.Error("not Ready for a new epoch")
+				t.Error("not Ready although the epoch changed")
 			}
 			wantNext(t, r, EpochChanged)
 			w.Write([]byte("c"))
@@ -163,8 +164,7 @@ func TestImpossibleCounters(t *testing.T) {
 	}
 }
 
-// Extreme counters that are not contradictory: overruns, each of which
-// advances and none of which passes WC.
+// Extreme but consistent counters: each overrun advances, and none passes WC.
 func TestExtremeCountersOnlyOverrun(t *testing.T) {
 	for _, c := range []struct{ wsc, wc, rc uint64 }{
 		{math.MaxUint64, math.MaxUint64, math.MaxUint64 - 2},
@@ -184,7 +184,7 @@ func TestExtremeCountersOnlyOverrun(t *testing.T) {
 		}
 		for steps := 0; r.Ready(); steps++ {
 			if steps > 4 {
-				t.Fatalf("WSC %d, WC %d: the end is not reached", c.wsc, c.wc)
+				t.Fatalf("WSC %d, WC %d: the reader does not reach the end", c.wsc, c.wc)
 			}
 			before := r.Position()
 			if _, got := r.Read(make([]byte, 1)); got != Success && got != Overrun || r.Position() <= before {
@@ -198,8 +198,8 @@ func TestExtremeCountersOnlyOverrun(t *testing.T) {
 	}
 }
 
-// peer acts between any two loads of the reader as a script says: it pokes header
-// words, scribbles over data, and is now and then an honest writer.
+// peer runs between any two loads of the reader, as a script says: it pokes
+// header words, scribbles over data, and now and then is an honest writer.
 type peer struct {
 	region []byte
 	w      *Writer
@@ -253,7 +253,8 @@ func (p *peer) act(word) {
 	}
 }
 
-// start makes the peer an honest writer, with epochs that a fuzzer can reproduce.
+// start makes the peer an honest writer, with epochs that a fuzzer can
+// reproduce.
 func (p *peer) start(size int) {
 	for {
 		p.epoch++
@@ -263,10 +264,11 @@ func (p *peer) start(size int) {
 	}
 }
 
-// mostLoads is more than any call of the reader needs: what a peer can make it do is bounded.
-const mostLoads = 13
+// maxLoads bounds the loads of any call of the reader, whatever the peer does.
+const maxLoads = 13
 
-// runHostile lets a reader follow a peer and checks what must hold for all peers.
+// runHostile lets a reader follow a peer and checks what must hold for any
+// peer.
 func runHostile(t *testing.T, script []byte) {
 	region := newRegion(HeaderSize + 40)
 	p := &peer{region: region, w: newWriter(t, region), script: script}
@@ -313,7 +315,7 @@ func runHostile(t *testing.T, script []byte) {
 				r.Ready()
 				outcome = false
 			}
-			if p.loads > mostLoads {
+			if p.loads > maxLoads {
 				t.Fatalf("%d loads in one call", p.loads)
 			}
 			if outcome && (r.Reason() != "") != (result == Incompatible) {
@@ -328,8 +330,9 @@ func runHostile(t *testing.T, script []byte) {
 			}
 		}
 	})
-	// No state is final. Counters that make sense again are enough for the epoch
-	// that is being read: what is written from then on comes through.
+	// No state is final. For the current epoch it is enough that the
+	// counters become consistent again: the reader delivers what is written
+	// after that.
 	if e := r.Epoch(); e != 0 {
 		const wc = 1000
 		written := func(n uint64) {
@@ -343,20 +346,20 @@ func runHostile(t *testing.T, script []byte) {
 				break
 			}
 			if tries == 0 {
-				t.Fatalf("counters that make sense again are not believed: %s", r.Reason())
+				t.Fatalf("counters that are consistent again are not accepted: %s", r.Reason())
 			}
 		}
 		written(wc + 1)
 		if _, got := r.Read(buf); got != Success || r.Position() != wc+1 {
-			t.Fatalf("%v at %d after counters that make sense again", got, r.Position())
+			t.Fatalf("%v at %d after the counters became consistent again", got, r.Position())
 		}
 	}
-	// An honest writer is followed again. Its epoch is random, as
-	// a hostile one can have shown any small number to the reader before.
+	// The reader follows an honest writer again. Its epoch is random,
+	// because a hostile one may have presented any small number before.
 	start(t, p.w, 8)
 	for tries := 0; r.Epoch() != p.w.Epoch(); tries++ {
 		if tries == 2 {
-			t.Fatalf("an honest writer is not followed: %s", r.Reason())
+			t.Fatalf("the reader does not follow an honest writer: %s", r.Reason())
 		}
 		r.Next()
 	}

@@ -6,19 +6,19 @@ import (
 	"testing"
 )
 
-// model is a writer that takes one small step at a time, and remembers
-// everything it ever published: the naive twin that the reader is compared with.
+// model is a writer that advances in small steps and remembers everything it
+// ever published: a naive twin to compare the reader with.
 type model struct {
 	t       *testing.T
 	rng     *rand.Rand
 	w       *Writer
 	history [][]byte // elements of this epoch, reserved ones last
 
-	reserved, slot, half int // what is reserved, and how much of it is written
+	reserved, slot, half int // the reservation, and how much of it is written
 	size                 int
 }
 
-// step does the writer's next step; which one is random where there is a choice.
+// step takes the writer's next step, a random one if there is a choice.
 func (m *model) step() {
 	switch {
 	case m.reserved == 0 && m.rng.IntN(60) == 0:
@@ -61,28 +61,28 @@ func (m *model) restart() {
 	start(m.t, m.w, m.size)
 }
 
-// want is element n as it must be delivered: padded with zeros.
+// want returns element n as it must be delivered: padded with zeros.
 func (m *model) want(n uint64) []byte {
 	p := m.history[n]
 	return append(p[:len(p):len(p)], make([]byte, m.size-len(p))...)
 }
 
 // Random interleavings, with writer steps between any two loads of the reader
-// and in the middle of its copy. Every element that is delivered is intact and the
-// one that is due; every other one is counted as lost; an overrun is never claimed
-// without cause; nothing is ever taken for an error.
+// and in the middle of its copy. Each delivered element is intact and the next
+// in order, each other one is counted as lost, no overrun is reported without
+// cause, and nothing is reported as an error.
 func TestModelInterleavings(t *testing.T) {
 	for seed := range uint64(60) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		elements, size := 1+rng.IntN(8), 1+rng.IntN(8)
 		if seed%4 == 0 {
-			size += smallElement // with the table of lengths
+			size += smallElement // uses the table of lengths
 		}
 		region := newRegion(HeaderSize + elements*size)
 		m := &model{t: t, rng: rng, w: newWriter(t, region), size: size}
 		m.restart()
 		r := newReader(t, region)
-		pace := 2 + rng.IntN(12) // one chance in so many of each further writer step
+		pace := 2 + rng.IntN(12) // the chance of each further writer step is 1/pace
 		buf := make([]byte, size)
 		delivered, lostBefore, hooks := uint64(0), uint64(0), 0
 		between := func(word) {
@@ -105,7 +105,7 @@ func TestModelInterleavings(t *testing.T) {
 					switch {
 					case result == Success && epoch == m.w.Epoch():
 						if due >= uint64(len(m.history)) || !bytes.Equal(buf, m.want(due)) {
-							t.Fatalf("seed %d: element %d is torn or another: %x", seed, due, buf)
+							t.Fatalf("seed %d: element %d is torn or out of order: %x", seed, due, buf)
 						}
 						delivered++
 					case result == Overrun && epoch == m.w.Epoch():
@@ -127,10 +127,10 @@ func TestModelInterleavings(t *testing.T) {
 			}
 		})
 		if seen[Incompatible] != 0 || r.Stats().ProtocolErrors != 0 {
-			t.Errorf("seed %d: a correct writer was found incompatible: %s", seed, r.Reason())
+			t.Errorf("seed %d: a correct writer was reported incompatible: %s", seed, r.Reason())
 		}
 		if hooks < 3000 {
-			t.Errorf("seed %d: writer steps at %d places only: the loads are not intercepted", seed, hooks)
+			t.Errorf("seed %d: only %d writer steps: the loads are not intercepted", seed, hooks)
 		}
 		for m.reserved != 0 {
 			m.step()
@@ -144,7 +144,8 @@ func TestModelInterleavings(t *testing.T) {
 	}
 }
 
-// A reader that looks at every moment of a writer's work, between any two of its stores.
+// A reader looks at every moment of a writer's work, between any two of its
+// stores.
 func TestReaderBetweenStores(t *testing.T) {
 	region := newRegion(HeaderSize + 6)
 	w := newWriter(t, region)

@@ -2,91 +2,93 @@ package shmstream
 
 import "fmt"
 
-// Expect is what a [Reader] demands of a writer.
+// Expect is what a [Reader] requires of a writer.
 type Expect struct {
-	// Protocol is the meaning of the elements. Any value but 0.
+	// Protocol is the meaning of the elements. It must not be 0.
 	Protocol uint64
-	// MinSize is the smallest element size in bytes that can be used,
-	// 0..MaxElementSize; 0 is the same as 1.
+	// MinSize is the smallest acceptable element size in bytes,
+	// 0..MaxElementSize. 0 means 1.
 	MinSize int
 }
 
-// ReaderStats are totals since the Reader was made.
+// ReaderStats are totals since the Reader was created.
 type ReaderStats struct {
 	Overruns       uint64 // outcomes Overrun
-	Lost           uint64 // elements skipped by them
-	ProtocolErrors uint64 // times that counters of a session made no sense
-	EpochChanges   uint64 // sessions that began to be read
+	Lost           uint64 // elements skipped by overruns
+	ProtocolErrors uint64 // times the counters became inconsistent
+	EpochChanges   uint64 // sessions the reader synchronised with
 }
 
-// Reader is a reading end of a channel. It follows the writer through stops,
-// restarts and rubbish for ever; no state is final:
+// Reader is the reading end of a channel. It follows the writer through stops,
+// restarts and garbage; no state is final:
 //
-//	            header good                 counters make no sense
+//	            header valid            counters inconsistent
 //	searching -------------> synchronised -----------------------> lost
 //	 |  ^  ^                  |    ^                                | |
-//	 |  |  +-- Epoch changed -+    +------ they make sense again ---+ |
+//	 |  |  +-- Epoch changed -+    +------ consistent again --------+ |
 //	 |  |  +---------------- Epoch changed ---------------------------+
 //	 |  +--- Epoch or header changed ---+
-//	 +------------ header bad ---------> refused
+//	 +------------ header invalid -----> refused
 //
-// Elements are taken one at a time:
+// Elements are read one at a time:
 //
 //	Next() -> Success: copy the element out -> Confirm() -> Success: use the copy
 //
-// Read does all of that. Nothing of a copy may be interpreted before Confirm
-// says Success: until then it can be torn.
+// Read does all of that. Do not interpret a copy before Confirm returns
+// Success: until then it may be torn.
 type Reader struct {
 	control
 	region []byte
 	want   Expect
 
-	epoch    Epoch // being read; 0 = not synchronised
+	epoch    Epoch // of the current session; 0 = not synchronised
 	rc       uint64
 	wc       uint64 // as Next saw it
 	elements uint64 // of this epoch, validated, as are the next three
 	size     int
-	end      int  // offset behind the last element
+	end      int  // offset after the last element
 	off      int  // offset of element rc
-	taken    bool // Next said Success and Confirm was not called yet
+	taken    bool // Next returned Success, Confirm is due
 
-	lost    bool   // the counters of this epoch made no sense
-	refused Header // the header that was found bad; its Epoch 0 = none
+	lost    bool   // the counters of this epoch are inconsistent
+	refused Header // the last header refused; Epoch 0 = none
 	why     reason
 
 	stats ReaderStats
 }
 
-// NewReader returns a reader for region that has not synchronised yet. The
-// region must be at least HeaderSize bytes long and aligned to 8 bytes, and stay
-// mapped for as long as the Reader is used; it is never written to.
+// NewReader returns a reader for region that is not synchronised yet. The
+// region must be at least HeaderSize bytes long and aligned to 8 bytes, and
+// must stay mapped for as long as the Reader is used. The reader never writes
+// to it.
 func NewReader(region []byte, want Expect) (*Reader, error) {
 	c, err := controlOf(region)
 	if err != nil {
 		return nil, err
 	}
 	if want.Protocol == 0 {
-		return nil, fmt.Errorf("make reader: protocol is 0, allowed is any other value")
+		return nil, fmt.Errorf("make reader: protocol is 0, want a non-zero value")
 	}
 	if want.MinSize < 0 || want.MinSize > MaxElementSize {
-		return nil, fmt.Errorf("make reader: smallest element size is %d bytes, allowed are 0..%d", want.MinSize, MaxElementSize)
+		return nil, fmt.Errorf("make reader: minimum element size is %d bytes, want 0..%d", want.MinSize, MaxElementSize)
 	}
 	want.MinSize = max(want.MinSize, 1)
 	return &Reader{control: c, region: region, want: want}, nil
 }
 
-// Next looks for the next element. With Success it returns the Size bytes of
-// the element in shared memory, where they may change at any moment: copy
-// what is needed, each byte once, call Confirm, and only then look at the copy. The
-// slice must not be used after Confirm. Calling Next again without Confirm
-// looks at the same element again. It does not allocate.
+// Next looks for the next element. On Success it returns the Size bytes of the
+// element in shared memory, which may change at any moment: copy what you need,
+// reading each byte once, then call Confirm, and interpret the copy only if
+// that succeeds. Do not use the slice after Confirm. Without Confirm, the next
+// call looks at the same element again.
 //
-// The other outcomes are Inactive, Incompatible, NoData, Overrun and EpochChanged.
-// EpochChanged: the reader has found a new session, which it reads from the first
-// element on with the next call (where the writer restarts during the call,
-// synchronising is left to the next call as well). Overrun: counters that made no
-// sense do again, and the next call reads on from there. Each call does a bounded
-// amount of work.
+// The other outcomes are Inactive, Incompatible, NoData, Overrun and
+// EpochChanged. EpochChanged: the reader has found a new session and the next
+// call reads its first element. (If the writer restarts during the call, the
+// next call also synchronises.) Overrun: inconsistent counters are consistent
+// again, and the next call continues from there.
+//
+// Each call does a bounded amount of work. Next does not allocate.
 func (r *Reader) Next() ([]byte, Result) {
 	e := Epoch(r.load(wordEpoch)) // P1, P2
 	if e != r.epoch || e == 0 || r.lost {
@@ -100,7 +102,7 @@ func (r *Reader) Next() ([]byte, Result) {
 	return r.region[r.off : r.off+r.size : r.off+r.size], Success
 }
 
-// idle tells a writer that has nothing new from one whose WC went back.
+// idle distinguishes a writer with nothing new from one whose WC went back.
 func (r *Reader) idle(wc uint64) Result {
 	r.taken = false
 	if wc == r.rc {
@@ -113,13 +115,15 @@ func (r *Reader) idle(wc uint64) Result {
 	return r.lose(reason{wcWentBack, wc, r.rc})
 }
 
-// Confirm tells whether the copy made since Next is good. Success: it is, and
-// the reader stands at the next element. Overrun: the writer has begun to
-// overwrite it; the reader moved on by at least one element, to one that
-// was intact then, at most half a ring behind the writer. EpochChanged: the
-// session ended. Incompatible: the counters make no sense. With all but Success
-// the copy must be discarded. Without a preceding Success of Next it returns
-// NoData and does nothing. It does not allocate.
+// Confirm reports whether the copy made since Next is intact. Success: it is,
+// and the reader moves to the next element. Overrun: the writer has begun to
+// overwrite the element; the reader has moved on by at least one element, to
+// one that was still intact and at most half a ring behind the writer.
+// EpochChanged: the session ended. Incompatible: the counters are inconsistent.
+// Discard the copy unless the outcome is Success.
+//
+// Unless Next has just returned Success, Confirm does nothing and returns
+// NoData. It does not allocate.
 func (r *Reader) Confirm() Result {
 	if !r.taken {
 		return NoData
@@ -138,7 +142,7 @@ func (r *Reader) Confirm() Result {
 	return Success
 }
 
-// discard finds out why the copy is not good and goes to where reading can go on.
+// discard determines why the copy is not intact and where reading continues.
 func (r *Reader) discard(wsc uint64, e Epoch) Result {
 	if e != r.epoch {
 		r.forget()
@@ -160,22 +164,22 @@ func (r *Reader) discard(wsc uint64, e Epoch) Result {
 		return r.lose(reason{wscBelowWC, wsc, wc})
 	}
 	rc := max(r.resume(wc, wsc), r.rc+1)
-	rc = min(rc, wc) // a hostile WSC; wc >= r.wc > r.rc, so this advances too
+	rc = min(rc, wc) // bounds a hostile WSC; still advances, as wc >= r.wc > r.rc
 	r.stats.Overruns++
 	r.stats.Lost += rc - r.rc
 	r.seek(rc)
 	return Overrun
 }
 
-// seek places the reader at element rc.
+// seek moves the reader to element rc.
 func (r *Reader) seek(rc uint64) {
 	r.rc = rc
 	r.off = HeaderSize + int(rc%r.elements)*r.size
 }
 
-// Read copies the next element, as much of it as fits, into dst and returns
-// how many bytes that are. With any outcome but Success (see Next and Confirm)
-// it returns 0 and what dst holds is undefined. It does not allocate.
+// Read copies the next element into dst, as much of it as fits, and returns the
+// number of bytes copied. For any outcome but Success (see Next and Confirm) it
+// returns 0, and the content of dst is undefined. It does not allocate.
 func (r *Reader) Read(dst []byte) (int, Result) {
 	slot, result := r.Next()
 	if result != Success {
@@ -188,11 +192,11 @@ func (r *Reader) Read(dst []byte) (int, Result) {
 	return n, Success
 }
 
-// SkipPending drops everything written so far: with Success the reader stands
-// behind the newest element, synchronised. If there is no writer it can
-// follow it returns Inactive or Incompatible, and if the writer restarts during
-// the call EpochChanged; whatever such a writer writes later is read from its
-// first element on. What is skipped here does not count as lost.
+// SkipPending drops everything written so far. On Success the reader is
+// synchronised and stands after the newest element. Otherwise it returns
+// Inactive or Incompatible if there is no writer it can follow, or EpochChanged
+// if the writer restarts during the call; the reader then reads the next
+// session from its first element. Skipped elements do not count as lost.
 func (r *Reader) SkipPending() Result {
 	if e := Epoch(r.load(wordEpoch)); e != r.epoch || e == 0 || r.lost {
 		if result := r.follow(e); r.epoch == 0 || r.lost {
@@ -212,10 +216,11 @@ func (r *Reader) SkipPending() Result {
 	return Success
 }
 
-// Ready reports, without any effect, whether Next would now say something else
-// than what it said last: an element is there, a writer came, went or
-// restarted, or the header of an incompatible one was changed. It is the
-// last look before going to sleep, and before the first Next compares with Inactive.
+// Ready reports whether Next would now return another outcome than last time:
+// an element is available, a writer started, stopped or restarted, or the
+// header of an incompatible writer changed. It has no side effects. Use it as
+// the last check before sleeping. Before the first Next it compares with
+// Inactive.
 func (r *Reader) Ready() bool {
 	e := Epoch(r.load(wordEpoch))
 	switch {
@@ -232,17 +237,17 @@ func (r *Reader) Ready() bool {
 	return r.load(wordWC) != r.rc
 }
 
-// Epoch returns the epoch being read, 0 while not synchronised.
+// Epoch returns the epoch of the current session, 0 while not synchronised.
 func (r *Reader) Epoch() Epoch { return r.epoch }
 
-// Size returns the bytes of one element, 0 while not synchronised.
+// Size returns the size of an element in bytes, 0 while not synchronised.
 func (r *Reader) Size() int { return r.size }
 
 // Elements returns how many elements the ring holds, 0 while not synchronised.
 func (r *Reader) Elements() int { return int(r.elements) }
 
-// Position returns RC, the number of the next element to read since the epoch
-// started; 0 while not synchronised.
+// Position returns RC, the number of the next element to read, counted from the
+// start of the epoch; 0 while not synchronised.
 func (r *Reader) Position() uint64 { return r.rc }
 
 // Stats returns the counters.

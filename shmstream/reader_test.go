@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// The example of the specification: 8 elements of 2 bytes, nine written, the
-// tenth half-way: values 1 and 2 are overwritten, 3 to 9 readable. Element n
-// (from 0) holds the value n+1 in both bytes.
+// The example of the specification: 8 elements of 2 bytes, nine written and the
+// tenth half written. Values 1 and 2 are overwritten, 3 to 9 are readable.
+// Element n (from 0) holds the value n+1 in both bytes.
 func TestSpecificationExample(t *testing.T) {
 	image, err := os.ReadFile("testdata/appendix_a.bin")
 	if err != nil {
@@ -30,7 +30,7 @@ func TestSpecificationExample(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantNext(t, r, EpochChanged)
-		r.seek(value - 1) // as if it had read up to there
+		r.seek(value - 1) // as if it had read up to that element
 		buf := make([]byte, 2)
 		_, got := r.Read(buf)
 		want := Success
@@ -47,7 +47,8 @@ func TestSpecificationExample(t *testing.T) {
 			t.Errorf("value %d: read %x", value, buf)
 		}
 	}
-	// From the beginning: one overrun to half a ring behind WC, then 6 to 9.
+	// From the beginning: one overrun to half a ring behind WC, then 6 to
+	// 9.
 	r, _ := NewReader(region, Expect{Protocol: h.Protocol})
 	wantNext(t, r, EpochChanged)
 	if _, got := r.Read(nil); got != Overrun || r.Position() != 5 {
@@ -77,7 +78,8 @@ func TestTinyRingsWrap(t *testing.T) {
 	}
 }
 
-// A ring that is exactly full is readable in whole; one more is an overrun.
+// A ring that is exactly full is readable in full; one more element is an
+// overrun.
 func TestFullRing(t *testing.T) {
 	w, r, _ := startPair(t, 4, 1)
 	write := func(s string) {
@@ -100,7 +102,8 @@ func TestFullRing(t *testing.T) {
 	}
 }
 
-// An element counts as overwritten from the reservation on, not from its publication.
+// An element counts as overwritten once it is reserved, not only once
+// published.
 func TestOverrunByReservation(t *testing.T) {
 	w, r, _ := startPair(t, 4, 1)
 	w.Write([]byte("a"))
@@ -108,7 +111,7 @@ func TestOverrunByReservation(t *testing.T) {
 	if got != Success || slot[0] != 'a' {
 		t.Fatalf("%q, %v", slot, got)
 	}
-	w.Reserve(4) // begins to overwrite a, of which nothing remains afterwards
+	w.Reserve(4) // begins to overwrite a
 	if got := r.Confirm(); got != Overrun || r.Position() != 1 {
 		t.Fatalf("%v at %d, want Overrun at 1", got, r.Position())
 	}
@@ -154,7 +157,7 @@ func TestNextRepeatsUntilConfirmed(t *testing.T) {
 	}
 }
 
-// A writer that comes, goes and comes back, with another element size.
+// A writer starts, stops and starts again with another element size.
 func TestFollowsWriter(t *testing.T) {
 	region := newRegion(HeaderSize + 16)
 	w, r := newWriter(t, region), newReader(t, region)
@@ -185,7 +188,7 @@ func TestFollowsWriter(t *testing.T) {
 	ready(true)
 	wantNext(t, r, Inactive)
 	if r.Epoch() != 0 || r.Size() != 0 || r.Elements() != 0 || r.Position() != 0 {
-		t.Error("something of the stopped session is left")
+		t.Error("state of the stopped session remains")
 	}
 	ready(false)
 
@@ -227,8 +230,8 @@ func TestEpochChangeDuringCopy(t *testing.T) {
 	}
 }
 
-// A writer that restarts at each possible moment of a synchronisation: the
-// reader never ends up with a mixture of two sessions.
+// A writer restarts at each possible moment of a synchronisation. The reader
+// never ends up with a mixture of two sessions.
 func TestRestartDuringSynchronisation(t *testing.T) {
 	for moment := 0; ; moment++ {
 		region := newRegion(HeaderSize + 64)
@@ -255,7 +258,8 @@ func TestRestartDuringSynchronisation(t *testing.T) {
 	}
 }
 
-// Every moment of an idle Next, too: WC of 0 is a restart, never a protocol error.
+// At every moment of an idle Next, too: a WC of 0 is a restart, never a
+// protocol error.
 func TestRestartDuringIdleNext(t *testing.T) {
 	for moment := range 4 {
 		w, r, _ := startPair(t, 4, 1)
@@ -283,7 +287,7 @@ func TestReset(t *testing.T) {
 	wantRead(t, r, "a")
 	r.Reset()
 	if r.Epoch() != 0 || r.Position() != 0 {
-		t.Error("Reset left a session")
+		t.Error("still synchronised after Reset")
 	}
 	wantNext(t, r, EpochChanged)
 	wantRead(t, r, "a")
@@ -298,7 +302,7 @@ func TestSkipPending(t *testing.T) {
 	}
 	start(t, w, 1)
 	w.Write([]byte("a"))
-	wantNext(t, r, EpochChanged) // a writer that came later is read from 0
+	wantNext(t, r, EpochChanged) // a writer that started later is read from 0
 	wantRead(t, r, "a")
 	for i := range 13 {
 		w.Write([]byte{byte(i)})
@@ -330,12 +334,12 @@ func TestSkipPending(t *testing.T) {
 	}
 	w.Write([]byte("c"))
 	if got := r.SkipPending(); got != Success || r.Position() != 2 {
-		t.Errorf("counters that make sense again: %v at %d", got, r.Position())
+		t.Errorf("counters consistent again: %v at %d", got, r.Position())
 	}
 }
 
-// Whatever moment of SkipPending the writer restarts at, its elements are
-// either skipped as a whole or read from the first one on.
+// If the writer restarts at any moment of SkipPending, its elements are either
+// all skipped or read from the first one on.
 func TestRestartDuringSkipPending(t *testing.T) {
 	for moment := range 9 {
 		w, r, _ := startPair(t, 4, 1)

@@ -34,8 +34,8 @@ func TestStartWritesHeaderAndClearsRegion(t *testing.T) {
 	}
 }
 
-// At no moment of a start may a reader see a non-zero epoch with anything but
-// the old session or the new one, complete.
+// At no moment of a start may a reader see a non-zero epoch unless the header
+// is completely that of the old or of the new session.
 func TestStartOrder(t *testing.T) {
 	region := newRegion(HeaderSize + 16)
 	w := startWriter(t, region, 2)
@@ -100,7 +100,8 @@ func TestEpochsDiffer(t *testing.T) {
 	if err := newWriter(t, region).Start(WriterConfig{Protocol: 1, Size: 1, Epoch: w.Epoch()}); err == nil {
 		t.Error("the epoch of the former writer was accepted")
 	}
-	// ... and the writer remembers its own when that is gone from memory.
+	// The writer also remembers its own epoch when that is gone from
+	// memory.
 	w.Stop()
 	if err := w.Start(WriterConfig{Protocol: 1, Size: 1, Epoch: w.Epoch()}); err == nil {
 		t.Error("the writer's own last epoch was accepted")
@@ -109,11 +110,11 @@ func TestEpochsDiffer(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	region := newRegion(HeaderSize + 8)
-	startWriter(t, region, 1) // a writer that died
+	startWriter(t, region, 1) // a writer that dies
 	w := newWriter(t, region)
 	w.Stop()
 	if got := peek(region, EpochOffset); got != 0 {
-		t.Errorf("epoch %#x after Stop of a left-behind session", got)
+		t.Errorf("epoch %#x after Stop of a session of a dead writer", got)
 	}
 	start(t, w, 1)
 	w.Reserve(3)
@@ -162,7 +163,7 @@ func TestCountersOfBatches(t *testing.T) {
 	}
 }
 
-// After content of any length in any order, the bytes behind it are zero.
+// After content of any lengths in any order, the bytes after it are zero.
 func TestStaleTailIsCleared(t *testing.T) {
 	for _, size := range []int{1, 2, 63, 64, 65, 100, 200} {
 		w, _, region := startPair(t, 3, size)
@@ -208,13 +209,13 @@ func TestRestartForgetsLengths(t *testing.T) {
 		w := startWriter(t, region, 100)
 		w.Write(bytes.Repeat([]byte{1}, 100))
 		start(t, w, size)
-		// Were the old length remembered, Fill would clear what is beyond the
-		// content; that is harmless, but it is not what was started.
+		// If the old length were remembered, Fill would clear more than
+		// needed: harmless, but not the state that Start promises.
 		w.Reserve(1)
 		w.Slot(0)[50] = 9
 		w.Fill(0, 10)
 		if w.Slot(0)[50] != 9 {
-			t.Errorf("size %d: the length of an older session is remembered", size)
+			t.Errorf("size %d: Start kept a length of an older session", size)
 		}
 	}
 }
@@ -229,7 +230,7 @@ func TestWriterMisusePanics(t *testing.T) {
 	wantPanic(t, "Reserve(0)", func() { w.Reserve(0) })
 	wantPanic(t, "Reserve(-1)", func() { w.Reserve(-1) })
 	wantPanic(t, "Reserve of more than the ring", func() { w.Reserve(3) })
-	wantPanic(t, "Write of too much", func() { w.Write(make([]byte, 101)) })
+	wantPanic(t, "Write longer than an element", func() { w.Write(make([]byte, 101)) })
 	wantPanic(t, "Slot without reservation", func() { w.Slot(0) })
 	wantPanic(t, "Fill without reservation", func() { w.Fill(0, 0) })
 	if string(region) != before {
@@ -271,7 +272,7 @@ func TestNoAllocations(t *testing.T) {
 		}
 	})
 	i := uint64(0)
-	check("a header that is bad in another way each time", func() {
+	check("a header that is bad in a different way each time", func() {
 		i++
 		poke(region, EpochOffset, i)
 		poke(region, ElementsOffset, i<<32)

@@ -103,7 +103,7 @@ func problems(h shmstream.Header, regionSize int) []string {
 	var p []string
 	add := func(format string, args ...any) { p = append(p, fmt.Sprintf(format, args...)) }
 	if !region.IsChannel(h, regionSize) {
-		add("transport is not %#x: it is no channel", shmstream.Transport)
+		add("transport is not %#x: not a channel", shmstream.Transport)
 		return p
 	}
 	if h.Epoch == 0 {

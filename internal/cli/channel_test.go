@@ -179,12 +179,12 @@ func TestShowNoChannel(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := call(t, "--channels", dir, "channel", "show", "a")
-	if code != exitDone || !strings.HasSuffix(stdout, "state:      no channel\nconsistent: no: transport is not 0x487312b6b79a9b6d: it is no channel\n") {
+	if code != exitDone || !strings.HasSuffix(stdout, "state:      no channel\nconsistent: no: transport is not 0x487312b6b79a9b6d: not a channel\n") {
 		t.Errorf("show: exit %d, %s\n%s", code, stderr, stdout)
 	}
 	told := stdout + stderr
 	code, stdout, stderr = call(t, "--channels", dir, "channel", "dump", "a")
-	if code != exitFailed || !strings.Contains(stderr, "it is no channel") {
+	if code != exitFailed || !strings.Contains(stderr, "not a channel") {
 		t.Errorf("dump: exit %d, %q %q", code, stdout, stderr)
 	}
 	if told += stdout + stderr; strings.Contains(told, "f8e7d6c5b4a39281") || strings.Contains(told, "8192a3b4c5d6e7f8") {

@@ -59,7 +59,7 @@ func TestInIsNoChannel(t *testing.T) {
 		bytes              []byte
 	}{
 		{"silent", "inactive", "neither a channel nor all zeros", silent},
-		{"secret", "incompatible", "transport is not 0x487312b6b79a9b6d: it is no channel", secret},
+		{"secret", "incompatible", "transport is not 0x487312b6b79a9b6d: not a channel", secret},
 	} {
 		path := filepath.Join(l.dir, c.name)
 		must(t, os.WriteFile(path, c.bytes, 0o600))

@@ -62,7 +62,7 @@ func TestHostileMTUZero(t *testing.T) {
 }
 
 func TestHostileTransport(t *testing.T) {
-	refuses(t, map[int]uint64{shmstream.TransportOffset: 1}, "transport is not 0x487312b6b79a9b6d: it is no channel")
+	refuses(t, map[int]uint64{shmstream.TransportOffset: 1}, "transport is not 0x487312b6b79a9b6d: not a channel")
 }
 
 func TestHostileRegionTooSmall(t *testing.T) {
