@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Benchmarks by traffic: packets of 64, 512 and 1500 bytes in the elements of an interface with MTU 1500.
+// Benchmarks by traffic: packets of 64, 512 and 1500 bytes in the elements of
+// an interface with MTU 1500.
 
 func BenchmarkEncode(b *testing.B) {
 	eachTraffic(b, func(b *testing.B, f Format, slot, _, packet []byte) {

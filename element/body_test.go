@@ -5,13 +5,15 @@ import (
 	"testing"
 )
 
-// sealed makes an element the way a caller does that writes the packet into the slot itself.
+// sealed builds an element like a caller that writes the packet into the slot
+// itself.
 func sealed(f Format, slot, packet []byte, mark uint32) (used int) {
 	n := copy(f.Body(slot), packet)
 	return f.Seal(slot, packet[:min(2, n)], n, mark)
 }
 
-// Body and Seal make what Encode makes, for every size of packet and whatever the slot held before.
+// Body and Seal build the same element as Encode, for every packet size and
+// whatever the slot held before.
 func TestSealEqualsEncode(t *testing.T) {
 	for _, f := range formats {
 		size := f.Size(1500)
@@ -29,14 +31,15 @@ func TestSealEqualsEncode(t *testing.T) {
 	}
 }
 
-// Body is all of a slot that a packet may take: the longest packet fits exactly, and it begins at Offset.
+// Body is all of a slot that a packet may use: the longest packet fits exactly,
+// and it begins at Offset.
 func TestBody(t *testing.T) {
 	for _, f := range formats {
 		for size := f.MinSize(); size <= 1600; size++ {
 			slot := make([]byte, size)
 			body := f.Body(slot)
 			if len(body) != f.MaxPacket(size) {
-				t.Fatalf("%v: the body of %d bytes has %d, the longest packet %d", f, size, len(body), f.MaxPacket(size))
+				t.Fatalf("%v: size %d: body of %d bytes, longest packet of %d", f, size, len(body), f.MaxPacket(size))
 			}
 			body[0] = 1
 			if at := bytes.IndexByte(slot, 1); at != f.Offset() {
@@ -46,7 +49,8 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// What Decode gives back lies at Offset of the memory it was given: a caller may use what is before it.
+// The packet that Decode returns lies at Offset in dst: a caller may use the
+// memory before it.
 func TestDecodeLeavesPacketAtOffset(t *testing.T) {
 	for _, f := range formats {
 		size := f.Size(1500)
@@ -54,12 +58,13 @@ func TestDecodeLeavesPacketAtOffset(t *testing.T) {
 		sealed(f, slot, packetFor(f, 100), 7)
 		p, fault := f.Decode(dst, slot)
 		if fault != OK || &p.Data[0] != &dst[f.Offset()] {
-			t.Errorf("%v: %v, the packet does not lie at %d", f, fault, f.Offset())
+			t.Errorf("%v: %v, packet not at offset %d", f, fault, f.Offset())
 		}
 	}
 }
 
-// The protocol and the class come from the head alone, which is the caller's: the slot may say something else meanwhile.
+// Protocol and class come only from head, which is the caller's: the peer may
+// have changed the slot.
 func TestSealDoesNotReadSlot(t *testing.T) {
 	packet := ipPacket(6, 60)
 	packet[0], packet[1] = 0x6b, 0x80 // traffic class 0xb8

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// packetFor returns a packet of n bytes that f takes, if there is one of that size.
+// packetFor returns a packet of n bytes that f accepts, if there is one.
 func packetFor(f Format, n int) []byte {
 	if f == NetHdr {
 		return ipPacket(4+n%2*2, n)
@@ -13,7 +13,8 @@ func packetFor(f Format, n int) []byte {
 	return pattern(n)
 }
 
-// ipPacket returns n bytes that begin like an IP packet whose header says that it has n bytes.
+// ipPacket returns n bytes that begin with an IP header for a packet of n
+// bytes.
 func ipPacket(version, n int) []byte {
 	p := pattern(n)
 	set := func(i, v int) {
@@ -40,8 +41,8 @@ func pattern(n int) []byte {
 	return p
 }
 
-// naive builds the element the slow way, one byte after the other, in an element of zeros. It returns nil where the packet
-// cannot be sent.
+// naive builds the element byte by byte in an element of zeros. It returns nil
+// if the packet cannot be sent.
 func naive(f Format, size int, packet []byte, mark uint32) []byte {
 	n := len(packet)
 	var elem []byte
@@ -82,7 +83,8 @@ func naive(f Format, size int, packet []byte, mark uint32) []byte {
 	return elem
 }
 
-// Every size of packet into a full-sized element, against the naive twin, and back.
+// Packets of every size, in a full-sized element, against the naive twin and
+// back.
 func TestAllSizes(t *testing.T) {
 	for _, f := range formats {
 		t.Run(f.String(), func(t *testing.T) {
@@ -97,7 +99,8 @@ func TestAllSizes(t *testing.T) {
 	}
 }
 
-// Every size of element, with the longest packet it takes, the next longer one, and a short one.
+// Elements of every size, with the longest packet that fits, the next longer
+// one, and a short one.
 func TestAllElementSizes(t *testing.T) {
 	for _, f := range formats {
 		t.Run(f.String(), func(t *testing.T) {
@@ -112,7 +115,8 @@ func TestAllElementSizes(t *testing.T) {
 	}
 }
 
-// roundTrip checks Encode against naive, bytes and refusals alike, and that Decode gives the packet back.
+// roundTrip compares Encode with naive, both bytes and faults, and checks that
+// Decode returns the packet.
 func roundTrip(t *testing.T, f Format, size int, packet []byte, mark uint32, dst []byte) {
 	t.Helper()
 	slot := make([]byte, size)
@@ -187,7 +191,8 @@ func TestEncodeFaults(t *testing.T) {
 	}
 }
 
-// Encode touches only what it reports as used, and the trailer: the rest is the caller's to clear.
+// Encode touches only what it reports as used, and the trailer. The caller
+// clears the rest.
 func TestEncodeLeavesRestAlone(t *testing.T) {
 	for _, f := range formats {
 		slot := bytes.Repeat([]byte{0xee}, 200)
@@ -200,12 +205,13 @@ func TestEncodeLeavesRestAlone(t *testing.T) {
 			end -= 2
 		}
 		if !bytes.Equal(slot[used:end], bytes.Repeat([]byte{0xee}, end-used)) {
-			t.Errorf("%v: bytes behind the first %d changed: %x", f, used, slot[used:])
+			t.Errorf("%v: bytes after the first %d changed: %x", f, used, slot[used:])
 		}
 	}
 }
 
-// The length field is that of the packet handed over, even where the IP header says something else.
+// The length field is that of the packet passed in, even if the IP header says
+// something else.
 func TestLengthFieldIsPacketLength(t *testing.T) {
 	packet := ipPacket(4, 100)
 	packet[2], packet[3] = 0xff, 0xff

@@ -5,23 +5,30 @@ import (
 	"math/bits"
 )
 
-// Packet is what an element carried.
+// Packet is the content of an element.
 type Packet struct {
-	Data []byte // inside the dst handed to Decode, valid until that is used again
+	Data []byte // aliases the dst passed to Decode
 	Mark uint32 // 0 unless the format is NetHdr
 }
 
-// Decode takes the packet out of slot, which is hostile shared memory and whose length is the element's size, into dst, which
-// is the caller's and must have at least that capacity (else Decode panics).
+// Decode copies the packet out of slot into dst. Slot is hostile shared memory
+// as long as the element. Dst belongs to the caller and must have at least that
+// capacity, otherwise Decode panics.
 //
-// Each byte of slot is read at most once and at most as many as the packet needs. Whatever is decided is decided on values that
-// dst holds afterwards, so that a peer that writes at the same time gets a packet or a fault, but never a disagreement between
-// the two. The caller confirms the channel read afterwards and discards the result if that fails.
+// Decode reads each byte of slot at most once, and only as many bytes as the
+// packet needs. It validates only values that dst holds afterwards. So if a
+// peer writes at the same time, the result is a packet or a fault, and it
+// always agrees with dst. The caller must then confirm the read of the channel,
+// and discard the result if that fails.
 //
-// Raw delivers the whole element. NetHdr believes the IP header's length only: IPv4's total length, or IPv6's payload length
-// plus 40 (so that a jumbogram, which says 0, is cut to its header); it must be at least the fixed header's and end within the
-// element. The protocol field must be 4 or 41 and agree with the packet's version; length and qos fields are ignored. EthDev
-// wants a length of 14 up to size-2. It does not allocate.
+// Raw delivers the whole element. NetHdr uses only the length in the IP header:
+// the total length of IPv4, or the payload length of IPv6 plus 40 (so a
+// jumbogram, whose payload length is 0, is cut to its header). It must cover
+// the fixed header and end within the element. The protocol field must be 4 or
+// 41 and agree with the version of the packet; the length and qos fields are
+// ignored. EthDev requires a length of 14 up to size-2.
+//
+// Decode does not allocate.
 func (f Format) Decode(dst, slot []byte) (Packet, Fault) {
 	dst = dst[:len(slot):len(slot)]
 	if len(slot) < f.MinSize() {
@@ -37,9 +44,10 @@ func (f Format) Decode(dst, slot []byte) (Packet, Fault) {
 	return Packet{Data: dst}, OK
 }
 
-// decodeIP expects len(dst) == len(slot) >= 28. The first 16 bytes are the header and, of the packet, all that it takes to know
-// its length. They are loaded into two locals, which the compiler may not load again (The Go Memory Model, "Incorrect
-// compilation"), and written to dst from these.
+// decodeIP requires len(dst) == len(slot) >= 28. The first 16 bytes contain the
+// header and everything that determines the length of the packet. They are
+// loaded into two locals, which the compiler must not load again (The Go Memory
+// Model, "Incorrect compilation"), and dst is written from these.
 func decodeIP(dst, slot []byte) (Packet, Fault) {
 	const headSize = 16
 	header := binary.LittleEndian.Uint64(slot)
@@ -71,12 +79,13 @@ func decodeIP(dst, slot []byte) (Packet, Fault) {
 	return Packet{Data: dst[headerSize:end:end], Mark: uint32(header)}, OK
 }
 
-// networkOrder returns the big-endian 16-bit number at this byte offset of eight bytes that were loaded little-endian.
+// networkOrder returns the big-endian 16-bit number at the given byte offset of
+// eight bytes that were loaded little-endian.
 func networkOrder(word uint64, offset int) int {
 	return int(bits.ReverseBytes16(uint16(word >> (8 * offset))))
 }
 
-// decodeEthernet expects len(dst) == len(slot) >= 16.
+// decodeEthernet requires len(dst) == len(slot) >= 16.
 func decodeEthernet(dst, slot []byte) (Packet, Fault) {
 	trailer := len(slot) - trailerSize
 	field := binary.LittleEndian.Uint16(slot[trailer:])

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// ipElement builds an element of size bytes around a packet, with header fields as given: what a peer may write.
+// ipElement builds an element of size bytes with arbitrary header fields around
+// a packet, as a peer may write it.
 func ipElement(size int, mark uint32, length uint16, protocol, qos uint8, packet []byte) []byte {
 	elem := make([]byte, size)
 	binary.LittleEndian.PutUint32(elem, mark)
@@ -25,7 +26,8 @@ func ethElement(size int, length uint16) []byte {
 	return elem
 }
 
-// withLength puts a total length (IPv4) or payload length (IPv6) into an IP packet.
+// withLength sets the total length (IPv4) or payload length (IPv6) of an IP
+// packet.
 func withLength(packet []byte, length uint16) []byte {
 	offset := 2
 	if packet[0]>>4 == 6 {
@@ -57,9 +59,9 @@ func TestDecodeHostile(t *testing.T) {
 		{"IPv6 up to the end", NetHdr, ipElement(1508, 0, 40, 41, 0, v6(1460)), OK, 1500},
 		{"IPv6 beyond the end", NetHdr, ipElement(1508, 0, 40, 41, 0, v6(1461)), BadLength, 0},
 		{"IPv6 of 65575 bytes", NetHdr, ipElement(1508, 0, 40, 41, 0, v6(65535)), BadLength, 0},
-		{"IPv6 in an element too small for it", NetHdr, ipElement(47, 0, 40, 41, 0, v6(0)), BadLength, 0},
+		{"IPv6 in an element that is too small", NetHdr, ipElement(47, 0, 40, 41, 0, v6(0)), BadLength, 0},
 		{"IPv4 in the smallest element", NetHdr, ipElement(28, 0, 20, 4, 0, v4(20)), OK, 20},
-		{"element below the smallest", NetHdr, ipElement(27, 0, 20, 4, 0, v4(19)), BadElement, 0},
+		{"element below the minimum", NetHdr, ipElement(27, 0, 20, 4, 0, v4(19)), BadElement, 0},
 		{"zeros", NetHdr, make([]byte, 1508), BadProtocol, 0},
 		{"protocol 6", NetHdr, ipElement(1508, 0, 60, 6, 0, v4(60)), BadProtocol, 0},
 		{"protocol 255", NetHdr, ipElement(1508, 0, 60, 255, 0, v4(60)), BadProtocol, 0},
@@ -73,10 +75,10 @@ func TestDecodeHostile(t *testing.T) {
 		{"frame into the trailer", EthDev, ethElement(1516, 1515), BadLength, 0},
 		{"frame of 65535 bytes", EthDev, ethElement(1516, 65535), BadLength, 0},
 		{"smallest element", EthDev, ethElement(16, 14), OK, 14},
-		{"element below the smallest", EthDev, ethElement(15, 13), BadElement, 0},
-		{"element of no bytes", EthDev, nil, BadElement, 0},
+		{"element below the minimum", EthDev, ethElement(15, 13), BadElement, 0},
+		{"empty element", EthDev, nil, BadElement, 0},
 		{"raw zeros", Raw, make([]byte, 64), OK, 64},
-		{"raw element of no bytes", Raw, nil, BadElement, 0},
+		{"raw empty element", Raw, nil, BadElement, 0},
 	} {
 		t.Run(c.f.String()+"/"+c.name, func(t *testing.T) {
 			dst := make([]byte, len(c.elem))
@@ -86,7 +88,7 @@ func TestDecodeHostile(t *testing.T) {
 			}
 			if fault != OK {
 				if packet.Data != nil || packet.Mark != 0 {
-					t.Errorf("%v, but delivers %+v", fault, packet)
+					t.Errorf("%v, but delivered %+v", fault, packet)
 				}
 				return
 			}
@@ -95,7 +97,7 @@ func TestDecodeHostile(t *testing.T) {
 				start = 8
 			}
 			if &packet.Data[0] != &dst[start] {
-				t.Error("the packet is not inside dst")
+				t.Error("the packet does not alias dst")
 			}
 			if !bytes.Equal(packet.Data, c.elem[start:start+c.n]) {
 				t.Errorf("got %x", packet.Data)
@@ -104,7 +106,8 @@ func TestDecodeHostile(t *testing.T) {
 	}
 }
 
-// Appending to a packet must not reach bytes behind it, where the next packet of a batch may lie.
+// Appending to a packet must not overwrite bytes after it, where the next
+// packet of a batch may lie.
 func TestPacketHasNoCapacityBehindIt(t *testing.T) {
 	for _, f := range formats {
 		slot, dst := make([]byte, 200), make([]byte, 400)
@@ -116,7 +119,8 @@ func TestPacketHasNoCapacityBehindIt(t *testing.T) {
 	}
 }
 
-// Bytes that the packet does not need stay unread: they may be on pages nobody has touched for long.
+// Decode does not read bytes that the packet does not need: touching them would
+// cost cache misses and page faults.
 func TestDecodeCopiesNoMoreThanNeeded(t *testing.T) {
 	for f, want := range map[Format]int{NetHdr: 8 + 60, EthDev: 60 + 2} {
 		slot, dst := bytes.Repeat([]byte{0xff}, 1508), make([]byte, 1508)
@@ -131,13 +135,14 @@ func TestDecodeCopiesNoMoreThanNeeded(t *testing.T) {
 			last = last[:len(last)-2]
 		}
 		if bytes.IndexByte(last, 0xff) >= 0 {
-			t.Errorf("%v: more than %d bytes were copied", f, want)
+			t.Errorf("%v: copied more than %d bytes", f, want)
 		}
 	}
 }
 
-// sameFromCopy checks that a result of Decode follows from what dst holds: decoding dst once more must give the same. A Decode
-// that looked at a byte of the slot twice could not promise that while the slot changes.
+// sameFromCopy checks that a result of Decode follows from dst: decoding dst
+// again must give the same result. A Decode that read a byte of the slot twice
+// would fail this while the slot changes.
 func sameFromCopy(t *testing.T, f Format, dst []byte, packet Packet, fault Fault) {
 	t.Helper()
 	again, faultAgain := f.Decode(make([]byte, len(dst)), dst)
@@ -147,8 +152,9 @@ func sameFromCopy(t *testing.T, f Format, dst []byte, packet Packet, fault Fault
 	}
 }
 
-// A peer that keeps rewriting the fields while we decode. The slot is mapped memory, as in life: the race detector does not
-// watch it, and the bytes change in the middle of reads.
+// A peer keeps rewriting the fields during Decode. The slot is mapped memory,
+// as in production: the race detector does not watch it, and bytes change in
+// the middle of reads.
 func TestDecodeWhilePeerWrites(t *testing.T) {
 	const size = 2048
 	slot, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)

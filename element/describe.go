@@ -6,20 +6,22 @@ import (
 	"strings"
 )
 
-// Description is an element taken apart for people to look at. Mark, Length, Protocol and QoS are what the element's own fields
-// say, however wrong; Packet and Fault are what a reader makes of it.
+// Description is a decoded element for display. Mark, Length, Protocol and QoS
+// are the element's own fields, however wrong; Packet and Fault are what a
+// reader makes of it.
 type Description struct {
 	Format   Format
 	Mark     uint32 // NetHdr only
-	Length   int    // the length field; Raw has none: bytes up to the last one that is not zero
+	Length   int    // the length field; for Raw, the bytes up to the last non-zero one
 	Protocol uint8  // NetHdr only
 	QoS      uint8  // NetHdr only
-	Packet   []byte // the packet a reader would deliver, inside the described bytes; nil on a fault
-	Stray    int    // how many bytes behind Packet are not zero though they should be; 0 on a fault
+	Packet   []byte // the packet a reader would deliver, aliases the element; nil on a fault
+	Stray    int    // number of non-zero bytes after Packet; 0 on a fault
 	Fault    Fault
 }
 
-// Describe takes an element apart. Elem must be a private copy, not shared memory, because it is looked at more than once.
+// Describe decodes an element for display. It reads elem more than once, so
+// elem must be a private copy, not shared memory.
 func Describe(f Format, elem []byte) Description {
 	d := Description{Format: f}
 	packet, fault := f.Decode(make([]byte, len(elem)), elem)
@@ -71,7 +73,7 @@ func (d Description) String() string {
 		fmt.Fprintf(&b, ", packet of %d bytes", len(d.Packet))
 	}
 	if d.Stray > 0 {
-		fmt.Fprintf(&b, ", %d stray bytes behind it", d.Stray)
+		fmt.Fprintf(&b, ", %d stray bytes after it", d.Stray)
 	}
 	if d.Fault != OK {
 		fmt.Fprintf(&b, ": %s", d.Fault)

@@ -2,8 +2,8 @@ package element
 
 import "encoding/binary"
 
-// Check says whether packet can be sent in an element of size bytes: the fault Encode would return, without writing anything.
-// It does not allocate.
+// Check returns the fault that Encode would return for packet in an element of
+// size bytes. It does not allocate.
 func (f Format) Check(size int, packet []byte) Fault {
 	if len(packet) == 0 {
 		return Empty
@@ -33,16 +33,20 @@ func (f Format) Check(size int, packet []byte) Fault {
 	return OK
 }
 
-// Encode writes packet into slot, whose length is the element's size and which is only written, never read: it is shared
-// memory. Packet is the caller's, must not overlap slot and is not kept. The mark is written by NetHdr only; the other formats
-// have no room for it.
+// Encode writes packet into slot, which is shared memory as long as the
+// element; it never reads slot. Packet must not overlap slot, and Encode does
+// not keep it. Only NetHdr carries the mark.
 //
-// It returns the number of leading bytes that now hold data. What an older, longer packet left behind them is for the caller to
-// clear, but for EthDev only up to the trailer: the last two bytes, which Encode also wrote, are not counted in used.
+// It returns the number of leading bytes that now hold data. The caller must
+// clear what an older, longer packet left after them. For EthDev that excludes
+// the last two bytes: Encode has written the trailer there, and used does not
+// count it.
 //
-// Raw takes packets of 1 byte up to the size of the element, EthDev of 14 up to size-2, NetHdr only IPv4 and IPv6 by their
-// version, with at least their fixed header and up to size-8. The length field is len(packet), whatever the IP header says.
-// On a fault nothing is written and used is 0. It does not allocate.
+// Raw takes packets of 1 byte up to the size of the element, EthDev of 14 up to
+// size-2. NetHdr takes only IPv4 and IPv6, told apart by the version, of at
+// least the fixed header and up to size-8 bytes. The length field is
+// len(packet), whatever the IP header says. On a fault Encode writes nothing
+// and used is 0. It does not allocate.
 func (f Format) Encode(slot, packet []byte, mark uint32) (used int, fault Fault) {
 	if fault = f.Check(len(slot), packet); fault != OK {
 		return 0, fault
@@ -50,7 +54,7 @@ func (f Format) Encode(slot, packet []byte, mark uint32) (used int, fault Fault)
 	return f.Seal(slot, packet, copy(f.Body(slot), packet), mark), OK
 }
 
-// Offset returns where in an element the packet begins.
+// Offset returns the offset of the packet in an element.
 func (f Format) Offset() int {
 	if f == NetHdr {
 		return headerSize
@@ -58,7 +62,8 @@ func (f Format) Offset() int {
 	return 0
 }
 
-// Body returns the part of slot that the packet lies in, for a caller that writes it there itself. Seal then completes the element.
+// Body returns the part of slot that holds the packet, for a caller that writes
+// the packet there itself and then completes the element with Seal.
 func (f Format) Body(slot []byte) []byte {
 	switch f {
 	case NetHdr:
@@ -69,12 +74,15 @@ func (f Format) Body(slot []byte) []byte {
 	return slot
 }
 
-// Seal completes an element whose first n bytes of Body are a packet that Check would pass; head is the caller's own copy of the
-// beginning of that packet, at least 2 bytes, because the slot is shared memory and not read. It returns what Encode returns as used.
+// Seal completes an element whose Body starts with a packet of n bytes that
+// Check would accept. It does not read slot, which is shared memory: head is
+// the caller's own copy of at least the first 2 bytes of the packet. Seal
+// returns the same used as Encode.
 func (f Format) Seal(slot, head []byte, n int, mark uint32) (used int) {
 	switch f {
 	case NetHdr:
-		// One store for the whole header; the layout test holds it against the table of offsets.
+		// One store for the whole header; a test checks it against the
+		// table of offsets.
 		binary.LittleEndian.PutUint64(slot, uint64(mark)|uint64(n)<<32|ipFields(head)<<48)
 		return headerSize + n
 	case EthDev:
@@ -83,8 +91,10 @@ func (f Format) Seal(slot, head []byte, n int, mark uint32) (used int) {
 	return n
 }
 
-// ipFields returns the protocol field of an IP packet in the lower and its qos field in the upper eight bits. The traffic class
-// of IPv6 lies across the first two bytes (RFC 8200 section 3); its two lowest bits are ECN and fall away, as those of IPv4.
+// ipFields returns the protocol field of an IP packet in the lower eight bits
+// and its qos field in the upper eight. The traffic class of IPv6 spans the
+// first two bytes (RFC 8200 section 3). Its lowest two bits are ECN and are
+// dropped, as they are for IPv4.
 func ipFields(packet []byte) uint64 {
 	if packet[0]>>4 == 4 {
 		return protocolIPv4 | uint64(packet[1]>>2)<<8

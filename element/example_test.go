@@ -6,8 +6,9 @@ import (
 	"github.com/muennet/muennet/element"
 )
 
-// An IP packet with its mark goes through an element of the net_hdr format. The
-// slot is memory of the process here; usually it is a slot of a shmstream channel.
+// An IP packet with a mark passes through an element of the net_hdr format.
+// Here the slot is memory of the process; normally it is a slot of a shmstream
+// channel.
 func Example() {
 	packet := []byte{
 		0x45, 0, 0, 22, 0, 0, 0, 0, 64, 253, 0, 0, // IPv4, 22 bytes, protocol 253
@@ -22,7 +23,7 @@ func Example() {
 	received, fault := element.NetHdr.Decode(make([]byte, len(slot)), slot)
 	fmt.Printf("%s, %d bytes, mark %d: %q\n", fault, len(received.Data), received.Mark, received.Data[20:])
 
-	fmt.Println(element.NetHdr.Check(len(slot), []byte("this is no IP packet at all")))
+	fmt.Println(element.NetHdr.Check(len(slot), []byte("this is not an IP packet at all")))
 	// Output:
 	// 30 ok
 	// ok, 22 bytes, mark 7: "hi"

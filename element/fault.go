@@ -2,11 +2,12 @@ package element
 
 import "strconv"
 
-// Fault is the reason why a packet was not sent or an element not delivered. OK is none. Faults count from 0 without gaps, so
-// that an array of NumFaults counters can be indexed by them.
+// Fault says why a packet was not sent or an element not delivered. OK is no
+// fault. Faults count from 0 without gaps, so they can index an array of
+// NumFaults counters.
 type Fault uint8
 
-// The first group is found when sending, the second when receiving; none is found in both directions.
+// The first group occurs only on sending, the second only on receiving.
 const (
 	OK Fault = iota
 
@@ -20,7 +21,7 @@ const (
 	BadVersion  // NetHdr: the packet's IP version contradicts the protocol field
 	BadLength   // the length is below that of a header or beyond the end of the element
 
-	NumFaults = iota // how many there are, OK included
+	NumFaults = iota // number of faults, including OK
 )
 
 var faultNames = [NumFaults]string{
@@ -35,7 +36,8 @@ var faultNames = [NumFaults]string{
 	BadLength:   "bad_length",
 }
 
-// String returns one lower-case word, fit for the key of a counter: "ok", "not_ip", "bad_length".
+// String returns one lower-case word that can serve as the key of a counter,
+// such as "ok", "not_ip" or "bad_length".
 func (f Fault) String() string {
 	if int(f) < len(faultNames) {
 		return faultNames[f]

@@ -2,23 +2,24 @@ package element
 
 import "strconv"
 
-// Format says how a packet lies in an element.
+// Format is the layout of a packet in an element.
 type Format uint8
 
-// The formats, as chosen by the flags parameter of an interface.
+// The formats. The flags parameter of an interface selects one.
 const (
-	Raw    Format = iota // no flag: the bytes alone
-	NetHdr               // net_hdr: IP packets with mark and length in front
-	EthDev               // eth_dev: Ethernet frames with the length behind
+	Raw    Format = iota // no flag: only the packet
+	NetHdr               // net_hdr: IP packets after a header with mark and length
+	EthDev               // eth_dev: Ethernet frames, the length at the end
 )
 
-// Where things lie in an element of S bytes. Numbers are little-endian and packed; what nothing is said about is zero.
+// The layout of an element of S bytes. Numbers are little-endian and packed;
+// the remaining bytes are zero.
 //
 //	format   offset   bytes   content
-//	Raw      0        S       packet; the receiver gets all S bytes, for there is no length
+//	Raw      0        S       packet; without a length field, the receiver gets all S bytes
 //	NetHdr   0        4       mark: the Netfilter mark of the packet
 //	         4        2       length of the packet in bytes
-//	         6        1       protocol: 4 for IPv4, 41 for IPv6 (IANA's numbers of these as payloads)
+//	         6        1       protocol: 4 for IPv4, 41 for IPv6 (IANA protocol numbers)
 //	         7        1       qos: IPv4 type of service or IPv6 traffic class, shifted right by 2
 //	         8        S-8     IP packet
 //	EthDev   0        S-2     Ethernet frame, without padding and FCS
@@ -28,7 +29,7 @@ const (
 	lengthOffset   = 4
 	protocolOffset = 6
 	qosOffset      = 7
-	headerSize     = 8 // of NetHdr; the packet starts here
+	headerSize     = 8 // of NetHdr; the packet follows
 	trailerSize    = 2 // of EthDev; the last bytes of the element
 )
 
@@ -40,10 +41,11 @@ const (
 	ipv6HeaderSize     = 40 // RFC 8200 section 3
 	ethernetHeaderSize = 14 // two addresses and the type
 
-	maxLength = 1<<16 - 1 // what a length field of 16 bits can say
+	maxLength = 1<<16 - 1 // the largest 16-bit length
 )
 
-// String returns the name of the flag that selects f: "raw", "net_hdr" or "eth_dev".
+// String returns the name of the flag that selects f: "raw", "net_hdr" or
+// "eth_dev".
 func (f Format) String() string {
 	switch f {
 	case Raw:
@@ -56,8 +58,9 @@ func (f Format) String() string {
 	return "format(" + strconv.Itoa(int(f)) + ")"
 }
 
-// Size returns the bytes of an element for an interface with this MTU, which should be within [Format.MTU]'s range: the
-// MTU itself for Raw, 8 more for NetHdr, 16 more (Ethernet header and length) for EthDev.
+// Size returns the element size in bytes for an interface with this MTU, which
+// should be within the range of [Format.MTU]: the MTU itself for Raw, 8 more
+// for NetHdr, 16 more (Ethernet header and length) for EthDev.
 func (f Format) Size(mtu int) int {
 	switch f {
 	case NetHdr:
@@ -68,8 +71,10 @@ func (f Format) Size(mtu int) int {
 	return mtu
 }
 
-// MaxPacket returns the bytes of the longest packet that fits into an element of size bytes, and 0 where none does. For EthDev
-// this includes the Ethernet header. Beyond 65535 bytes a length field has no words for a packet, however large the element.
+// MaxPacket returns the size in bytes of the longest packet that fits into an
+// element of size bytes, 0 if none does. For EthDev this includes the Ethernet
+// header. However large the element, NetHdr and EthDev carry at most 65535
+// bytes, because their length fields have 16 bits.
 func (f Format) MaxPacket(size int) int {
 	switch f {
 	case NetHdr:
@@ -80,8 +85,9 @@ func (f Format) MaxPacket(size int) int {
 	return max(size, 0)
 }
 
-// MinSize returns the bytes of the smallest element that can hold a packet at all. A reader refuses channels with smaller ones:
-// 1 for Raw, 28 (an IPv4 header) for NetHdr, 16 (an Ethernet header) for EthDev.
+// MinSize returns the size in bytes of the smallest element that can hold a
+// packet: 1 for Raw, 28 (with an IPv4 header) for NetHdr, 16 (with an Ethernet
+// header) for EthDev. A reader refuses channels with smaller elements.
 func (f Format) MinSize() int {
 	switch f {
 	case NetHdr:
@@ -92,8 +98,10 @@ func (f Format) MinSize() int {
 	return 1
 }
 
-// MTU returns the range of MTUs an interface of this format may have, in bytes. The lower end of 68 is IPv4's (RFC 791
-// section 3.2), the upper end keeps every length within 16 bits: EthDev's frames are 14 bytes longer than the MTU.
+// MTU returns the range of MTUs, in bytes, that an interface of this format may
+// have. The lower limit of 68 is that of IPv4 (RFC 791 section 3.2). The upper
+// limit keeps every length within 16 bits; frames of EthDev are 14 bytes longer
+// than the MTU.
 func (f Format) MTU() (lowest, highest int) {
 	switch f {
 	case NetHdr:

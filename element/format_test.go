@@ -45,11 +45,12 @@ func TestSizes(t *testing.T) {
 		})
 	}
 	if got := Format(9).String(); got != "format(9)" {
-		t.Errorf("unknown format is called %q", got)
+		t.Errorf("unknown format: %q", got)
 	}
 }
 
-// The longest packet an interface may send must fit its own elements and their length field, for every MTU.
+// The longest packet an interface may send must fit its elements and their
+// length field, for every MTU.
 func TestEveryMTUFitsItsElement(t *testing.T) {
 	for _, f := range formats {
 		lowest, highest := f.MTU()
@@ -74,7 +75,8 @@ func TestMaxPacketEndsWhereLengthFieldDoes(t *testing.T) {
 	}
 }
 
-// Encode writes the header in one store; this holds it against the table of offsets.
+// Encode writes the header in one store; this checks it against the table of
+// offsets.
 func TestHeaderLiesAsInTable(t *testing.T) {
 	packet := ipPacket(6, 300)
 	packet[0], packet[1] = 0x6b, 0x85 // traffic class 0xb8, then a flow label
@@ -101,11 +103,11 @@ func TestFaultNames(t *testing.T) {
 	for f := range Fault(NumFaults) {
 		name := f.String()
 		if other, twice := seen[name]; twice || name == "" {
-			t.Errorf("fault %d is called %q, as fault %d", f, name, other)
+			t.Errorf("fault %d has the name %q, like fault %d", f, name, other)
 		}
 		seen[name] = f
 	}
 	if got := Fault(NumFaults).String(); got != "fault(9)" {
-		t.Errorf("unknown fault is called %q", got)
+		t.Errorf("unknown fault: %q", got)
 	}
 }

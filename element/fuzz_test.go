@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzDecode feeds arbitrary elements: no panic, the packet inside dst, in bounds, and nothing decided on bytes that dst lacks.
+// FuzzDecode decodes arbitrary elements: no panic, the packet is within dst,
+// and the result follows from dst alone.
 func FuzzDecode(f *testing.F) {
 	for _, format := range formats {
 		f.Add(uint8(format), make([]byte, format.MinSize()))
@@ -25,13 +26,13 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("Decode wrote to the slot")
 		}
 		if !bytes.Equal(dst[len(slot):], bytes.Repeat([]byte{0xa5}, 8)) {
-			t.Fatal("Decode wrote behind the element")
+			t.Fatal("Decode wrote beyond the element")
 		}
 		if fault == OK && (len(packet.Data) == 0 || !bytes.Contains(slot, packet.Data)) {
 			t.Fatalf("delivered %x, which is not in the element", packet.Data)
 		}
 		if fault != OK && packet.Data != nil {
-			t.Fatalf("%v, but delivers %x", fault, packet.Data)
+			t.Fatalf("%v, but delivered %x", fault, packet.Data)
 		}
 		sameFromCopy(t, format, dst[:len(slot)], packet, fault)
 
@@ -42,8 +43,9 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzEncodeDecode sends arbitrary packets in elements of arbitrary size: the bytes are those of the naive twin (so the tail is
-// zero), and what was accepted comes back.
+// FuzzEncodeDecode sends arbitrary packets in elements of arbitrary size: the
+// bytes are those of the naive twin (so the tail is zero), and decoding returns
+// each packet that was accepted.
 func FuzzEncodeDecode(f *testing.F) {
 	for _, format := range formats {
 		for _, n := range []int{0, 1, 13, 14, 19, 20, 39, 40, 64, 1500, 1514} {
@@ -53,7 +55,8 @@ func FuzzEncodeDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which uint8, size uint16, mark uint32, packet []byte) {
 		format := formats[int(which)%len(formats)]
 		if format == NetHdr && len(packet) > 5 {
-			// The receiver goes by the IP header; a sender's kernel has put the right length there.
+			// The receiver uses the length in the IP header, which
+			// the sender's kernel sets.
 			n := len(packet)
 			if packet[0]>>4 == 6 {
 				n -= 40
