@@ -2,7 +2,7 @@ package packet
 
 import "testing"
 
-// Counts what the whole way of a packet allocates, as its user would write it.
+// Measures the allocations along the whole path of a packet.
 func TestNothingAllocates(t *testing.T) {
 	plain := packet4{options: []byte{0x94, 4, 0, 0}, payload: payloadOf(1400)}.build()
 	p4 := packet4{word: dontFragment, payload: payloadOf(1400)}.build()
@@ -31,6 +31,6 @@ func TestNothingAllocates(t *testing.T) {
 		t.Errorf("%v allocations", allocations)
 	}
 	if pieces == 0 || answers != 2*101 {
-		t.Errorf("%d pieces and %d answers: not what was to be measured", pieces, answers)
+		t.Errorf("%d pieces and %d answers: the test measures the wrong thing", pieces, answers)
 	}
 }

@@ -29,7 +29,8 @@ func BenchmarkCheckFits1500(b *testing.B) {
 	}
 }
 
-// The pieces overwrite the packet, so each round begins with a copy, which the time includes.
+// The pieces overwrite the packet, so each iteration also copies the packet
+// first.
 func BenchmarkFragment(b *testing.B) {
 	for _, c := range []struct {
 		name          string

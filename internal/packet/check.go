@@ -1,20 +1,21 @@
 package packet
 
-// Verdict is what to do with a packet.
+// Verdict says what to do with a packet.
 type Verdict uint8
 
 const (
-	Fits   Verdict = iota // send it as it is
-	Cut                   // send the pieces Fragment makes of it
-	Refuse                // do not send it; TooBig tells its sender
+	Fits   Verdict = iota // send it unchanged
+	Cut                   // send the pieces that Fragment returns
+	Refuse                // do not send it; tell the sender with TooBig
 	Drop                  // do not send it: malformed, or not IP
 )
 
-// minMTU4 is the packet every IPv4 module must be able to forward whole: the longest header and one fragment of 8 bytes (RFC 791
-// section 3.2). Below it there would be packets that cannot be cut at all.
+// minMTU4 is the packet size that every IPv4 router must forward without
+// fragmentation: the longest header and a fragment of 8 bytes (RFC 791 section
+// 3.2). Below it, some packets cannot be fragmented at all.
 const minMTU4 = 68
 
-// Version returns the IP version p claims in its first four bits, 0 for no bytes at all.
+// Version returns the IP version in the first four bits of p, 0 if p is empty.
 func Version(p []byte) int {
 	if len(p) == 0 {
 		return 0
@@ -22,9 +23,11 @@ func Version(p []byte) int {
 	return int(p[0] >> 4)
 }
 
-// Limit returns the longest packet of an IP version, in bytes, that a PMTU entry lets through, for Check, Fragment and TooBig.
-// Entry 0 is no limit, and so is the result 0. Less than the protocol can live with counts as its minimum: 68, and 1280 for
-// version 6 (RFC 8200 section 5). More than a packet can have counts as the longest packet.
+// Limit returns the longest packet of an IP version, in bytes, that a PMTU
+// entry permits, for use with Check, Fragment and TooBig. Entry 0 means no
+// limit, and so does the result 0. Entries below the minimum of the protocol,
+// 68 bytes for IPv4 and 1280 for IPv6 (RFC 8200 section 5), are raised to it.
+// Entries above the longest packet are lowered to that.
 func Limit(entry uint32, version int) int {
 	if entry == 0 {
 		return 0
@@ -36,8 +39,9 @@ func Limit(entry uint32, version int) int {
 	return int(min(max(entry, least), maxLength6))
 }
 
-// Check decides what becomes of p under a limit in bytes, a result of Limit; 0 or less is no limit. Of a packet that fits nothing
-// but the length is looked at.
+// Check decides what to do with p under a limit in bytes, which is a result of
+// Limit; 0 or less means no limit. Of a packet that fits, Check looks only at
+// the length.
 func Check(p []byte, limit int) Verdict {
 	if limit <= 0 || len(p) <= limit {
 		return Fits
@@ -45,7 +49,7 @@ func Check(p []byte, limit int) Verdict {
 	return judge(p, limit)
 }
 
-// judge is Check for a packet that is too long.
+// judge is Check for packets longer than limit.
 func judge(p []byte, limit int) Verdict {
 	if h, ok := ParseIPv4(p); ok {
 		if h.DontFragment() {

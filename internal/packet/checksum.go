@@ -5,20 +5,25 @@ import (
 	"math/bits"
 )
 
-// sumBlock is what one round of Sum takes, in bytes.
+// sumBlock is the number of bytes per iteration of Sum.
 const sumBlock = 128
 
-// Sum adds the bytes of b, taken as 16-bit big-endian numbers, to initial and returns the sum with its carries folded in:
-// 0 to 0xffff, not complemented. An odd last byte counts as if a zero byte followed, so of several parts that are added one after
-// the other only the last may have an odd length. initial is 0, an earlier sum, or a few of them added with +; any value is right.
+// Sum adds the bytes of b, as 16-bit big-endian numbers, to initial and returns
+// the sum with its carries folded in: 0 to 0xffff, not complemented. An odd
+// last byte is padded with a zero byte. So when a sum is computed in parts,
+// only the last part may have an odd length. initial may have any value: 0, an
+// earlier sum, or several sums added with +.
 //
-// The sum is 0 only when initial and all bytes are zero (RFC 1071 section 1: ones' complement has two zeros).
+// The sum is 0 only if initial and all bytes are zero (RFC 1071 section 1:
+// ones' complement has two zeros).
 func Sum(b []byte, initial uint32) uint32 {
-	// Eight bytes at a time, in the byte order in which loads are cheapest: the order of the bytes within the words changes
-	// nothing but the order of the bytes of the result (RFC 1071 section 2 (B)). The carry of one addition is an input of the
-	// next, so none is lost.
+	// Add eight bytes at a time, in the byte order that is cheapest to
+	// load: the byte order of the words affects only the byte order of the
+	// result (RFC 1071 section 2 (B)). Each addition takes the carry of the
+	// previous one, so no carry is lost.
 	//
-	// One addition with carry has to wait for the one before it; two chains of them do not wait for each other.
+	// An addition with carry depends on the previous one. Two independent
+	// chains can run in parallel.
 	var sum, other, c uint64
 	for len(b) >= sumBlock {
 		p := (*[sumBlock]byte)(b)
@@ -30,7 +35,7 @@ func Sum(b []byte, initial uint32) uint32 {
 		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[40:]), c)
 		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[48:]), c)
 		sum, c = bits.Add64(sum, binary.LittleEndian.Uint64(p[56:]), c)
-		sum += c // a sum that carried is not all ones
+		sum += c // cannot overflow: a sum that carried is not all ones
 		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[64:]), 0)
 		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[72:]), c)
 		other, c = bits.Add64(other, binary.LittleEndian.Uint64(p[80:]), c)
@@ -58,27 +63,31 @@ func Sum(b []byte, initial uint32) uint32 {
 	if len(b) > 0 {
 		sum, carry = bits.Add64(sum, uint64(b[0]), carry)
 	}
-	// No overflow: only from a sum of all ones with a carry could another such be made, and the first has none.
+	// No overflow: a sum of all ones with a carry can only follow another
+	// such sum, and the first addition has no carry.
 	ours := bits.ReverseBytes16(fold(sum + carry))
 	return uint32(fold(uint64(initial) + uint64(ours)))
 }
 
-// Checksum returns the Internet checksum (RFC 1071) of b on top of initial, a result of Sum or PseudoHeader or 0. Over a header
-// whose checksum field is zero it gives the value for that field; over one with a good checksum it gives 0. A UDP checksum that
-// comes out as 0 is sent as 0xffff (RFC 768); that is left to the caller.
+// Checksum returns the Internet checksum (RFC 1071) of b, continuing from
+// initial, which is 0 or a result of Sum or PseudoHeader. For a header whose
+// checksum field is zero it returns the value for that field; for one with a
+// correct checksum it returns 0. UDP sends a checksum of 0 as 0xffff (RFC 768);
+// that is up to the caller.
 func Checksum(b []byte, initial uint32) uint16 {
 	return ^uint16(Sum(b, initial))
 }
 
-// PseudoHeader returns the sum of the pseudo header that TCP, UDP and ICMPv6 checksums begin with (RFC 9293 section 3.1, RFC 8200
-// section 8.1). addresses are source and destination next to each other as they are in the IP header: bytes 12 to 20 of IPv4, 8 to
-// 40 of IPv6. length is that of transport header and payload in bytes.
+// PseudoHeader returns the sum of the pseudo-header that TCP, UDP and ICMPv6
+// checksums include (RFC 9293 section 3.1, RFC 8200 section 8.1). addresses
+// holds source and destination as in the IP header: bytes 12 to 20 of IPv4, 8
+// to 40 of IPv6. length is the size of transport header and payload in bytes.
 func PseudoHeader(addresses []byte, protocol uint8, length int) uint32 {
 	n := uint32(length)
 	return Sum(addresses, n>>16+n&0xffff+uint32(protocol))
 }
 
-// fold adds the four 16-bit numbers of sum with end-around carry.
+// fold adds the four 16-bit parts of sum with end-around carry.
 func fold(sum uint64) uint16 {
 	sum = sum>>32 + sum&0xffffffff // at most 0x1fffffffe
 	sum = sum>>16 + sum&0xffff     // at most 0x2fffd

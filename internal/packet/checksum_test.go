@@ -23,12 +23,12 @@ func TestSumAgainstNaive(t *testing.T) {
 				for at := range 8 {
 					b := memory[at : at+length]
 					initials := []uint32{0, 0xffff, 0xffffffff}
-					if length > 300 { // the short ones have each end and each step of the loops
+					if length > 300 { // the short ones cover each branch of the loops
 						initials = initials[:1]
 					}
 					for _, initial := range initials {
 						if got, want := Sum(b, initial), naiveSum(b, initial); got != want {
-							t.Fatalf("%d bytes at %d on top of %#x: %#x, want %#x", length, at, initial, got, want)
+							t.Fatalf("%d bytes at %d, initial %#x: %#x, want %#x", length, at, initial, got, want)
 						}
 					}
 				}
@@ -37,7 +37,8 @@ func TestSumAgainstNaive(t *testing.T) {
 	}
 }
 
-// Each of these carries in the last but one step of fold, and so once more in the last.
+// Each of these carries in the last but one step of fold, and again in the
+// last.
 func TestSumCarriesTwice(t *testing.T) {
 	for _, b := range [][]byte{
 		{0x00, 0x00, 0x01, 0x00, 0xff, 0xff, 0xff, 0xff},
@@ -76,8 +77,9 @@ func TestPseudoHeader(t *testing.T) {
 	addresses := payloadOf(32)
 	for _, n := range []int{8, 32} {
 		for _, length := range []int{0, 1, 8, 65535, 65536, 1<<24 + 513} {
-			// RFC 8200 section 8.1: addresses, 32-bit length, zeros, next header. RFC 9293 has a 16-bit length in another order, which
-			// adds up to the same.
+			// RFC 8200 section 8.1: addresses, 32-bit length,
+			// zeros, next header. RFC 9293 has a 16-bit length in
+			// another order, with the same sum.
 			header := binary.BigEndian.AppendUint32(append([]byte{}, addresses[:n]...), uint32(length))
 			header = append(header, 0, 0, 0, 58)
 			if got, want := Sum(nil, PseudoHeader(addresses[:n], 58, length)), naiveSum(header, 0); got != want {
@@ -87,7 +89,8 @@ func TestPseudoHeader(t *testing.T) {
 	}
 }
 
-// Numbers that carry, and carry once more when the carry is added, in each place of both chains and where they are joined.
+// Numbers that carry, and carry again when the carry is added, at each position
+// of both chains and where the chains are joined.
 func TestSumCarriesInEachPlace(t *testing.T) {
 	for i := range 2 * sumBlock / 8 {
 		for j := range 2 * sumBlock / 8 {

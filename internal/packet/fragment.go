@@ -2,31 +2,38 @@ package packet
 
 import "encoding/binary"
 
-// Pieces are the fragments of one IPv4 packet, handed out one after the other by Next. The zero value has none.
+// Pieces are the fragments of an IPv4 packet. Next returns them one by one. The
+// zero value has none.
 //
-// Nothing is copied but headers: each piece is a part of the packet itself, with its header written over the end of the payload
-// that the piece before it carried.
+// Only headers are copied: each piece is a part of the packet itself, and its
+// header overwrites the end of the payload of the previous piece.
 //
 //	packet   [header][payload 1 ....................][payload 2 .............]
 //	piece 1  [header][payload 1 ....................]
 //	piece 2                                  [header][payload 2 .............]
 type Pieces struct {
 	packet []byte
-	start  int    // where in packet the payload of the next piece begins
-	limit  int    // longest piece
+	start  int    // offset in packet of the next piece's payload
+	limit  int    // maximum length of a piece
 	first  int    // header length of the first piece
-	length int    // header length of all others
-	word   uint16 // flags and offset the packet came with
+	length int    // header length of the others
+	word   uint16 // flags and offset of the packet
 
-	header [maxHeader4]byte // of all pieces but the first
+	header [maxHeader4]byte // of the pieces after the first
 }
 
-// Fragment cuts an IPv4 packet without DF into pieces of at most limit bytes, all but the last as long as that and steps of 8
-// bytes allow (RFC 791 section 3.2). A packet that is a fragment itself is cut further. It is false, with nothing changed, when
-// Check(p, limit) is not Cut: the packet is not longer than limit, not IPv4, has DF set, or is malformed (also in its options, or as
-// a fragment that could never be part of a packet), or limit leaves no room for 8 bytes behind the header.
+// Fragment splits an IPv4 packet without DF into pieces of at most limit bytes.
+// All but the last are as long as the limit and the 8-byte granularity of
+// fragments allow (RFC 791 section 3.2). A packet that is itself a fragment is
+// split further.
 //
-// Calls of Next use up p: its bytes must stay untouched by others until the last piece is done with, and are of no use afterwards.
+// Fragment returns false and changes nothing if Check(p, limit) is not Cut: the
+// packet is not longer than limit, not IPv4, has DF set, or is malformed
+// (including its options, and fragments that cannot be part of any packet), or
+// limit leaves no room for 8 bytes after the header.
+//
+// Calls of Next overwrite p. Do not touch its bytes until you are done with the
+// last piece; afterwards they are garbage.
 func Fragment(p []byte, limit int) (Pieces, bool) {
 	h, ok := ParseIPv4(p)
 	if !ok || len(p) <= limit || h.DontFragment() {
@@ -37,9 +44,9 @@ func Fragment(p []byte, limit int) (Pieces, bool) {
 	switch payload := len(p) - n; {
 	case limit < n+8:
 		return Pieces{}, false
-	case h.Offset()+len(p) > maxLength4: // beyond every packet, and the offset of a piece might not fit its 13 bits
+	case h.Offset()+len(p) > maxLength4: // beyond the longest packet; the offset of a piece might not fit into 13 bits
 		return Pieces{}, false
-	case s.word&moreFollow != 0 && payload%8 != 0: // the next fragment has nowhere to begin
+	case s.word&moreFollow != 0 && payload%8 != 0: // the next fragment could not start on 8 bytes
 		return Pieces{}, false
 	}
 	if s.length, ok = copyHeader(&s.header, h); !ok {
@@ -48,9 +55,11 @@ func Fragment(p []byte, limit int) (Pieces, bool) {
 	return s, true
 }
 
-// Next returns the next piece, complete with a good checksum, or nil after the last. The piece is a part of the packet, valid until
-// the following call. Type of service, id, TTL, protocol and addresses are those of the packet; options are all on the first
-// piece and on the others those that ask for it (RFC 791 section 3.1, copied flag).
+// Next returns the next piece, with a correct checksum, or nil after the last.
+// The piece is a part of the packet and valid until the next call. Type of
+// service, ID, TTL, protocol and addresses are those of the packet. The first
+// piece has all options, the others only those with the copied flag (RFC 791
+// section 3.1).
 func (s *Pieces) Next() []byte {
 	if s.start >= len(s.packet) {
 		return nil
@@ -78,8 +87,9 @@ func (s *Pieces) Next() []byte {
 	return piece
 }
 
-// copyHeader writes the header of h as all pieces but the first have it, with only the options whose copied flag is set, and
-// returns its length. It is false when the options run past the end of the header.
+// copyHeader writes the header of h for all pieces but the first, that is, with
+// only the options whose copied flag is set. It returns the length of that
+// header, or false if the options run past the end of the header.
 func copyHeader(dst *[maxHeader4]byte, h IPv4) (int, bool) {
 	const (
 		endOfOptions = 0
@@ -90,7 +100,7 @@ func copyHeader(dst *[maxHeader4]byte, h IPv4) (int, bool) {
 	n := minHeader4
 	options := h[minHeader4:h.HeaderLength()]
 	for len(options) > 0 && options[0] != endOfOptions {
-		if options[0] == noOperation { // fills gaps, and those of the new header are elsewhere
+		if options[0] == noOperation { // padding, which the new header does not need
 			options = options[1:]
 			continue
 		}
@@ -103,7 +113,7 @@ func copyHeader(dst *[maxHeader4]byte, h IPv4) (int, bool) {
 		}
 		options = options[length:]
 	}
-	n = (n + 3) &^ 3 // what is added is zero, the end of options
+	n = (n + 3) &^ 3 // pads with zeros, the end of options
 	dst[0] = 4<<4 | byte(n/4)
 	return n, true
 }

@@ -61,10 +61,10 @@ func TestFragmentOptions(t *testing.T) {
 		name          string
 		options, want [][]byte
 	}{
-		{"none is kept", [][]byte{recordRoute, none}, nil},
-		{"one is kept, with an end", [][]byte{sourceRoute, none, recordRoute, none}, [][]byte{sourceRoute, end}},
-		{"kept ones move up", [][]byte{recordRoute, alert, none, sourceRoute, end}, [][]byte{alert, sourceRoute, end}},
-		{"as long as can be", [][]byte{append([]byte{0x88, 40}, payloadOf(38)...)}, [][]byte{append([]byte{0x88, 40}, payloadOf(38)...)}},
+		{"none is copied", [][]byte{recordRoute, none}, nil},
+		{"one is copied, with an end", [][]byte{sourceRoute, none, recordRoute, none}, [][]byte{sourceRoute, end}},
+		{"copied ones move up", [][]byte{recordRoute, alert, none, sourceRoute, end}, [][]byte{alert, sourceRoute, end}},
+		{"the longest possible", [][]byte{append([]byte{0x88, 40}, payloadOf(38)...)}, [][]byte{append([]byte{0x88, 40}, payloadOf(38)...)}},
 	} {
 		packet := packet4{options: bytes.Join(c.options, nil), payload: payloadOf(300)}.build()
 		pieces := cut(t, bytes.Clone(packet), 100)
@@ -77,7 +77,8 @@ func TestFragmentOptions(t *testing.T) {
 	}
 }
 
-// A packet cut twice gives the fragments of one cut: same offsets in the original, MF on all but the very last.
+// Splitting a packet twice gives the same fragments as splitting it once: the
+// same offsets, and MF on all but the very last.
 func TestFragmentOfFragment(t *testing.T) {
 	packet := packet4{id: 77, payload: payloadOf(1480)}.build()
 	var twice [][]byte

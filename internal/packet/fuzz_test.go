@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Random bytes are hardly ever a packet, so with mend set lengths and checksum are made right and the rest is left as it came.
+// mend fixes the lengths and the checksum of random bytes, which are hardly
+// ever a valid packet, and leaves the rest alone.
 func mend(p []byte) []byte {
 	p = bytes.Clone(p)
 	switch {
@@ -70,7 +71,7 @@ func FuzzTooBig(f *testing.F) {
 			return
 		}
 		if Check(p, mtu) != Refuse {
-			t.Fatal("answer about a packet that is not refused")
+			t.Fatal("answer to a packet that is not refused")
 		}
 		checkTooBig(t, dst[:n], p, mtu)
 		if source := dst[12]; p[0]>>4 == 4 && source >= 224 && source < 240 || p[0]>>4 == 6 && dst[8] == 0xff {

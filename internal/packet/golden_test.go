@@ -15,7 +15,7 @@ import (
 
 const vectorDir = "../../testdata/vectors/"
 
-// h1 is the part of the manifest about the image with fragments.
+// h1 is the part of the manifest that describes the image with fragments.
 type h1 struct {
 	ImageSHA256 string `json:"image_sha256"`
 	Sent        []struct {
@@ -60,14 +60,17 @@ func readH1(t *testing.T) (about h1, image []byte) {
 	}
 	about = manifest.Vectors.H1
 	if sum := sha256.Sum256(image); hex.EncodeToString(sum[:]) != about.ImageSHA256 {
-		t.Fatal("the image is not the manifest's")
+		t.Fatal("the image does not match the manifest")
 	}
 	return about, image
 }
 
-// The packets that went into the kernel module are built again from what the manifest says of them, cut, and compared byte by
-// byte with the fragments the module wrote. Two fields of a packet are not in the manifest and are taken from its first fragment:
-// id, which the sending kernel chose, and type of service. The sender's address, ports and TTL are the same in all of them.
+// The packets that were sent to the kernel module are rebuilt from the
+// manifest, fragmented, and compared byte by byte with the fragments that the
+// module wrote. Two fields are not in the manifest and are taken from the first
+// fragment of each packet: the ID, which the sending kernel chose, and the type
+// of service. The address, ports and TTL of the sender are the same in all
+// packets.
 func TestGoldenFragments(t *testing.T) {
 	about, image := readH1(t)
 	var written [][]byte
@@ -79,7 +82,7 @@ func TestGoldenFragments(t *testing.T) {
 	var made [][]byte
 	for _, sent := range about.Sent {
 		if len(made) >= len(written) {
-			t.Fatalf("more than the %d pieces of the image", len(written))
+			t.Fatalf("more pieces than the %d in the image", len(written))
 		}
 		first := written[len(made)]
 		udp := binary.BigEndian.AppendUint16(nil, 4000)

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// naiveSum is Sum as RFC 1071 section 1 says it: 16 bits at a time, in a number too wide to overflow.
+// naiveSum is Sum as in RFC 1071 section 1: 16 bits at a time, in a number too
+// wide to overflow.
 func naiveSum(b []byte, initial uint32) uint32 {
 	sum := uint64(initial)
 	for i := 0; i < len(b); i += 2 {
@@ -23,7 +24,7 @@ func naiveSum(b []byte, initial uint32) uint32 {
 	return uint32(sum)
 }
 
-// payloadOf returns n bytes none of which is where its neighbours would expect it.
+// payloadOf returns n bytes in which misplaced bytes are detected.
 func payloadOf(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -64,7 +65,7 @@ func (d packet4) build() []byte {
 	return p
 }
 
-// seal makes the header checksum of the IPv4 packet p good.
+// seal sets the header checksum of the IPv4 packet p.
 func seal(p []byte) {
 	p[10], p[11] = 0, 0
 	binary.BigEndian.PutUint16(p[10:], ^uint16(naiveSum(p[:int(p[0]&15)*4], 0)))
@@ -80,7 +81,7 @@ func packet6(next byte, payload []byte) []byte {
 	return p
 }
 
-// cut returns copies of all pieces of p, which it uses up.
+// cut returns copies of all pieces of p, which it overwrites.
 func cut(t testing.TB, p []byte, limit int) [][]byte {
 	t.Helper()
 	s, ok := Fragment(p, limit)
@@ -90,7 +91,7 @@ func cut(t testing.TB, p []byte, limit int) [][]byte {
 	var all [][]byte
 	for piece := s.Next(); piece != nil; piece = s.Next() {
 		if len(piece) != cap(piece) {
-			t.Fatal("an append to a piece would run into the rest of the packet")
+			t.Fatal("an append to a piece would overwrite the rest of the packet")
 		}
 		all = append(all, bytes.Clone(piece))
 	}
@@ -100,8 +101,9 @@ func cut(t testing.TB, p []byte, limit int) [][]byte {
 	return all
 }
 
-// checkPieces tells whether the pieces are good IPv4 packets of at most limit bytes that make the packet again, read with a parser
-// that is not ours and put together by offsets alone.
+// checkPieces checks that the pieces are valid IPv4 packets of at most limit
+// bytes that reassemble to the packet. It uses an independent parser and only
+// the offsets.
 func checkPieces(t *testing.T, packet []byte, pieces [][]byte, limit int) {
 	t.Helper()
 	whole, err := ipv4.ParseHeader(packet)
@@ -153,11 +155,11 @@ func checkPieces(t *testing.T, packet []byte, pieces [][]byte, limit int) {
 		}
 	}
 	if !bytes.Equal(payload, packet[whole.Len:]) {
-		t.Fatal("the pieces do not make the packet")
+		t.Fatal("the pieces do not reassemble to the packet")
 	}
 }
 
-// copiedOptions returns what RFC 791 lets a fragment keep of good options.
+// copiedOptions returns the options that RFC 791 lets a fragment keep.
 func copiedOptions(options []byte) []byte {
 	var kept []byte
 	for i := 0; i < len(options) && options[i] != 0; {

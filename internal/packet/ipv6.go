@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// IPv6 is an IPv6 packet from the first byte of its header to the last of its payload, as ParseIPv6 found it good.
+// IPv6 is an IPv6 packet, header and payload, that ParseIPv6 has validated.
 //
 //	byte  0 to 3: version, traffic class, flow label   4: payload length   6: next header   7: hop limit
 //	byte  8: source   24: destination   40: extension headers and payload
@@ -18,8 +18,9 @@ const (
 	fragmentNext = 44 // next header value of a fragment header
 )
 
-// ParseIPv6 returns p as an IPv6 packet. It is false unless version and payload length (exactly len(p) - 40) are right, which
-// jumbograms (RFC 2675) are not.
+// ParseIPv6 returns p as an IPv6 packet. It returns false unless version and
+// payload length (exactly len(p) - 40) are correct. Jumbograms (RFC 2675) are
+// not supported.
 func ParseIPv6(p []byte) (IPv6, bool) {
 	if len(p) < header6 || p[0]>>4 != 6 || header6+int(binary.BigEndian.Uint16(p[4:])) != len(p) {
 		return nil, false
@@ -33,9 +34,11 @@ func (h IPv6) Source() netip.Addr { return netip.AddrFrom16([16]byte(h[8:24])) }
 // Destination returns the destination address.
 func (h IPv6) Destination() netip.Addr { return netip.AddrFrom16([16]byte(h[24:40])) }
 
-// Transport follows the extension headers to the one that is none, and returns its number and its bytes. In a fragment that is not
-// the first, the number is that of the whole packet's first header behind the fragment header, and there are no bytes (nil), since
-// those at hand begin anywhere. It is false when the headers run past the end of the packet.
+// Transport skips the extension headers and returns the number and the bytes of
+// the header after them. In a fragment other than the first, the number is that
+// of the first header after the fragment header, and the bytes are nil, because
+// the fragment does not contain that header. Transport returns false if the
+// headers run past the end of the packet.
 func (h IPv6) Transport() (protocol uint8, rest []byte, ok bool) {
 	protocol, rest = h[6], h[header6:]
 	for {

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// MaxTooBig is the longest packet TooBig writes, in bytes.
+// MaxTooBig is the length of the longest packet TooBig writes, in bytes.
 const MaxTooBig = minMTU6
 
 const (
@@ -17,21 +17,31 @@ const (
 	hopLimit      = 64
 )
 
-// TooBig writes into dst what tells the sender of p to send at most mtu bytes at once, and returns its length: for IPv4 an ICMP
-// destination unreachable, fragmentation needed (RFC 792, RFC 1191 section 4) of at most 576 bytes, for IPv6 an ICMPv6 packet too big
-// (RFC 4443 section 3.2) of at most 1280. It quotes as much of p as fits. It comes from the destination of p, the only address at
-// hand that the sender surely has a route for. mtu is a result of Limit, in bytes. dst must not overlap p; MaxTooBig bytes suffice.
+// TooBig writes into dst the ICMP error that tells the sender of p to send at
+// most mtu bytes per packet, and returns its length. For IPv4 that is a
+// "destination unreachable, fragmentation needed" (RFC 792, RFC 1191 section 4)
+// of at most 576 bytes, for IPv6 a "packet too big" (RFC 4443 section 3.2) of
+// at most 1280. It quotes as much of p as fits. Its source is the destination
+// of p, because the sender certainly has a route to that address. mtu is a
+// result of Limit, in bytes. dst must not overlap p; MaxTooBig bytes are
+// enough.
 //
-// It is false, with dst unchanged, when there is nothing to say: Check(p, mtu) is not Refuse, mtu is below 68 or for IPv6 below 1280,
-// or dst is too short. And it is false when nothing may be said:
+// TooBig returns false and leaves dst unchanged if Check(p, mtu) is not Refuse,
+// if mtu is below 68, or 1280 for IPv6, or if dst is too short. It also returns
+// false if an ICMP error is not allowed:
 //
-//   - p is an ICMP error itself, or ICMP of a kind or with a header that cannot be read, so that it might be one (RFC 1122 section
-//     3.2.2, RFC 4443 section 2.4 (e.1), (e.2));
-//   - p is an IPv4 fragment but not the first (RFC 1122). For IPv6 that is no reason, unless it belongs to an ICMPv6 message;
-//   - p comes from no single host: unspecified, loopback, multicast, for IPv4 also 240.0.0.0/4 (RFC 1122, RFC 4443 (e.6));
-//   - p goes to an address that no packet may come from: the same, except for 240.0.0.0/4, of which only the broadcast address
-//     is excluded. RFC 4443 (e.3) would allow an answer to a multicast packet; but it would have a multicast address as its source,
-//     which RFC 4291 section 2.7 forbids and receivers throw away, and there is no other address to send it from.
+//   - p is itself an ICMP error, or may be one: ICMP of an unknown type, or with
+//     headers that cannot be parsed (RFC 1122 section 3.2.2, RFC 4443 section 2.4
+//     (e.1), (e.2)).
+//   - p is an IPv4 fragment other than the first (RFC 1122). IPv6 allows errors
+//     about these, unless the fragment belongs to an ICMPv6 message.
+//   - The source of p is not a single host: unspecified, loopback, multicast, or
+//     for IPv4 also 240.0.0.0/4 (RFC 1122, RFC 4443 (e.6)).
+//   - The destination of p must not be used as a source address: the same, except
+//     that of 240.0.0.0/4 only the broadcast address is excluded. RFC 4443 (e.3)
+//     would allow an error about a multicast packet. But its source would be a
+//     multicast address, which RFC 4291 section 2.7 forbids and receivers drop,
+//     and there is no other address to send it from.
 func TooBig(dst, p []byte, mtu int) (int, bool) {
 	if Check(p, mtu) != Refuse {
 		return 0, false
@@ -54,7 +64,7 @@ func tooBig4(dst []byte, p IPv4, mtu int) (int, bool) {
 	ip[0] = 4<<4 | minHeader4/4
 	ip[1] = 0xc0 // precedence 6, internetwork control (RFC 1812 section 4.3.2.5)
 	binary.BigEndian.PutUint16(ip[2:], uint16(n))
-	binary.BigEndian.PutUint16(ip[6:], dontFragment) // never to be cut, hence without an id (RFC 6864 section 4.1)
+	binary.BigEndian.PutUint16(ip[6:], dontFragment) // never fragmented, so it needs no ID (RFC 6864 section 4.1)
 	ip[8] = hopLimit
 	ip[9] = protocolICMP4
 	copy(ip[12:16], p[16:20])
@@ -62,7 +72,7 @@ func tooBig4(dst []byte, p IPv4, mtu int) (int, bool) {
 	ip.setChecksum()
 
 	icmp[0], icmp[1] = 3, 4
-	binary.BigEndian.PutUint16(icmp[6:], uint16(mtu)) // below 65535, as p is longer than that
+	binary.BigEndian.PutUint16(icmp[6:], uint16(mtu)) // fits: p is longer than mtu
 	copy(icmp[icmpBytes:], p)
 	binary.BigEndian.PutUint16(icmp[2:], Checksum(icmp, 0))
 	return n, true
@@ -91,9 +101,10 @@ func tooBig6(dst []byte, p IPv6, mtu int) (int, bool) {
 	return n, true
 }
 
-// answerable4 tells whether an ICMP error may be sent about p.
+// answerable4 reports whether an ICMP error may be sent about p.
 func answerable4(p IPv4) bool {
-	// Requests and answers, which are no errors: echo, router discovery, timestamp, information, mask and extended echo (RFC 8335).
+	// Types that are not errors: echo, router discovery, timestamp,
+	// information, mask and extended echo (RFC 8335).
 	const harmless = 1<<0 | 1<<8 | 1<<9 | 1<<10 | 1<<13 | 1<<14 | 1<<15 | 1<<16 | 1<<17 | 1<<18 | 1<<42 | 1<<43
 
 	from, to := p.Source(), p.Destination()
@@ -107,11 +118,11 @@ func answerable4(p IPv4) bool {
 	return uint64(harmless)>>kind&1 != 0
 }
 
-// answerable6 tells whether an ICMPv6 error may be sent about p.
+// answerable6 reports whether an ICMPv6 error may be sent about p.
 func answerable6(p IPv6) bool {
 	const (
-		firstHarmless = 128 // errors are below (RFC 4443 section 2.1)
-		redirect      = 137 // counts as one (section 2.4 (e.2))
+		firstHarmless = 128 // lower types are errors (RFC 4443 section 2.1)
+		redirect      = 137 // counts as an error (section 2.4 (e.2))
 	)
 	if !singleHost(p.Source()) || !singleHost(p.Destination()) {
 		return false
@@ -128,7 +139,8 @@ func answerable6(p IPv6) bool {
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// singleHost tells whether a may be the address of one host, other than this one to itself.
+// singleHost reports whether a may be the address of a single host, other than
+// loopback.
 func singleHost(a netip.Addr) bool {
 	return !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast()
 }

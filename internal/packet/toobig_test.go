@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// checkTooBig tells whether answer is a good error about p, read with parsers that are not ours.
+// checkTooBig checks the error about p with an independent parser.
 func checkTooBig(t *testing.T, answer, p []byte, mtu int) {
 	t.Helper()
 	if p[0]>>4 == 6 {
@@ -116,7 +116,7 @@ func TestTooBigLengths(t *testing.T) {
 	}
 }
 
-// The limit must be one a sender can follow, and one the packet does not.
+// The limit must be one that a sender can follow and that the packet exceeds.
 func TestTooBigMTU(t *testing.T) {
 	var dst [MaxTooBig]byte
 	p4 := packet4{word: dontFragment, payload: payloadOf(1480)}.build()
@@ -198,7 +198,7 @@ func TestTooBigZeroAddress(t *testing.T) {
 		clear(p[at : at+4])
 		seal(p)
 		if _, ok := TooBig(make([]byte, MaxTooBig), p, 1000); ok {
-			t.Errorf("answer about a packet with 0.0.0.0 at byte %d", at)
+			t.Errorf("answer to a packet with 0.0.0.0 at byte %d", at)
 		}
 	}
 }
@@ -228,8 +228,8 @@ func TestTooBigIPv6Rules(t *testing.T) {
 		{"unreachable", "", "", icmp6, message(1), false},
 		{"packet too big", "", "", icmp6, message(2), false},
 		{"unknown error", "", "", icmp6, message(127), false},
-		{"error behind options", "", "", 0, behind([]byte{icmp6, 0, 7: 0}, message(1)), false},
-		{"echo behind options", "", "", 0, behind([]byte{icmp6, 0, 7: 0}, message(128)), true},
+		{"error after options", "", "", 0, behind([]byte{icmp6, 0, 7: 0}, message(1)), false},
+		{"echo after options", "", "", 0, behind([]byte{icmp6, 0, 7: 0}, message(128)), true},
 		{"first fragment of an echo", "", "", 44, behind([]byte{icmp6, 0, 0, 1, 0, 0, 0, 9}, message(128)), true},
 		{"later fragment of ICMPv6", "", "", 44, behind([]byte{icmp6, 0, 8, 1, 0, 0, 0, 9}, message(128)), false},
 		{"later fragment of UDP", "", "", 44, behind([]byte{17, 0, 8, 1, 0, 0, 0, 9}, message(1)), true},
@@ -260,7 +260,8 @@ func TestTooBigIPv6Rules(t *testing.T) {
 	}
 }
 
-// No answer leads to another: what TooBig wrote is never answered, however small the next limit.
+// An answer never causes another one: TooBig does not answer its own packets,
+// even under a lower limit.
 func TestTooBigNeverAnswersItself(t *testing.T) {
 	var first, second [MaxTooBig]byte
 	for _, p := range [][]byte{
