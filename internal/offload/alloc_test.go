@@ -42,6 +42,6 @@ func TestNothingAllocates(t *testing.T) {
 		t.Errorf("%v allocations", got)
 	}
 	if n != 101*(3*14+2) || parts != 101*3*21 {
-		t.Errorf("%d packets and %d parts: not what was to be measured", n, parts)
+		t.Errorf("%d packets and %d parts: the test measures the wrong thing", n, parts)
 	}
 }

@@ -2,11 +2,12 @@ package offload
 
 import "github.com/muennet/muennet/internal/packet"
 
-// MaxBatch is how many packets a Batch takes at most.
+// MaxBatch is the maximum number of packets in a Batch.
 const MaxBatch = 64
 
-// Batch merges consecutive packets of one flow into a super-packet, from which Segments would make the very same packets again. The
-// zero value is empty and merges TCP only.
+// Batch merges consecutive packets of one flow into a super-packet, which
+// Segments would split into the same packets again. The zero value is empty and
+// merges only TCP.
 //
 //	for each packet p:
 //		if !b.Add(p, eth) {
@@ -19,14 +20,15 @@ const MaxBatch = 64
 //		b.Reset()
 //	}
 type Batch struct {
-	// UDP: merge UDP datagrams, too. Only for a device that was found to take GSOUDPL4.
+	// UDP also merges UDP datagrams. Set it only if the device accepts
+	// GSOUDPL4.
 	UDP bool
 
-	open     bool // another packet may fit
-	verified bool // the checksums of the first packet are good
+	open     bool // another packet may be added
+	verified bool // the checksums of the first packet are correct
 	n        int
 	bytes    int // length of the super-packet
-	size     int // payload of the first packet: no other may have more
+	size     int // payload of the first packet, the maximum for the others
 	seq      uint32
 	id       uint16
 	flow     flow
@@ -36,11 +38,13 @@ type Batch struct {
 	parts   [1 + MaxBatch][]byte
 }
 
-// Add adds p, which begins with an Ethernet header if eth is set, and returns true; or it returns false because p does not continue
-// what is there. An empty Batch takes any packet: one that cannot be merged stays the only one. p belongs to the caller and must stay
-// as it is until Reset. Does not allocate.
+// Add adds p, which begins with an Ethernet header if eth is set. It returns
+// false if p does not continue the packets already added. An empty Batch
+// accepts any packet; a packet that cannot be merged stays the only one. p
+// belongs to the caller and must not change until Reset. Add does not allocate.
 //
-// Checksums are verified when the second packet comes; those of a packet that stays alone are left to the kernel.
+// Checksums are verified only when a second packet arrives: those of a single
+// packet are left to the kernel.
 func (b *Batch) Add(p []byte, eth bool) bool {
 	if b.n == 0 {
 		b.begin(p, eth)
@@ -69,12 +73,12 @@ func (b *Batch) Add(p []byte, eth bool) bool {
 	b.bytes += payload
 	b.seq += uint32(payload)
 	b.id++
-	// A shorter one can only be the last, and so can one whose flags say that something ends.
+	// A shorter packet must be the last, and so must one with PSH or FIN.
 	b.open = payload == b.size && !b.ends(p)
 	return true
 }
 
-// begin takes the first packet.
+// begin adds the first packet.
 func (b *Batch) begin(p []byte, eth bool) {
 	b.packets[0], b.n, b.bytes, b.verified = p, 1, len(p), false
 	f := &b.flow
@@ -91,24 +95,28 @@ func (b *Batch) begin(p []byte, eth bool) {
 	}
 }
 
-// ends tells whether p is the last segment its sender wanted to be merged.
+// ends reports whether the sender wants no packet merged after p.
 func (b *Batch) ends(p []byte) bool {
 	return b.flow.tcp && p[b.flow.transport+tcpFlags]&(fin|psh) != 0
 }
 
-// Len returns how many packets were added since Reset.
+// Len returns the number of packets added since Reset.
 func (b *Batch) Len() int { return b.n }
 
-// Bytes returns the length of what Finish would return in bytes, without the virtio header.
+// Bytes returns the length of the result of Finish in bytes, without the virtio
+// header.
 func (b *Batch) Bytes() int { return b.bytes }
 
-// Packets returns the packets as they were added: what to write where the kernel refuses the super-packet. Valid until Reset.
+// Packets returns the packets in the order they were added, for writing them
+// one by one if the kernel refuses the super-packet. Valid until Reset.
 func (b *Batch) Packets() [][]byte { return b.packets[:b.n] }
 
-// Finish returns what to write to the device, in one call: the virtio header and the parts of one packet, at most 65. They are valid
-// until Reset or the next Finish, and refer to the packets that were added, none of which is changed. A single packet comes as it is
-// with an empty header: the kernel verifies its checksum where it is received, and passes it on where it is forwarded. Without any
-// packet there are no parts. Does not allocate.
+// Finish returns what to write to the device in one call: the virtio header and
+// the parts of one packet, at most 65. They are valid until Reset or the next
+// Finish, and refer to the added packets, which stay unchanged. A single packet
+// is returned unchanged with an empty header: the kernel verifies its checksum
+// on local delivery, and passes it on when forwarding. An empty Batch has no
+// parts. Finish does not allocate.
 func (b *Batch) Finish() (Header, [][]byte) {
 	if b.n < 2 {
 		return Header{}, b.packets[:b.n]
@@ -145,5 +153,5 @@ func (b *Batch) Finish() (Header, [][]byte) {
 	return h, b.parts[:1+b.n]
 }
 
-// Reset makes the Batch empty.
+// Reset empties the Batch.
 func (b *Batch) Reset() { b.n, b.bytes, b.open = 0, 0, false }

@@ -18,7 +18,7 @@ func stream(d segment, n, size int) [][]byte {
 	return all
 }
 
-// merge adds packets until one does not fit and returns how many it took.
+// merge adds packets until one does not fit and returns the number added.
 func merge(b *Batch, all [][]byte, eth bool) int {
 	b.Reset()
 	for i, p := range all {
@@ -58,7 +58,8 @@ func TestBatchHeader(t *testing.T) {
 			if b.Len() != 5 || b.Bytes() != len(p) || len(p) != len(all[0])+400 {
 				t.Errorf("%d packets, %d bytes, in fact %d", b.Len(), b.Bytes(), len(p))
 			}
-			// The checksum field must hold what a device expects of NeedsCsum: with it, that of all is completed by adding up.
+			// With NeedsCsum the field holds the sum of the
+			// pseudo-header, to which a device adds the rest.
 			at := int(h.CsumStart)
 			ip := 0
 			if c.eth {
@@ -69,7 +70,7 @@ func TestBatchHeader(t *testing.T) {
 				protocol = protocolUDP
 			}
 			if got, want := uint64(be16(p, at+int(h.CsumOffset))), pseudo(p[ip:], protocol, len(p)-at); got != want {
-				t.Errorf("checksum field %#x, want the pseudo header's sum %#x", got, want)
+				t.Errorf("checksum field %#x, want the pseudo-header sum %#x", got, want)
 			}
 			if !c.v6 && naiveSum(p[ip:ip+20], 0) != 0xffff {
 				t.Error("IPv4 header checksum is bad")
@@ -82,7 +83,7 @@ func TestBatchHeader(t *testing.T) {
 	}
 }
 
-// One difference each, between the first and the second segment.
+// The second segment differs from the first in one way each.
 func TestBatchRefuses(t *testing.T) {
 	tcp4, tcp6 := segment{flags: 0x10, options: bytesOf(12)}, segment{v6: true, flags: 0x10, options: bytesOf(12)}
 	udp, frame := segment{udp: true}, segment{eth: true, flags: 0x10}
@@ -144,10 +145,10 @@ func TestBatchRefuses(t *testing.T) {
 				t.Fatalf("without the difference it took %d", n)
 			}
 			if n := merge(&b, [][]byte{first, bad}, c.d.eth); n != 1 {
-				t.Fatalf("it took %d", n)
+				t.Fatalf("%d added", n)
 			}
 			if h, p := joined(&b); h != (Header{}) || !bytes.Equal(p, first) {
-				t.Errorf("the first became %+v % x", h, p)
+				t.Errorf("the first packet became %+v % x", h, p)
 			}
 			if n := merge(&b, [][]byte{first, good, bad}, c.d.eth); n != 2 {
 				t.Errorf("after two it took %d", n)
@@ -156,7 +157,8 @@ func TestBatchRefuses(t *testing.T) {
 	}
 }
 
-// Packets that cannot be merged are taken alone, and the very same packet does not fit behind.
+// Packets that cannot be merged are accepted alone, and a second identical one
+// is not.
 func TestBatchAlone(t *testing.T) {
 	payload := bytesOf(100)
 	tests := []struct {
@@ -223,12 +225,13 @@ func TestBatchUDPOnlyWhenAsked(t *testing.T) {
 	}
 }
 
-// Checksums that are good, but not as Segments would write them: ones' complement has two zeros, and for UDP one means none.
+// Checksums that are correct, but not the ones Segments would write: ones'
+// complement has two zeros, and for UDP one of them means no checksum.
 func TestBatchOtherZero(t *testing.T) {
 	tcp := segment{flags: 0x10, payload: []byte{0, 0}}
 	udp := segment{udp: true, payload: []byte{0, 0}}
 	header := segment{flags: 0x10, payload: []byte{0, 0}}
-	// What is missing to all ones goes into the payload, or the id.
+	// The difference to all ones goes into the payload, or the ID.
 	tcp.payload = bytes.Clone(tcp.build()[36:38])
 	udp.payload = bytes.Clone(udp.build()[26:28])
 	header.id = be16(header.build(), 10)
@@ -260,7 +263,7 @@ func TestBatchOtherZero(t *testing.T) {
 	}
 }
 
-// Options that look like a UDP header of all the rest, in a header whose checksum leaves them out.
+// TCP options that look like a UDP header covering the rest.
 func TestBatchOptionsLikeUDP(t *testing.T) {
 	all := stream(segment{udp: true}, 2, 100)
 	for _, p := range all {
@@ -303,7 +306,7 @@ func TestBatchLimits(t *testing.T) {
 	}{
 		{segment{flags: 0x10}, 1, MaxBatch},
 		{segment{flags: 0x10}, 1448, 45},
-		{segment{v6: true, flags: 0x10}, 65495, 1}, // it is not begun to count anew
+		{segment{v6: true, flags: 0x10}, 65495, 1}, // the length must not wrap
 		{segment{flags: 0x10}, 65495 / 5, 5},       // 65535 bytes, not one more
 		{segment{eth: true, flags: 0x10}, 65495 / 5, 5},
 		{segment{flags: 0x10}, 65495/5 + 1, 4},
@@ -322,7 +325,7 @@ func TestBatchLimits(t *testing.T) {
 	}
 }
 
-// What was added is not changed by merging, so that it can be written instead.
+// Merging does not change the packets added, so they can be written instead.
 func TestBatchLeavesPackets(t *testing.T) {
 	all := stream(segment{flags: 0x10}, 10, 500)
 	before := make([][]byte, len(all))
@@ -334,7 +337,7 @@ func TestBatchLeavesPackets(t *testing.T) {
 	b.Finish()
 	for i, p := range b.Packets() {
 		if !bytes.Equal(p, before[i]) {
-			t.Errorf("packet %d was changed", i)
+			t.Errorf("packet %d has changed", i)
 		}
 	}
 	if len(b.Packets()) != 10 {
@@ -347,7 +350,7 @@ func TestBatchLeavesPackets(t *testing.T) {
 }
 
 func TestBatchOfBothKinds(t *testing.T) {
-	// The same bytes are another packet behind an Ethernet header.
+	// The same bytes are a different packet after an Ethernet header.
 	all := stream(segment{flags: 0x10}, 2, 100)
 	var b Batch
 	if !b.Add(all[0], false) || b.Add(all[1], true) {

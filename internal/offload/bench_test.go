@@ -4,7 +4,8 @@ import (
 	"testing"
 )
 
-// benchmarkSplit cuts one super-packet after the other into the slots of a channel of 1 MiB. Its figures are per segment.
+// benchmarkSplit splits super-packets into the slots of a channel of 1 MiB. Its
+// figures are per segment.
 func benchmarkSplit(b *testing.B, d segment, length, size int) {
 	d.payload = bytesOf(length)
 	h, p, _, _ := super(d, size)
@@ -58,7 +59,8 @@ func BenchmarkWhole(b *testing.B) {
 	}
 }
 
-// benchmarkMerge adds packet after packet, and finishes where one does not fit. Its figures are per packet.
+// benchmarkMerge adds packets and finishes the batch when one does not fit. Its
+// figures are per packet.
 func benchmarkMerge(b *testing.B, all [][]byte, udp bool) {
 	b.SetBytes(int64(len(all[0])))
 	b.ReportAllocs()

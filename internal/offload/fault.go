@@ -2,22 +2,23 @@ package offload
 
 import "strconv"
 
-// Fault is the reason why a packet cannot be sent. OK is none. Faults count from 0 without gaps, so that an array of NumFaults
-// counters can be indexed by them.
+// Fault says why a packet cannot be sent. OK is no fault. Faults count from 0
+// without gaps, so they can index an array of NumFaults counters.
 type Fault uint8
 
-// What Segments.Init finds. No kernel that keeps to what was negotiated hands over any of them.
+// The faults that Segments.Init returns. A kernel that respects the negotiated
+// features causes none of them.
 const (
 	OK Fault = iota
 
 	Empty       // the packet has no bytes
 	BadType     // the GSO type is unknown, fragments UDP (UFO), or has GSOECN without TCP
-	BadSize     // the packet is to be cut into segments of 0 bytes
-	BadHeader   // the packet's headers are not those of its GSO type, or must not be repeated: fragments, tunnels, SYN, RST, URG
-	BadLength   // a length in the packet's headers contradicts that of the packet
-	BadChecksum // the checksum field is beyond the end, or not where the GSO type has it
+	BadSize     // the segment size is 0
+	BadHeader   // the headers do not match the GSO type, or must not be repeated: fragments, tunnels, SYN, RST, URG
+	BadLength   // a length in the headers contradicts the length of the packet
+	BadChecksum // the checksum field is beyond the end, or not at the offset for the GSO type
 
-	NumFaults = iota // how many there are, OK included
+	NumFaults = iota // number of faults, including OK
 )
 
 var faultNames = [NumFaults]string{
@@ -30,7 +31,8 @@ var faultNames = [NumFaults]string{
 	BadChecksum: "bad_checksum_field",
 }
 
-// String returns one lower-case word, fit for the key of a counter: "ok", "bad_gso_size".
+// String returns one lower-case word that can serve as the key of a counter,
+// such as "ok" or "bad_gso_size".
 func (f Fault) String() string {
 	if int(f) < len(faultNames) {
 		return faultNames[f]

@@ -2,15 +2,16 @@ package offload
 
 import "github.com/muennet/muennet/internal/packet"
 
-// flow is what a packet that can be merged has, and the next one must have, too.
+// flow is what all packets of a super-packet have in common.
 type flow struct {
 	eth, ipv4, tcp         bool
-	ip, transport, headers int // where the IP header, the TCP or UDP header and the payload begin
+	ip, transport, headers int // offsets of the IP header, the TCP or UDP header and the payload
 	pseudo                 uint32
 }
 
-// set takes the headers of p. It is false when p is nothing to merge: whatever Segments would not give back byte for byte, and what
-// says more to its receiver than its payload. Checksums are not looked at.
+// set parses the headers of p. It returns false if p cannot be merged: if
+// Segments could not restore it byte for byte, or if its headers mean more to
+// the receiver than the payload. It does not verify checksums.
 func (f *flow) set(p []byte, eth, udp bool) bool {
 	ip, version := network(p, eth)
 	if version == 0 || ip == vlanHeader {
@@ -20,7 +21,8 @@ func (f *flow) set(p []byte, eth, udp bool) bool {
 	var protocol byte
 	var addresses []byte
 	if f.ipv4 = version == 4; f.ipv4 {
-		// A length below that of the frame means padding. A fragment has no ports.
+		// A length below that of the frame means padding. A fragment
+		// has no ports.
 		if len(h) < ip4Header || h[0] != 0x45 || int(be16(h, ip4Length)) != len(h) || be16(h, ip4Fragment)&^dontFragment != 0 {
 			return false
 		}
@@ -54,8 +56,9 @@ func (f *flow) set(p []byte, eth, udp bool) bool {
 	return f.headers < len(p)
 }
 
-// continues tells whether p, which is longer than the headers, has the same ones as first but for lengths, sequence number, PSH and
-// FIN, and checksums, and whether its sequence number and IPv4 id are those given.
+// continues reports whether p has the same headers as first, apart from
+// lengths, sequence number, PSH, FIN and checksums, and has the given sequence
+// number and IPv4 ID. p must be longer than the headers.
 func (f *flow) continues(first, p []byte, seq uint32, id uint16) bool {
 	if f.eth && string(p[:ethHeader]) != string(first[:ethHeader]) {
 		return false
@@ -64,7 +67,7 @@ func (f *flow) continues(first, p []byte, seq uint32, id uint16) bool {
 	length := len(p) - f.ip
 	if f.ipv4 {
 		if be16(a, 0) != be16(b, 0) || int(be16(b, ip4Length)) != length || be16(b, ip4ID) != id ||
-			be32(a, ip4Fragment) != be32(b, ip4Fragment) || // with TTL and protocol
+			be32(a, ip4Fragment) != be32(b, ip4Fragment) || // including TTL and protocol
 			string(a[ip4Addresses:ip4Header]) != string(b[ip4Addresses:ip4Header]) {
 			return false
 		}
@@ -80,14 +83,15 @@ func (f *flow) continues(first, p []byte, seq uint32, id uint16) bool {
 		return int(be16(b, udpLength)) == len(p)-f.transport
 	}
 	return be32(b, tcpSeq) == seq &&
-		string(a[tcpAck:tcpFlags]) == string(b[tcpAck:tcpFlags]) && // with the length of the options
+		string(a[tcpAck:tcpFlags]) == string(b[tcpAck:tcpFlags]) && // including the length of the options
 		a[tcpFlags]&^(fin|psh) == b[tcpFlags]&^(fin|psh) &&
 		be16(a, tcpWindow) == be16(b, tcpWindow) &&
-		string(a[tcpUrgent:]) == string(b[tcpUrgent:]) // with the options
+		string(a[tcpUrgent:]) == string(b[tcpUrgent:]) // including the options
 }
 
-// verify tells whether p, whose headers were found good, has good checksums, written the way Segments writes them: ones' complement
-// has two zeros.
+// verify reports whether the checksums of p are correct and in the form in
+// which Segments writes them: ones' complement has two zeros. The headers of p
+// must be valid.
 func (f *flow) verify(p []byte) bool {
 	if f.ipv4 {
 		h := p[f.ip:f.transport]

@@ -29,12 +29,12 @@ func FuzzSegments(f *testing.F) {
 		var s Segments
 		if s.Init(h, p, eth) != OK {
 			if s.Count() != 0 || s.Next(nil) != 0 {
-				t.Fatal("something is left after a fault")
+				t.Fatal("packets are left after a fault")
 			}
 			return
 		}
 		if s.Count() < 1 || s.Count() > len(p) || s.MaxLen() > len(p) {
-			t.Fatalf("%d bytes make %d packets of up to %d bytes", len(p), s.Count(), s.MaxLen())
+			t.Fatalf("%d bytes give %d packets of up to %d bytes", len(p), s.Count(), s.MaxLen())
 		}
 		cut := h.GSOType != GSONone
 		dst := make([]byte, s.MaxLen())
@@ -61,7 +61,7 @@ func FuzzSegments(f *testing.F) {
 			if !bytes.Equal(dst[:at], p[:at]) || !bytes.Equal(dst[at+2:], p[at+2:]) {
 				t.Fatal("more than the checksum changed")
 			}
-			sum := naiveSum(p[h.CsumStart:], 0) // with that of the pseudo header, which the field holds
+			sum := naiveSum(p[h.CsumStart:], 0) // includes the pseudo-header, which is in the field
 			if got := uint64(be16(dst, at)); got != ^sum&0xffff && (got != 0xffff || sum != 0xffff) {
 				t.Fatalf("checksum %#x of sum %#x", got, sum)
 			}
@@ -69,12 +69,13 @@ func FuzzSegments(f *testing.F) {
 			t.Fatal("packet changed")
 		}
 		if !bytes.Equal(p, before) {
-			t.Fatal("the super-packet was changed")
+			t.Fatal("the super-packet has changed")
 		}
 	})
 }
 
-// FuzzBatch makes packets of a flow as program says, in steps of three bytes: what to do, where, and with what. raw is one more.
+// FuzzBatch builds the packets of a flow from program, in steps of three bytes:
+// what to do, where, and with what value. raw is one more packet.
 func FuzzBatch(f *testing.F) {
 	plain := bytes.Repeat([]byte{0, 0, 0}, 9)
 	for kind := range byte(16) {
@@ -103,7 +104,7 @@ func FuzzBatch(f *testing.F) {
 			case 4:
 				d.seq += uint32(value)
 			case 5:
-				size = 1 + where + 256*int(value%8) // 40 of the longest are more than a super-packet holds
+				size = 1 + where + 256*int(value%8) // 40 of the longest exceed a super-packet
 				continue
 			case 6:
 				all = append(all, raw)
@@ -116,7 +117,7 @@ func FuzzBatch(f *testing.F) {
 			d.id++
 			where %= len(p)
 			switch what % 8 {
-			case 1: // one byte, with checksums made good
+			case 1: // one byte, with correct checksums
 				if where != ip {
 					p[where] = value
 					seal(p[ip:], transport-ip, protocol)

@@ -2,22 +2,27 @@ package offload
 
 import "encoding/binary"
 
-// HeaderSize is the length of an encoded Header in bytes: struct virtio_net_hdr without num_buffers, which is what a TUN or TAP
-// device with IFF_VNET_HDR puts in front of each packet unless TUNSETVNETHDRSZ asked for more.
+// HeaderSize is the length of an encoded Header in bytes. It is struct
+// virtio_net_hdr without num_buffers, which a TUN or TAP device with
+// IFF_VNET_HDR puts before each packet unless TUNSETVNETHDRSZ sets another
+// size.
 const HeaderSize = 10
 
-// Header says what is still to be done to the packet behind it (virtio 1.2 section 5.1.6, include/uapi/linux/virtio_net.h). Offsets
-// count from the packet's first byte, that of the Ethernet header where there is one. The zero value is that of a complete packet.
+// Header says what remains to be done to the packet after it (virtio 1.2
+// section 5.1.6, include/uapi/linux/virtio_net.h). Offsets count from the first
+// byte of the packet, that is, of the Ethernet header if there is one. The zero
+// value is the header of a complete packet.
 //
 //	offset  size  field       meaning
 //	     0     1  Flags       NeedsCsum, DataValid
-//	     1     1  GSOType     GSONone or what to cut the packet into, with GSOECN where CWR is set
-//	     2     2  HdrLen      length of all headers: a hint, which Linux does not keep exact
+//	     1     1  GSOType     GSONone or the kind of segments, with GSOECN if CWR is set
+//	     2     2  HdrLen      length of all headers: a hint, which Linux does not keep accurate
 //	     4     2  GSOSize     payload bytes of each segment but the last
-//	     6     2  CsumStart   where the bytes begin that the checksum covers, which is where TCP or UDP begin
-//	     8     2  CsumOffset  where the checksum field is, from CsumStart
+//	     6     2  CsumStart   offset of the checksummed bytes, that is, of the TCP or UDP header
+//	     8     2  CsumOffset  offset of the checksum field from CsumStart
 //
-// Numbers are little-endian in every encoding; that is also what an old (legacy) device on a little-endian machine has.
+// Numbers are little-endian, which for a legacy device is the byte order of a
+// little-endian machine.
 type Header struct {
 	Flags, GSOType                         uint8
 	HdrLen, GSOSize, CsumStart, CsumOffset uint16
@@ -25,21 +30,22 @@ type Header struct {
 
 // Values of Header.Flags. Others are ignored.
 const (
-	NeedsCsum = 1 // the checksum field holds the sum of the pseudo header, not complemented
-	DataValid = 2 // the checksum was verified already
+	NeedsCsum = 1 // the checksum field holds the sum of the pseudo-header, not complemented
+	DataValid = 2 // the checksum has been verified
 )
 
-// Values of Header.GSOType. GSOECN is added to GSOTCPv4 or GSOTCPv6.
+// Values of Header.GSOType. GSOECN is a flag for GSOTCPv4 and GSOTCPv6.
 const (
 	GSONone  = 0
 	GSOTCPv4 = 1
-	GSOUDP   = 3 // fragments of one UDP datagram (UFO): never asked for, never accepted
+	GSOUDP   = 3 // fragments of one UDP datagram (UFO): never requested or accepted
 	GSOTCPv6 = 4
 	GSOUDPL4 = 5 // several UDP datagrams (USO)
 	GSOECN   = 0x80
 )
 
-// Decode sets h to what the first HeaderSize bytes of b say. It panics when b is shorter.
+// Decode sets h from the first HeaderSize bytes of b. It panics if b is
+// shorter.
 func (h *Header) Decode(b []byte) {
 	_ = b[HeaderSize-1]
 	h.Flags, h.GSOType = b[0], b[1]
@@ -49,7 +55,8 @@ func (h *Header) Decode(b []byte) {
 	h.CsumOffset = binary.LittleEndian.Uint16(b[8:])
 }
 
-// Encode writes h into the first HeaderSize bytes of b. It panics when b is shorter.
+// Encode writes h into the first HeaderSize bytes of b. It panics if b is
+// shorter.
 func (h Header) Encode(b []byte) {
 	_ = b[HeaderSize-1]
 	b[0], b[1] = h.Flags, h.GSOType

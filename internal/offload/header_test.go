@@ -23,12 +23,12 @@ func TestFaultNames(t *testing.T) {
 	seen := map[string]bool{}
 	for f := range Fault(NumFaults) {
 		if name := f.String(); name == "" || seen[name] {
-			t.Errorf("fault %d is called %q", f, name)
+			t.Errorf("fault %d has the name %q", f, name)
 		} else {
 			seen[name] = true
 		}
 	}
 	if got := Fault(NumFaults).String(); got != "fault(7)" {
-		t.Errorf("a fault that does not exist: %q", got)
+		t.Errorf("unknown fault: %q", got)
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// naiveSum is the sum of RFC 1071 section 1: 16 bits at a time, in a number too wide to overflow.
+// naiveSum is the sum of RFC 1071 section 1: 16 bits at a time, in a number too
+// wide to overflow.
 func naiveSum(b []byte, initial uint64) uint64 {
 	for i, v := range b {
 		if i%2 == 0 {
@@ -29,7 +30,7 @@ type segment struct {
 	id, word     uint16
 	label        uint32
 	extra        []byte // IPv4 options, or IPv6 extension headers
-	next         byte   // IPv6: the first of them
+	next         byte   // IPv6: the type of the first
 	from, to     uint16
 	seq, ack     uint32
 	bits, flags  byte // bits: the reserved ones
@@ -40,7 +41,7 @@ type segment struct {
 	padding      int
 }
 
-// build returns the packet with all checksums good.
+// build returns the packet with correct checksums.
 func (d segment) build() []byte {
 	var transport []byte
 	protocol := byte(protocolTCP)
@@ -98,7 +99,7 @@ func (d segment) build() []byte {
 	return append(append(frame, p...), make([]byte, d.padding)...)
 }
 
-// pseudo returns the naive sum of the pseudo header of the IP packet p.
+// pseudo returns the naive sum of the pseudo-header of the IP packet p.
 func pseudo(p []byte, protocol byte, length int) uint64 {
 	addresses := p[12:20]
 	if p[0]>>4 == 6 {
@@ -107,7 +108,8 @@ func pseudo(p []byte, protocol byte, length int) uint64 {
 	return naiveSum(addresses, uint64(protocol)+uint64(length))
 }
 
-// seal makes the checksums of the IP packet p good, whose TCP or UDP header is at the place given.
+// seal sets the checksums of the IP packet p, whose TCP or UDP header is at
+// transport.
 func seal(p []byte, transport int, protocol byte) {
 	if p[0]>>4 == 4 {
 		p[10], p[11] = 0, 0
@@ -125,8 +127,8 @@ func seal(p []byte, transport int, protocol byte) {
 	binary.BigEndian.PutUint16(h[at:], v)
 }
 
-// checkPacket is what a receiver verifies: lengths, header checksum, and the checksum of TCP or UDP. It shares no code with the
-// package.
+// checkPacket verifies what a receiver verifies: lengths, header checksum, and
+// TCP or UDP checksum. It shares no code with the package.
 func checkPacket(p []byte, eth bool) error {
 	if eth {
 		at := 12
@@ -177,7 +179,7 @@ func checkPacket(p []byte, eth bool) error {
 	return nil
 }
 
-// bytesOf returns n bytes none of which is where its neighbours would expect it.
+// bytesOf returns n bytes in which misplaced bytes are detected.
 func bytesOf(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -195,7 +197,7 @@ func randomBytes(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// splitAll returns copies of all packets s makes.
+// splitAll returns copies of all packets of s.
 func splitAll(h Header, p []byte, eth bool) ([][]byte, Fault) {
 	var s Segments
 	if f := s.Init(h, p, eth); f != OK {

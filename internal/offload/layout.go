@@ -2,7 +2,7 @@ package offload
 
 import "encoding/binary"
 
-// What packets have where. Offsets count from the first byte of the header named.
+// Offsets of header fields, from the first byte of the header in their names.
 const (
 	ethHeader  = 14
 	vlanHeader = ethHeader + 4
@@ -23,12 +23,13 @@ const (
 
 	protocolTCP, protocolUDP = 6, 17
 	dontFragment             = 0x4000
-	moreAndOffset            = 0x3fff // of the fragment word: not 0 in a fragment
+	moreAndOffset            = 0x3fff // of the fragment word; not 0 in a fragment
 
 	fin, syn, rst, psh, urg, cwr = 0x01, 0x02, 0x04, 0x08, 0x20, 0x80
 )
 
-// maxIP is the longest IP packet that is made, in bytes. IPv6 would allow 40 more; Linux merges up to this.
+// maxIP is the maximum length of a merged IP packet in bytes. IPv6 would allow
+// 40 more, but Linux does not merge beyond this either.
 const maxIP = 65535
 
 func be16(b []byte, at int) uint16 { return binary.BigEndian.Uint16(b[at:]) }
@@ -37,8 +38,9 @@ func be32(b []byte, at int) uint32 { return binary.BigEndian.Uint32(b[at:]) }
 func put16(b []byte, at int, v uint16) { binary.BigEndian.PutUint16(b[at:], v) }
 func put32(b []byte, at int, v uint32) { binary.BigEndian.PutUint32(b[at:], v) }
 
-// network finds the IP header: where it begins in p and which version it is, 4 or 6. version is 0 when there is none, or when the
-// Ethernet type says otherwise. There is at least one byte at the place it returns.
+// network returns the offset of the IP header in p and its version, 4 or 6. The
+// version is 0 if there is no IP header or the Ethernet type disagrees. p has
+// at least one byte at the returned offset.
 func network(p []byte, eth bool) (at int, version byte) {
 	var kind uint16
 	if eth {

@@ -5,8 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// naiveSplit cuts the TCP or UDP super-packet p, which is sane, into segments with size bytes of payload, in the order in which RFC
-// 9293 and RFC 768 tell about the fields. ip is where the IP header begins.
+// naiveSplit splits the valid TCP or UDP super-packet p into segments with size
+// bytes of payload, setting the fields in the order of RFC 9293 and RFC 768. ip
+// is the offset of the IP header.
 func naiveSplit(p []byte, ip, transport int, udp bool, size int) [][]byte {
 	headers := transport + 8
 	if !udp {
@@ -44,8 +45,8 @@ func naiveSplit(p []byte, ip, transport int, udp bool, size int) [][]byte {
 	return all
 }
 
-// naiveMerge returns how many packets at the beginning of all belong into one super-packet. Packets do when naiveSplit of what they
-// become together gives each of them back.
+// naiveMerge returns how many packets at the beginning of all belong into one
+// super-packet: as many as naiveSplit can restore from it.
 func naiveMerge(all [][]byte, eth, udp bool) int {
 	first := all[0]
 	ip := 0
@@ -92,7 +93,8 @@ func naiveMerge(all [][]byte, eth, udp bool) int {
 		if protocol == 6 {
 			together[transport+13] = all[n][transport+13]
 		}
-		// What is given back has its lengths and checksums made, so that a packet with bad ones is not.
+		// naiveSplit sets lengths and checksums, so it does not restore
+		// a packet with wrong ones.
 		back := naiveSplit(together, ip, transport, protocol == 17, size)
 		if len(back) != n+1 {
 			return n

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// traffic returns packets of several flows as a peer might send them: mostly in order, but some lost, repeated, out of order,
-// interleaved, damaged, padded, or of other kinds.
+// traffic returns packets of several flows as a peer might send them: mostly in
+// order, but some lost, repeated, out of order, interleaved, damaged, padded,
+// or of other kinds.
 func traffic(r *rand.Rand, eth bool) [][]byte {
 	flows := make([]segment, 1+r.IntN(3))
 	sizes := make([]int, len(flows))
@@ -48,7 +49,7 @@ func traffic(r *rand.Rand, eth bool) [][]byte {
 			case 4:
 				now.flags |= cwr | 0x40
 			case 5:
-				d.tos ^= 3 // congestion experienced, and no longer
+				d.tos ^= 3 // toggles congestion experienced
 			case 6:
 				now.payload = nil
 			case 7:
@@ -101,8 +102,10 @@ func traffic(r *rand.Rand, eth bool) [][]byte {
 	return all
 }
 
-// checkMerged sends all through b the way its documentation says, cuts what comes out, and compares: with what was sent, byte for
-// byte, and with naiveMerge, which super-packet took how many. It returns how many super-packets there were.
+// checkMerged sends all through b as its documentation says and splits the
+// results. It compares the packets with the originals, byte for byte, and the
+// number in each super-packet with naiveMerge. It returns the number of
+// super-packets.
 func checkMerged(t *testing.T, b *Batch, all [][]byte, eth bool) (writes int) {
 	t.Helper()
 	at := 0
@@ -167,6 +170,6 @@ func TestMergeAndSplitAgain(t *testing.T) {
 	}
 	t.Logf("%d packets in %d writes", packets, writes)
 	if packets < 2*writes {
-		t.Errorf("%d packets took %d writes: this traffic tests little", packets, writes)
+		t.Errorf("%d packets took %d writes: too few are merged", packets, writes)
 	}
 }

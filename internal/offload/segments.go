@@ -6,32 +6,39 @@ import (
 	"github.com/muennet/muennet/internal/packet"
 )
 
-// maxHeaders is the longest headers a packet to be cut may have, in bytes: Ethernet with a VLAN tag, IPv4 and TCP with all options
-// need 138; the rest is for IPv6 extension headers.
+// maxHeaders is the maximum length in bytes of the headers of a super-packet.
+// Ethernet with a VLAN tag, IPv4 and TCP with all options need 138; the rest is
+// for IPv6 extension headers.
 const maxHeaders = 256
 
-// Segments makes complete packets of what a device with IFF_VNET_HDR hands over: one with its checksum made good, or the segments
-// of a TCP or UDP super-packet. The zero value makes none; Init may be called again and again.
+// Segments produces complete packets from what a device with IFF_VNET_HDR
+// delivers: a single packet with its checksum completed, or the segments of a
+// TCP or UDP super-packet. The zero value produces none. Init may be called
+// repeatedly.
 type Segments struct {
-	payload []byte // what was not written yet; the whole packet where there is nothing to cut
-	left    int    // packets not written yet
+	payload []byte // not yet written; the whole packet if it is not split
+	left    int    // packets not yet written
 	count   int
 	maxLen  int
 	cut     bool
 
-	// Of a packet that is not cut: from where on its checksum counts, and where it is kept; 0 for no checksum.
+	// Of a packet that is not split: start of the checksummed bytes, and
+	// offset of the checksum field; 0 for no checksum.
 	checkFrom, check int
 
-	// Of a super-packet: see template.go.
+	// Of a super-packet; see template.go.
 	size int // payload bytes of each segment but the last
 	template
 }
 
-// Init prepares p, which came with h and begins with an Ethernet header if eth is set. p belongs to the caller; it must stay as it is
-// while Next is used, and is not changed. Unless the result is OK there is nothing to write. HdrLen is not looked at.
+// Init prepares p, which has the virtio header h and begins with an Ethernet
+// header if eth is set. p belongs to the caller and must not change while Next
+// is in use; Init does not modify it. Unless the result is OK there is nothing
+// to write. Init ignores HdrLen.
 //
-// What is to be cut must be TCP or UDP over IPv4 or IPv6, behind at most one VLAN tag; options and IPv6 extension headers are
-// repeated in each segment. All other packets may be anything.
+// A super-packet must be TCP or UDP over IPv4 or IPv6, after at most one VLAN
+// tag. Options and IPv6 extension headers are repeated in each segment. Any
+// other packet may be anything.
 func (s *Segments) Init(h Header, p []byte, eth bool) Fault {
 	s.payload, s.left, s.count, s.maxLen = nil, 0, 0, 0
 	s.cut = h.GSOType != GSONone
@@ -48,13 +55,13 @@ func (s *Segments) Init(h Header, p []byte, eth bool) Fault {
 	return f
 }
 
-// initWhole takes a packet that stays one.
+// initWhole prepares a packet that is not split.
 func (s *Segments) initWhole(h Header, p []byte) Fault {
 	s.checkFrom, s.check = 0, 0
 	if h.Flags&NeedsCsum != 0 {
 		s.checkFrom = int(h.CsumStart)
 		s.check = s.checkFrom + int(h.CsumOffset)
-		if s.check == 0 || s.check+2 > len(p) { // no protocol begins with its checksum
+		if s.check == 0 || s.check+2 > len(p) { // no header begins with its checksum
 			return BadChecksum
 		}
 	}
@@ -62,9 +69,9 @@ func (s *Segments) initWhole(h Header, p []byte) Fault {
 	return OK
 }
 
-// initCut takes a super-packet.
+// initCut prepares a super-packet.
 func (s *Segments) initCut(h Header, p []byte, eth bool) Fault {
-	var version byte // 0 where both will do
+	var version byte // 0 = either
 	s.tcp = true
 	switch h.GSOType {
 	case GSOTCPv4, GSOTCPv4 | GSOECN:
@@ -91,7 +98,8 @@ func (s *Segments) initCut(h Header, p []byte, eth bool) Fault {
 		if s.tcp {
 			check = tcpCheck
 		}
-		// Elsewhere it would be that of a tunnel's inner packet, which none of these GSO types announces.
+		// A checksum elsewhere would be that of the inner packet of a
+		// tunnel, which none of these GSO types announces.
 		if int(h.CsumStart) != s.transport || int(h.CsumOffset) != check {
 			return BadChecksum
 		}
@@ -104,17 +112,21 @@ func (s *Segments) initCut(h Header, p []byte, eth bool) Fault {
 	return OK
 }
 
-// Count returns how many packets it makes: at least 1, at most one for each byte of payload; 0 after a Fault.
+// Count returns the number of packets: at least 1, at most one for each byte of
+// payload; 0 after a Fault.
 func (s *Segments) Count() int { return s.count }
 
-// Left returns how many packets Next has not written yet.
+// Left returns the number of packets that Next has not yet written.
 func (s *Segments) Left() int { return s.left }
 
-// MaxLen returns the length of the longest packet it makes in bytes, with the Ethernet header; 0 after a Fault.
+// MaxLen returns the length of the longest packet in bytes, including the
+// Ethernet header; 0 after a Fault.
 func (s *Segments) MaxLen() int { return s.maxLen }
 
-// Next writes the next complete packet into dst and returns its length in bytes, 0 when all are written. dst must have MaxLen bytes,
-// or Next panics; it may be shared memory, since it is never read. Does not allocate.
+// Next writes the next complete packet into dst and returns its length in
+// bytes, 0 after the last. dst must have MaxLen bytes, otherwise Next panics.
+// It may be shared memory, because Next does not read it. Next does not
+// allocate.
 func (s *Segments) Next(dst []byte) int {
 	if s.left == 0 {
 		return 0
@@ -129,22 +141,24 @@ func (s *Segments) Next(dst []byte) int {
 	}
 	s.payload = s.payload[len(part):]
 	s.fill(part, s.left == s.count-1, s.left == 0)
-	// Adding up first brings the bytes near; one pass that does both is slower than sum and the runtime's copy.
+	// Computing the sum first loads the bytes into the cache. One pass that
+	// does both is slower than the sum and the runtime's copy.
 	dst = dst[:s.headers+len(part)]
 	copy(dst, s.header[:s.headers])
 	copy(dst[s.headers:], part)
 	return len(dst)
 }
 
-// nextWhole writes the packet that is not cut.
+// nextWhole writes the packet that is not split.
 func (s *Segments) nextWhole(dst []byte) int {
 	dst = dst[:len(s.payload)]
 	copy(dst, s.payload)
 	if s.check != 0 {
-		// The sum of the pseudo header is in the field already and counts like all the rest.
+		// The field already holds the sum of the pseudo-header, and
+		// counts like the rest.
 		v := ^uint16(packet.Sum(s.payload[s.checkFrom:], 0))
 		if v == 0 && s.check-s.checkFrom == udpCheck {
-			v = 0xffff // 0 would mean none (RFC 768)
+			v = 0xffff // 0 would mean no checksum (RFC 768)
 		}
 		binary.BigEndian.PutUint16(dst[s.check:], v)
 	}

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// super returns a super-packet, the header a device would give with it, and where its IP and transport headers begin. What the
-// segments get anew is wrong in it.
+// super returns a super-packet, the header a device would provide with it, and
+// the offsets of its IP and transport headers. Fields that the segments replace
+// are wrong in it.
 func super(d segment, size int) (h Header, p []byte, ip, transport int) {
 	p = d.build()
 	if d.eth {
@@ -44,7 +45,7 @@ func TestSegmentsAgainstNaive(t *testing.T) {
 		{"tcp4 options", segment{flags: 0x18, extra: []byte{0x94, 4, 0, 0}, options: bytesOf(12), bits: 0x0f}},
 		{"tcp6", segment{v6: true, flags: 0x19, label: 0xabcde, tos: 0x2d, options: bytesOf(40)}},
 		{"tcp6 extension headers", segment{v6: true, flags: 0x10, next: 0, extra: []byte{60, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12, 23: 0}}},
-		{"tcp6 routing header used up", segment{v6: true, flags: 0x10, next: 43, extra: []byte{6, 0, 4, 0, 0, 0, 0, 0}}},
+		{"tcp6 routing header with no segments left", segment{v6: true, flags: 0x10, next: 43, extra: []byte{6, 0, 4, 0, 0, 0, 0, 0}}},
 		{"udp4", segment{udp: true, tos: 3}},
 		{"udp6", segment{udp: true, v6: true}},
 		{"eth tcp4", segment{eth: true, flags: 0x98}},
@@ -62,7 +63,7 @@ func TestSegmentsAgainstNaive(t *testing.T) {
 					d := v.segment
 					d.payload, d.id, d.seq = randomBytes(r, length), uint16(r.Uint32()), r.Uint32()
 					d.from, d.to, d.ack, d.window = uint16(r.Uint32()), uint16(r.Uint32()), r.Uint32(), uint16(r.Uint32())
-					if length%2 == 0 { // both wrap around
+					if length%2 == 0 { // both wrap
 						d.id, d.seq = 0xfffe, 0xfffffff0
 					}
 					compareSegments(t, d, size)
@@ -93,11 +94,11 @@ func compareSegments(t *testing.T, d segment, size int) {
 		}
 	}
 	if !bytes.Equal(p, before) {
-		t.Fatal("the super-packet was changed")
+		t.Fatal("the super-packet has changed")
 	}
 }
 
-// What is not cut comes as it is, whatever it is.
+// A packet that is not split comes out unchanged, whatever it is.
 func TestSegmentsWhole(t *testing.T) {
 	for _, p := range [][]byte{{0}, bytesOf(13), bytesOf(1514), bytesOf(70000), segment{eth: true, padding: 12}.build()} {
 		got, f := splitAll(Header{HdrLen: 9999, GSOSize: 1, Flags: DataValid}, p, true)
@@ -119,7 +120,7 @@ func TestSegmentsCompleteChecksum(t *testing.T) {
 			want := d.build()
 			h, p, ip, transport := super(d, 1)
 			h.GSOType, h.GSOSize = GSONone, 0
-			if !d.v6 { // its header checksum is never left to the device
+			if !d.v6 { // the device never has to complete its header checksum
 				copy(p[ip+10:ip+12], want[ip+10:])
 			}
 			protocol := byte(protocolTCP)
@@ -135,7 +136,7 @@ func TestSegmentsCompleteChecksum(t *testing.T) {
 	}
 }
 
-// A UDP checksum that comes out as 0 is sent as 0xffff; one of TCP is not.
+// A UDP checksum of 0 is sent as 0xffff; a TCP checksum is not.
 func TestSegmentsZeroChecksum(t *testing.T) {
 	for _, udp := range []bool{true, false} {
 		for _, size := range []int{0, 2} {
@@ -145,7 +146,7 @@ func TestSegmentsZeroChecksum(t *testing.T) {
 			if udp {
 				at, want = 20+6, []byte{0xff, 0xff}
 			}
-			d.payload = bytes.Clone(p[at : at+2]) // makes up for what is missing to all ones
+			d.payload = bytes.Clone(p[at : at+2]) // makes the sum all ones
 			h, p, ip, transport := super(d, size)
 			if size == 0 {
 				h.GSOType = GSONone
@@ -184,7 +185,7 @@ func TestSegmentsFaults(t *testing.T) {
 		want   Fault
 	}{
 		{"nothing", tcp4, func(h *Header, p *[]byte) { *p = nil }, Empty},
-		{"nothing whole", tcp4, func(h *Header, p *[]byte) { *p, *h = nil, Header{} }, Empty},
+		{"empty, not split", tcp4, func(h *Header, p *[]byte) { *p, *h = nil, Header{} }, Empty},
 		{"UFO", udp, func(h *Header, p *[]byte) { h.GSOType = GSOUDP }, BadType},
 		{"ECN of UDP", udp, func(h *Header, p *[]byte) { h.GSOType |= GSOECN }, BadType},
 		{"ECN of nothing", tcp4, func(h *Header, p *[]byte) { h.GSOType = GSOECN }, BadType},
@@ -196,12 +197,12 @@ func TestSegmentsFaults(t *testing.T) {
 		{"other protocol", udp, func(h *Header, p *[]byte) { h.GSOType = GSOTCPv4 }, BadHeader},
 		{"other protocol 6", tcp6, func(h *Header, p *[]byte) { h.GSOType = GSOUDPL4 }, BadHeader},
 		{"version 5", tcp4, func(h *Header, p *[]byte) { (*p)[0] = 0x55 }, BadHeader},
-		{"no fragments", segment{flags: 0x10, word: 0x2000, payload: bytesOf(9)}, nil, BadHeader},
-		{"no last fragment", segment{flags: 0x10, word: 1, payload: bytesOf(9)}, nil, BadHeader},
+		{"fragment", segment{flags: 0x10, word: 0x2000, payload: bytesOf(9)}, nil, BadHeader},
+		{"last fragment", segment{flags: 0x10, word: 1, payload: bytesOf(9)}, nil, BadHeader},
 		{"fragment header", withExtra(44, 6, 0, 0, 0, 0, 0, 0, 0), nil, BadHeader},
 		{"authentication", withExtra(51, 6, 0, 0, 0, 0, 0, 0, 0), nil, BadHeader},
-		{"route not at its end", withExtra(43, 6, 0, 4, 1, 0, 0, 0, 0), nil, BadHeader},
-		{"more headers than kept", withExtra(60, append([]byte{6, 30}, make([]byte, 246)...)...), nil, BadHeader},
+		{"segments left in routing header", withExtra(43, 6, 0, 4, 1, 0, 0, 0, 0), nil, BadHeader},
+		{"headers too long", withExtra(60, append([]byte{6, 30}, make([]byte, 246)...)...), nil, BadHeader},
 		{"extension header past the end", withExtra(60, 6, 255, 0, 0, 0, 0, 0, 0), nil, BadLength},
 		{"extension header cut off", segment{v6: true}, func(h *Header, p *[]byte) {
 			*p = (*p)[:44]
@@ -211,7 +212,7 @@ func TestSegmentsFaults(t *testing.T) {
 		{"RST", withFlags(0x14), nil, BadHeader},
 		{"URG", withFlags(0x30), nil, BadHeader},
 		{"a byte missing", tcp4, func(h *Header, p *[]byte) { *p = (*p)[:len(*p)-1] }, BadLength},
-		{"a byte too much", tcp6, func(h *Header, p *[]byte) { *p = append(*p, 0) }, BadLength},
+		{"an extra byte", tcp6, func(h *Header, p *[]byte) { *p = append(*p, 0) }, BadLength},
 		{"IPv4 cut off", tcp4, func(h *Header, p *[]byte) { *p = (*p)[:19] }, BadLength},
 		{"IPv6 cut off", tcp6, func(h *Header, p *[]byte) { *p = (*p)[:39] }, BadLength},
 		{"header length 16", tcp4, func(h *Header, p *[]byte) { (*p)[0] = 0x44 }, BadLength},
@@ -243,20 +244,20 @@ func TestSegmentsFaults(t *testing.T) {
 			}
 			var s Segments
 			good, gp, _, _ := super(tcp4, 40)
-			if f := s.Init(good, gp, false); f != OK { // something to forget
+			if f := s.Init(good, gp, false); f != OK { // state to forget
 				t.Fatal(f)
 			}
 			if f := s.Init(h, p, c.d.eth); f != c.want {
 				t.Errorf("%v, want %v", f, c.want)
 			}
 			if s.Count() != 0 || s.MaxLen() != 0 || s.Next(make([]byte, 100)) != 0 {
-				t.Error("there is something to write")
+				t.Error("there are packets to write")
 			}
 		})
 	}
 }
 
-// Memory behind the packet is not written.
+// Memory after the packet is not written.
 func TestSegmentsWriteNoMore(t *testing.T) {
 	h, p, _, _ := super(segment{flags: 0x10, payload: bytesOf(1000)}, 300)
 	var s Segments
@@ -274,12 +275,12 @@ func TestSegmentsWriteNoMore(t *testing.T) {
 		}
 	}
 	if s.Count() != 4 {
-		t.Errorf("at the end it made %d packets", s.Count())
+		t.Errorf("%d packets at the end", s.Count())
 	}
 }
 
 func ExampleSegments() {
-	// Two segments' worth of TCP payload, as a TUN device hands it over.
+	// TCP payload for two segments, as a TUN device delivers it.
 	h, p, _, _ := super(segment{flags: 0x18, payload: make([]byte, 2000)}, 1448)
 	var s Segments
 	if f := s.Init(h, p, false); f != OK {

@@ -2,28 +2,31 @@ package offload
 
 import "github.com/muennet/muennet/internal/packet"
 
-// template is the headers of a super-packet, and what has to be changed in them for each segment:
+// template holds the headers of a super-packet and what changes in them with
+// each segment:
 //
-//	Ethernet, VLAN   nothing
-//	IPv4             total length, id (one more each time), header checksum
+//	Ethernet, VLAN   none
+//	IPv4             total length, ID (incremented), header checksum
 //	IPv6             payload length
 //	TCP              sequence number, checksum; CWR in the first only, FIN and PSH in the last only (RFC 3168 section 6.1.2)
 //	UDP              length, checksum
 //
-// The sums leave out what changes, so that a segment's checksums need no more than its own numbers and its payload added.
+// The precomputed sums exclude these fields, so that the checksums of a segment
+// only need its own numbers and payload added.
 type template struct {
-	ip, transport, headers int // where the IP header, the TCP or UDP header and the payload begin
+	ip, transport, headers int // offsets of the IP header, the TCP or UDP header and the payload
 	ipv4, tcp              bool
 
 	id                  uint16
 	seq                 uint32
-	flags, first, last  byte   // TCP flags of each segment, and more of them for the first and the last
-	ipSum, transportSum uint32 // transportSum has the pseudo header
+	flags, first, last  byte   // TCP flags of every segment, and those added to the first and the last
+	ipSum, transportSum uint32 // transportSum includes the pseudo-header
 
 	header [maxHeaders]byte
 }
 
-// find sets where the headers of p begin, given its IP header. tcp is set already.
+// find sets the offsets of the headers of p, given its IP header. tcp must be
+// set.
 func (t *template) find(p []byte, ip int, version byte) Fault {
 	t.ip, t.ipv4 = ip, version == 4
 	protocol := byte(protocolUDP)
@@ -42,7 +45,7 @@ func (t *template) find(p []byte, ip int, version byte) Fault {
 	return t.findPayload(p)
 }
 
-// findBehind4 finds what is behind an IPv4 header.
+// findBehind4 finds the header after an IPv4 header.
 func (t *template) findBehind4(p []byte, protocol byte) Fault {
 	h := p[t.ip:]
 	length := int(h[0]&0x0f) * 4
@@ -56,7 +59,8 @@ func (t *template) findBehind4(p []byte, protocol byte) Fault {
 	return OK
 }
 
-// findBehind6 finds what is behind an IPv6 header and those extension headers that each segment may repeat as they are.
+// findBehind6 finds the header after an IPv6 header and those extension headers
+// that every segment may repeat.
 func (t *template) findBehind6(p []byte, protocol byte) Fault {
 	h := p[t.ip:]
 	if len(h) < ip6Header || int(be16(h, ip6Length)) != len(h)-ip6Header {
@@ -71,7 +75,7 @@ func (t *template) findBehind6(p []byte, protocol byte) Fault {
 		if len(h) < at+8 {
 			return BadLength
 		}
-		if next == routing && h[at+3] != 0 { // segments left: the pseudo header has another destination than the packet
+		if next == routing && h[at+3] != 0 { // segments left: the pseudo-header uses another destination
 			return BadHeader
 		}
 		next, at = h[at], at+8+int(h[at+1])*8
@@ -80,7 +84,7 @@ func (t *template) findBehind6(p []byte, protocol byte) Fault {
 	return OK
 }
 
-// findPayload finds what is behind the TCP or UDP header.
+// findPayload finds the payload after the TCP or UDP header.
 func (t *template) findPayload(p []byte) Fault {
 	t.headers = t.transport + udpHeader
 	if t.tcp {
@@ -106,7 +110,7 @@ func (t *template) findPayload(p []byte) Fault {
 	return OK
 }
 
-// prepare takes the headers of p over, and the sums of what stays the same.
+// prepare copies the headers of p and computes the sums of their constant part.
 func (t *template) prepare(p []byte) {
 	header := t.header[:copy(t.header[:], p[:t.headers])]
 	ip, transport := header[t.ip:t.transport], header[t.transport:]
@@ -137,7 +141,8 @@ func (t *template) prepare(p []byte) {
 	t.transportSum = packet.Sum(transport, packet.PseudoHeader(addresses, protocol, 0))
 }
 
-// fill makes the headers those of the segment with this payload, and goes on to the next one.
+// fill sets the headers for a segment with this payload and advances to the
+// next.
 func (t *template) fill(payload []byte, first, last bool) {
 	ip, transport := t.header[t.ip:], t.header[t.transport:]
 	if t.ipv4 {
@@ -155,7 +160,7 @@ func (t *template) fill(payload []byte, first, last bool) {
 		put16(transport, udpLength, uint16(n))
 		v := ^fold(total + n)
 		if v == 0 {
-			v = 0xffff // 0 would mean none (RFC 768)
+			v = 0xffff // 0 would mean no checksum (RFC 768)
 		}
 		put16(transport, udpCheck, v)
 		return
