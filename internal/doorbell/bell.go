@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of the bells, for `show`.
+// Names of the bells for `show`.
 const (
 	futexName   = "futex"
 	eventsName  = "muenfs events"
@@ -18,40 +18,41 @@ const (
 
 var errNoFutex = errors.New("futexes do not work on this memory")
 
-// cause is why a sleep ended.
+// cause says why a sleep ended.
 type cause uint8
 
 const (
-	changed     cause = iota // a word no longer had the value seen: nothing slept
-	rung                     // somebody rang
-	interrupted              // interrupt
+	changed     cause = iota // a word had changed already, or a signal came
+	rung                     // the bell rang
+	interrupted              // interrupt was called
 	timedOut
 )
 
-// bell is the reader's end of a doorbell. Its methods are called by the
-// Listener's goroutine, interrupt and fault by any.
+// bell is the reader's end of a doorbell. Its methods are for the Listener's
+// goroutine, except interrupt and fault, which any goroutine may call.
 type bell interface {
-	// sleep blocks until the bell rings, the words differ from what was seen of
-	// them before the caller last looked for work, interrupt is called, or d has
-	// passed. What it returns sooner for no reason is rare: nothing may spin.
+	// sleep blocks until the bell rings, the words differ from the given
+	// ones, which the caller read before it last looked for work, interrupt
+	// is called, or d has passed. It must rarely return early for no
+	// reason, so that callers do not spin.
 	sleep(seenWC, seenEpoch uint32, d time.Duration) cause
-	// interrupt ends the sleep under way, or the next one.
+	// interrupt ends the current sleep, or the next one.
 	interrupt()
 	// prompt reports whether interrupt ends a sleep at once.
 	prompt() bool
-	// hears reports whether anything could ring this bell. Once false it
-	// remains so, and sleep is left with time-outs.
-	hears() bool
-	// fault is why not, nil as long as hears is true.
+	// usable reports whether anything can ring this bell. Once false, it
+	// stays false, and sleep only times out.
+	usable() bool
+	// fault says why the bell is not usable; nil while it is.
 	fault() error
-	// name is what `show` calls the bell while it rings.
+	// name is the name of the bell for `show` while it rings.
 	name() string
 	close()
 }
 
-// nap is the bell that nobody rings: it sleeps for a time, or until it is
-// interrupted. It touches no shared word. The other bells have one for when they
-// cannot be heard any more, with why that is so.
+// nap is the bell for memory without one: it sleeps for a time or until it is
+// interrupted, and touches no shared word. The other bells embed it for when
+// they become unusable, and to keep the reason.
 type nap struct {
 	word uint32 // 1 = interrupted
 	why  atomic.Pointer[error]
@@ -62,12 +63,12 @@ func (n *nap) sleep(_, _ uint32, d time.Duration) cause {
 	_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&n.word)), futexWait|futexPrivate, 0,
 		uintptr(unsafe.Pointer(&rel)), 0, 0)
 	switch {
-	case n.taken():
+	case n.takeInterrupt():
 		return interrupted
 	case errno == unix.ETIMEDOUT:
 		return timedOut
 	}
-	return changed // a signal: look too early
+	return changed // a signal
 }
 
 func (n *nap) interrupt() {
@@ -75,11 +76,11 @@ func (n *nap) interrupt() {
 	_, _ = wake(&n.word, futexWake|futexPrivate)
 }
 
-// taken reports whether there was an interrupt, which has had its effect then.
-func (n *nap) taken() bool { return atomic.CompareAndSwapUint32(&n.word, 1, 0) }
+// takeInterrupt reports whether an interrupt is pending, and clears it.
+func (n *nap) takeInterrupt() bool { return atomic.CompareAndSwapUint32(&n.word, 1, 0) }
 
 func (n *nap) prompt() bool { return true }
-func (n *nap) hears() bool  { return n.why.Load() == nil }
+func (n *nap) usable() bool { return n.why.Load() == nil }
 func (n *nap) name() string { return pollingName }
 func (n *nap) close()       {}
 
@@ -90,5 +91,5 @@ func (n *nap) fault() error {
 	return nil
 }
 
-// deaf has the bell be heard no more. Only the first reason is kept.
-func (n *nap) deaf(why error) { n.why.CompareAndSwap(nil, &why) }
+// disable marks the bell as unusable. Only the first reason is kept.
+func (n *nap) disable(why error) { n.why.CompareAndSwap(nil, &why) }

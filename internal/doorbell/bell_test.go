@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Memory that is known to have no bell: there are time-outs, interrupts, and the
+// Memory that is known to have no bell: there are timeouts, interrupts, and the
 // process's poller.
 func TestMemoryWithoutBell(t *testing.T) {
 	l, wc, _ := listen(t, Config{Poll: time.Millisecond, Memory: memory{}, Locked: func() bool {
-		t.Error("asked for a lock of those who ring futexes")
+		t.Error("asked for the lock although there is no futex")
 		return true
 	}})
 	if d, most := l.next(true); d != firstPoll || most != time.Millisecond || l.Rings() {
@@ -28,7 +28,7 @@ func TestMemoryWithoutBell(t *testing.T) {
 	l.Look()
 	done := wait(l)
 	comes(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
-	Ring(l.cfg.WC) // which nobody listens to
+	Ring(l.cfg.WC) // which has no listeners
 	atomic.AddUint32(wc, 1)
 	<-done
 	if l.last != timedOut || l.Wakeups() != 0 {
@@ -36,7 +36,7 @@ func TestMemoryWithoutBell(t *testing.T) {
 	}
 }
 
-// The same where it is found out by the kernel's refusal: once, and for good.
+// The same if only the kernel's refusal reveals it: once, and for good.
 func TestFutexesThatDoNotWork(t *testing.T) {
 	each(t, func(t *testing.T, prepare func(*Listener)) {
 		wc, epoch := Words(pageFrames(t))
@@ -53,7 +53,7 @@ func TestFutexesThatDoNotWork(t *testing.T) {
 		if l.last != changed || l.Err() != errNoFutex {
 			t.Errorf("cause %v: %v", l.last, l.Err())
 		}
-		// The lock is held and says nothing any more.
+		// The lock is held, but no longer means anything.
 		l.Found()
 		if d, most := l.next(true); d != firstPoll || most != time.Millisecond || l.Rings() || l.String() != "polling" {
 			t.Errorf("sleeps %v, %v at most, rings %t by %s", d, most, l.Rings(), l)
@@ -66,8 +66,8 @@ func TestFutexesThatDoNotWork(t *testing.T) {
 	})
 }
 
-// A region that shrinks fails like that, too. Whoever looks finds out, and the
-// bell is heard again when the region is back.
+// A shrunk region fails in the same way. The caller's look notices, and the
+// bell works again when the region is back.
 func TestFutexOfARegionThatIsGone(t *testing.T) {
 	each(t, func(t *testing.T, prepare func(*Listener)) {
 		region, resize := shrinking(t)
@@ -92,21 +92,21 @@ func TestFutexOfARegionThatIsGone(t *testing.T) {
 	})
 }
 
-// What a Listener looks at within a sleep may be gone as well.
+// What a Listener checks during a sleep may be gone as well.
 func TestWordsThatAreGone(t *testing.T) {
 	region, resize := shrinking(t)
 	wc, epoch := Words(region)
 	w := words{wc, epoch}
-	if w.differ(0, 0) || !w.differ(1, 0) || !w.differ(0, 1) || !w.there() {
+	if w.differ(0, 0) || !w.differ(1, 0) || !w.differ(0, 1) || !w.readable() {
 		t.Error("words of an intact region")
 	}
 	resize(0)
-	if !w.differ(0, 0) || w.there() {
-		t.Error("words of a region that is gone are read")
+	if !w.differ(0, 0) || w.readable() {
+		t.Error("read the words of a region that is gone")
 	}
 }
 
-// A signal must not be taken for a time-out that found nothing.
+// A signal must not be taken for a timeout without data.
 func TestNapEndsBySignal(t *testing.T) {
 	var n nap
 	tid := make(chan int)
@@ -124,7 +124,7 @@ func TestNapEndsBySignal(t *testing.T) {
 			}
 			return
 		case <-time.After(time.Millisecond):
-			// What Go interrupts its own threads with.
+			// The signal by which Go interrupts its own threads.
 			if err := unix.Tgkill(unix.Getpid(), thread, unix.SIGURG); err != nil {
 				t.Fatal(err)
 			}
@@ -132,14 +132,14 @@ func TestNapEndsBySignal(t *testing.T) {
 	}
 }
 
-// An error nobody expects is waited out, neither believed nor spun on.
+// After an unknown error the bell sleeps: it neither disables itself nor spins.
 func TestFutexUnknownError(t *testing.T) {
 	l, _, _ := listen(t, Config{})
 	f := l.bell.(*futex)
-	// futex(2) wants words aligned: EINVAL.
+	// futex(2) requires aligned words: EINVAL.
 	f.words.wc = (*uint32)(unsafe.Add(unsafe.Pointer(f.words.wc), 1))
 	timesOut(t, l)
-	if !f.hears() {
+	if !f.usable() {
 		t.Error(f.fault())
 	}
 	f.interrupt()

@@ -10,61 +10,62 @@ import (
 )
 
 // events is the bell of a muenfs: the interrupt that the peer raises for the
-// channel, as poll(2) on the channel's file reports it.
+// channel, as reported by poll(2) on the channel's file.
 //
-// What the file does (muenfs_poll of the kernel module muenfs): the first poll
-// requests the interrupt, and from then on each interrupt is counted. A poll is
-// ready when the count differs from what it was when it last reported ready, and
-// reporting makes them equal. So
+// How the file behaves (muenfs_poll of the kernel module muenfs): the first
+// poll requests the interrupt, and from then on each interrupt is counted. The
+// file is ready if the count differs from the count when it last reported
+// ready. So
 //
-//   - readiness is a level until it is reported, and reporting clears it: an
-//     interrupt that comes while nobody polls is not lost, but it is told once;
-//   - an interrupt from before the first poll is lost;
-//   - several interrupts may be told as one.
+//   - readiness is a level until it is reported, and a report clears it: an
+//     interrupt without a poll in progress is not lost, but is reported only once;
+//   - an interrupt before the first poll is lost;
+//   - several interrupts may be reported as one.
 //
 // # Why no wake-up is lost
 //
 // The caller reads the words (Look), looks for work until there is none, and
-// then sleeps. Let a peer write, and then raise the interrupt.
+// then sleeps. Consider a peer that writes and then raises the interrupt.
 //
-//   - Written before Look: the look for work finds it. The interrupt may end the
-//     sleep all the same, which is a look too many.
-//   - Written after Look: the interrupt came later than that, and so later than
+//   - It writes before Look: the caller finds the data. The interrupt may still
+//     end the sleep, which is a spurious wake-up.
+//   - It writes after Look: the interrupt is later than that, and so later than
 //     the last report, because all reports are from earlier sleeps. If the
-//     interrupt was requested by then the file is ready, or becomes ready within
-//     the poll, which puts itself on the wait queue before it compares the
-//     counts: the sleep ends. If it was not requested, this is the first sleep:
-//     that one polls without waiting first, which requests it, and reads the
-//     words again after that. What was written until then makes them differ from
-//     what Look saw; the interrupt for what is written later is counted.
+//     interrupt was already requested, the file is ready or becomes ready during
+//     the poll, which joins the wait queue before it compares the counts: the
+//     sleep ends. If not, this is the first sleep. That one first polls without
+//     waiting, which requests the interrupt, and then reads the words again. Data
+//     written until then makes them differ from what Look saw; the interrupt for
+//     data written later is counted.
 //
-// In every case the caller looks again after a report, and sleeps only when that
-// look has found nothing: what was told as one is drained as one.
+// In every case the caller looks again after a report, and only sleeps once it
+// has found nothing. So it drains everything that one report stands for.
 //
-// Anybody else who polls the same file takes reports away from us, and a peer may
-// raise no interrupt at all: so there are time-outs, as with any bell.
+// Another process that polls the same file steals reports, and a peer may raise
+// no interrupts at all. So there are timeouts, as with any bell.
 //
 // # What can be wrong with the file
 //
-// POLLERR means that the channel has no interrupt, or that it is another's.
-// muenfs says so at each poll and for ever: the bell is not polled again. Neither
-// is one that is ready at once for ever, as any file without a poll of its own is.
+// POLLERR means that the channel has no interrupt, or has that of another
+// channel. muenfs reports this on every poll, forever, so the bell is disabled.
+// So is a file that is always ready, as any file without its own poll method
+// is.
 type events struct {
-	nap   // its word says whether there was an interrupt, its sleep is for later
+	nap   // holds the interrupt flag, and sleeps once the file is unusable
 	words words
 	poll  func(fds []unix.PollFd, timeout *unix.Timespec) (int, error) // ppoll(2)
-	armed bool                                                         // the first poll was made
-	empty int                                                          // reports in a row with nothing behind them
+	armed bool                                                         // the first poll is done
+	empty int                                                          // consecutive reports without new data
 
 	fds     [2]unix.PollFd
 	timeout unix.Timespec
 	raised  [8]byte // read from the eventfd
 
 	mu    sync.Mutex
-	alarm int // eventfd that ends the poll for interrupt; -1 once closed
+	alarm int // eventfd by which interrupt ends the poll; -1 once closed
 }
 
-// The descriptors of a poll.
+// Indices of the descriptors in a poll.
 const (
 	onAlarm = iota
 	onChannel
@@ -72,7 +73,7 @@ const (
 
 var (
 	errNoVector    = errors.New("the channel has no interrupt of its own")
-	errAlwaysReady = errors.New("the channel's file cannot be waited for: it is always ready")
+	errAlwaysReady = errors.New("cannot wait on the channel's file: it is always ready")
 )
 
 func newEvents(w words, descriptor int) (*events, error) {
@@ -86,8 +87,8 @@ func newEvents(w words, descriptor int) (*events, error) {
 	return e, nil
 }
 
-// ppoll is a private poll: Go's own poller would keep the file in an epoll(7),
-// which polls it whenever it likes and takes the reports.
+// ppoll polls only when called. Go's own poller would put the file into an
+// epoll(7), which polls at any time and consumes the reports.
 var ppoll = func(fds []unix.PollFd, timeout *unix.Timespec) (int, error) {
 	return unix.Ppoll(fds, timeout, nil)
 }
@@ -100,12 +101,12 @@ func (e *events) interrupt() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.alarm >= 0 {
-		// It cannot be full: the sleeper empties it.
+		// The eventfd cannot be full: the sleeper empties it.
 		_, _ = unix.Write(e.alarm, oneAlarm)
 	}
 }
 
-// oneAlarm is the number that an eventfd is raised by, in machine order.
+// oneAlarm is the number written to the eventfd, in machine order.
 var oneAlarm = []byte{1, 0, 0, 0, 0, 0, 0, 0}
 
 func (e *events) close() {
@@ -118,7 +119,7 @@ func (e *events) close() {
 }
 
 func (e *events) sleep(seenWC, seenEpoch uint32, d time.Duration) cause {
-	if e.hears() && !e.armed {
+	if e.usable() && !e.armed {
 		e.armed = true
 		if c := e.wait(seenWC, seenEpoch, 0); c != timedOut {
 			return c
@@ -127,26 +128,26 @@ func (e *events) sleep(seenWC, seenEpoch uint32, d time.Duration) cause {
 			return changed
 		}
 	}
-	if !e.hears() {
+	if !e.usable() {
 		return e.nap.sleep(seenWC, seenEpoch, d)
 	}
 	return e.wait(seenWC, seenEpoch, d)
 }
 
-// wait polls both descriptors once. After changed it may be that the bell is
-// not heard any more.
+// wait polls both descriptors once. If it returns changed, the bell may have
+// become unusable.
 func (e *events) wait(seenWC, seenEpoch uint32, d time.Duration) cause {
 	_, err := e.ask(e.fds[:], d)
 	if err == unix.EINTR {
 		return changed
 	}
 	if err != nil {
-		e.deaf(fmt.Errorf("poll the channel's file: %w", err))
+		e.disable(fmt.Errorf("poll the channel's file: %w", err))
 		return changed
 	}
 	alarm, channel := e.fds[onAlarm].Revents, e.fds[onChannel].Revents
 	if alarm&^unix.POLLIN != 0 {
-		e.deaf(fmt.Errorf("poll the eventfd: %s", pollErrors(alarm)))
+		e.disable(fmt.Errorf("poll the eventfd: %s", pollErrors(alarm)))
 		return changed
 	}
 	if channel&^unix.POLLIN != 0 {
@@ -154,12 +155,12 @@ func (e *events) wait(seenWC, seenEpoch uint32, d time.Duration) cause {
 		if channel&unix.POLLERR == 0 {
 			why = fmt.Errorf("poll the channel's file: %s", pollErrors(channel))
 		}
-		e.deaf(why)
+		e.disable(why)
 		return changed
 	}
 	if alarm != 0 {
 		_, _ = unix.Read(int(e.fds[onAlarm].Fd), e.raised[:])
-		e.taken()
+		e.takeInterrupt()
 	}
 	switch {
 	case channel != 0:
@@ -170,8 +171,8 @@ func (e *events) wait(seenWC, seenEpoch uint32, d time.Duration) cause {
 	return timedOut
 }
 
-// reported is called when the file was ready. Mostly there are new words then.
-// Only if not it is asked again, to find out whether it is always ready.
+// reported handles a report. Usually the words have changed. Only if they have
+// not does it poll again, to detect a file that is always ready.
 func (e *events) reported(seenWC, seenEpoch uint32) cause {
 	if e.words.differ(seenWC, seenEpoch) {
 		e.empty = 0
@@ -182,7 +183,7 @@ func (e *events) reported(seenWC, seenEpoch uint32) cause {
 		return rung
 	}
 	if e.empty++; e.empty == maxEmpty {
-		e.deaf(errAlwaysReady)
+		e.disable(errAlwaysReady)
 		return changed
 	}
 	return rung
@@ -196,7 +197,7 @@ func (e *events) ask(fds []unix.PollFd, d time.Duration) (int, error) {
 	return e.poll(fds, &e.timeout)
 }
 
-// pollErrors names what a poll answers in place of an error.
+// pollErrors translates the error bits of a poll.
 func pollErrors(revents int16) error {
 	switch {
 	case revents&unix.POLLNVAL != 0:

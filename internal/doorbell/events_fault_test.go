@@ -12,8 +12,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// A file that cannot be waited for is polled once or twice and then left alone;
-// the channel is looked at in growing steps, and interrupts work as ever.
+// A file that cannot be waited on is polled once or twice and then left alone.
+// The looks at the channel get rarer, and interrupts still work.
 func TestEventsOfABrokenFile(t *testing.T) {
 	pipe := func(t *testing.T, keep int) int {
 		var p [2]int
@@ -30,7 +30,7 @@ func TestEventsOfABrokenFile(t *testing.T) {
 		want       string
 		most       int64 // polls
 	}{
-		// As a muenfs answers for a channel without a vector.
+		// How a muenfs reports a channel without a vector.
 		{"POLLERR", func(t *testing.T) int { return pipe(t, 1) }, "the channel has no interrupt of its own", 1},
 		{"POLLHUP", func(t *testing.T) int { return pipe(t, 0) }, "poll the channel's file: hung up", 1},
 		{"POLLNVAL", func(*testing.T) int { return 1 << 20 }, "poll the channel's file: bad file descriptor", 1},
@@ -58,7 +58,7 @@ func TestEventsOfABrokenFile(t *testing.T) {
 			if calls > c.most {
 				t.Errorf("%d polls, want %d at most", calls, c.most)
 			}
-			l.heard = true // of before
+			l.heard = true // from before
 			if err := l.Err(); err == nil || !strings.Contains(err.Error(), c.want) || l.Rings() || l.String() != "polling" {
 				t.Errorf("%s, rings %t: %v, want %s", l, l.Rings(), err, c.want)
 			}
@@ -87,8 +87,8 @@ func TestEventsPollErrors(t *testing.T) {
 	mustInterrupt(t, l)
 }
 
-// Events with nothing behind them are no reason to stop listening, as long as
-// they end, or sometimes have something behind them.
+// Events without data are no reason to stop listening, as long as they end, or
+// some of them have data.
 func TestEventsForNothing(t *testing.T) {
 	for _, c := range []struct {
 		what      string
@@ -115,8 +115,8 @@ func TestEventsForNothing(t *testing.T) {
 			}
 			i.clear()
 		}
-		if l.bell.hears() != c.wantHears {
-			t.Errorf("%s: hears %t: %v", c.what, l.bell.hears(), l.Err())
+		if l.bell.usable() != c.wantHears {
+			t.Errorf("%s: usable %t: %v", c.what, l.bell.usable(), l.Err())
 		}
 	}
 }

@@ -10,16 +10,16 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// interrupts is a channel file whose interrupts the test raises. Its poll does
-// what that of a muenfs does: what comes before the first one is lost, and what
-// it has reported it does not report again.
+// interrupts is a channel file whose interrupts the test raises. Its poll
+// behaves like that of a muenfs: interrupts before the first poll are lost, and
+// what it has reported it does not report again.
 type interrupts struct {
 	t     *testing.T
 	fd    int // eventfd
 	asked bool
 	calls atomic.Int64
-	fail  []error // what the next polls return instead
-	keep  int     // reports that do not clear, as if the next interrupt came at once
+	fail  []error // errors for the next polls to return
+	keep  int     // reports that do not clear, as if another interrupt followed at once
 }
 
 func (i *interrupts) raise() {
@@ -53,8 +53,8 @@ func (i *interrupts) poll(fds []unix.PollFd, timeout *unix.Timespec) (int, error
 	return n, err
 }
 
-// onEvents returns a Listener whose bell is an events on a file like that, and
-// the words that its peer writes.
+// onEvents returns a Listener with events on such a file, and the words that
+// its peer writes.
 func onEvents(t *testing.T, cfg Config) (l *Listener, i *interrupts, wc, epoch *uint32) {
 	t.Helper()
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -69,8 +69,8 @@ func onEvents(t *testing.T, cfg Config) (l *Listener, i *interrupts, wc, epoch *
 	return l, i, wc, epoch
 }
 
-// armed brings a bell past its first poll, and past interrupts that came too late
-// for the sleep they were for.
+// armed brings a bell past its first poll, and past interrupts that came too
+// late for their sleep.
 func armed(t *testing.T, l *Listener) {
 	t.Helper()
 	for range 10 {
@@ -82,7 +82,7 @@ func armed(t *testing.T, l *Listener) {
 	t.Fatal("sleeps end for no reason")
 }
 
-// timesOut checks that nothing but the time ends a sleep. A signal may.
+// timesOut checks that the sleep ends only by timeout, or by a signal.
 func timesOut(t *testing.T, l *Listener) {
 	t.Helper()
 	for range 10 {
@@ -108,7 +108,7 @@ func TestEventWakes(t *testing.T) {
 			word = epoch
 		}
 		l.Look()
-		l.step = longest // else the sleeps are short
+		l.step = longest // otherwise the sleeps are short
 		before := i.calls.Load()
 		done := wait(l)
 		comes(t, "the sleep", func() bool { return i.calls.Load() > before })
@@ -123,22 +123,22 @@ func TestEventWakes(t *testing.T) {
 	}
 }
 
-// An interrupt that comes between two sleeps ends the second, and only that.
+// An interrupt between two sleeps ends the second, and only that.
 func TestEventIsKeptUntilItIsTold(t *testing.T) {
 	l, i, wc, _ := onEvents(t, Config{})
 	armed(t, l)
 	l.Look()
 	atomic.AddUint32(wc, 1)
 	i.raise()
-	i.raise() // told as one
+	i.raise() // reported as one
 	if c := l.bell.sleep(l.seenWC, l.seenEpoch, time.Minute); c != rung {
 		t.Errorf("cause %v, want rung", c)
 	}
 	timesOut(t, l)
 }
 
-// The first poll requests the interrupt: one from before is lost, and what it
-// told of must be found all the same.
+// The first poll requests the interrupt. An earlier one is lost, but the data
+// must be found nevertheless.
 func TestEventBeforeTheFirstPoll(t *testing.T) {
 	for _, epochs := range []bool{false, true} {
 		l, i, wc, epoch := onEvents(t, Config{})
@@ -155,8 +155,8 @@ func TestEventBeforeTheFirstPoll(t *testing.T) {
 	}
 }
 
-// A writer that waits for the reader after each element would wait for ever if
-// one wake-up were lost: the sleeps are as good as endless.
+// A writer that waits for the reader after each element would wait forever if a
+// wake-up were lost, because the sleeps are practically endless.
 func TestNoEventIsLost(t *testing.T) {
 	const elements = 1000
 	l, i, wc, _ := onEvents(t, Config{})
@@ -192,7 +192,7 @@ func comesSoon(t *testing.T, what string, f func() bool) {
 	comes(t, what, f)
 }
 
-// mustInterrupt checks that a sleep that nothing else ends can be interrupted.
+// mustInterrupt checks that Interrupt ends an otherwise endless sleep.
 func mustInterrupt(t *testing.T, l *Listener) {
 	t.Helper()
 	l.Look()
@@ -218,7 +218,7 @@ func mustInterrupt(t *testing.T, l *Listener) {
 func TestEventsInterrupt(t *testing.T) {
 	testnet.CheckLeaks(t)
 	l, i, wc, _ := onEvents(t, Config{})
-	mustInterrupt(t, l) // which asks nobody
+	mustInterrupt(t, l) // which does not poll
 	armed(t, l)
 	mustInterrupt(t, l)
 	armed(t, l)
@@ -230,14 +230,14 @@ func TestEventsInterrupt(t *testing.T) {
 		t.Errorf("interrupted and rung: cause %v: the ring is lost", c)
 	}
 	l.Close()
-	l.Interrupt() // somebody may be late
+	l.Interrupt() // a late waiter
 	l.Close()
 }
 
-// A peer of a muenfs is polled until it is heard, and again when it was not.
+// A peer of a muenfs is polled until it rings, and again after a missed ring.
 func TestEventsLengthenAndShorten(t *testing.T) {
 	l, i, wc, _ := onEvents(t, Config{Poll: time.Millisecond, Locked: func() bool {
-		t.Error("asked for a lock that says nothing of events")
+		t.Error("asked for the lock, which does not matter for events")
 		return true
 	}})
 	if d, _ := l.next(true); d != firstPoll || l.String() != "polling" || l.Err() != nil {
@@ -259,7 +259,7 @@ func TestEventsLengthenAndShorten(t *testing.T) {
 	}
 }
 
-// What the process's poller finds, and the event, reach a quiet Listener.
+// A quiet Listener receives both what the process's poller finds and events.
 func TestPollerAndEvents(t *testing.T) {
 	l, i, wc, _ := onEvents(t, Config{Poll: time.Millisecond})
 	armed(t, l)
@@ -292,8 +292,8 @@ func TestPollerAndEvents(t *testing.T) {
 	comes(t, "the poller's end", func() bool { n, running := quiet.watching(); return n == 0 && !running })
 }
 
-// The price of asking the file without waiting: what each sleep would cost more
-// if it asked before it looked at the words again.
+// The cost of polling the file without waiting, which each sleep would pay if
+// it polled before it compared the words.
 func BenchmarkEventsAsk(b *testing.B) {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -307,7 +307,7 @@ func BenchmarkEventsAsk(b *testing.B) {
 	}
 	defer e.close()
 	for b.Loop() {
-		if c := e.wait(0, 0, 0); c == rung || !e.hears() { // a signal may end it
+		if c := e.wait(0, 0, 0); c == rung || !e.usable() { // a signal may end the poll
 			b.Fatal(c, e.fault())
 		}
 	}

@@ -10,12 +10,12 @@ import (
 
 // Operations of futex(2) and flags of futex_waitv(2), include/uapi/linux/futex.h.
 const (
-	futexWait        = 0
-	futexWake        = 1
-	futexPrivate     = 0x80
-	futex2SizeU32    = 0x02
-	futex2Private    = futexPrivate
-	futexWaitersMost = 1<<31 - 1
+	futexWait     = 0
+	futexWake     = 1
+	futexPrivate  = 0x80
+	futex2SizeU32 = 0x02
+	futex2Private = futexPrivate
+	futexWakeAll  = 1<<31 - 1
 )
 
 // waitv is struct futex_waitv.
@@ -26,40 +26,41 @@ type waitv struct {
 	_     uint32
 }
 
-// Ring wakes everybody who waits on word, in any process that maps it, and
-// returns how many there were. It is one system call and changes no memory.
-// Whoever writes a channel uses a [Ringer]; this is for who does without.
+// Ring wakes all waiters on word, in any process that maps it, and returns
+// their number. It is one system call and changes no memory. Writers of
+// channels use a [Ringer]; Ring is for programs without one.
 func Ring(word *uint32) int {
 	n, _ := wake(word, futexWake)
 	return n
 }
 
 func wake(word *uint32, op uintptr) (woken int, errno syscall.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), op, futexWaitersMost, 0, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), op, futexWakeAll, 0, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
 	return int(n), 0
 }
 
-// futex sleeps until one of the two shared words or its own private one is woken
-// or differs from what was seen. On memory where futexes turn out not to work it
-// is a nap.
+// futex sleeps until one of the two shared words or its own private word is
+// woken, or differs from the value seen. Where futexes turn out not to work it
+// becomes a nap.
 type futex struct {
 	nap
 	words words
 	args  [3]waitv
-	old   bool // kernel without futex_waitv (before Linux 5.16)
+	old   bool // no futex_waitv: before Linux 5.16
 }
 
 func (f *futex) name() string { return futexName }
 
-// prompt: kernels without futex_waitv cannot be interrupted in time.
-func (f *futex) prompt() bool { return !f.old || !f.hears() }
+// prompt is false on kernels without futex_waitv, where an interrupt may be
+// late.
+func (f *futex) prompt() bool { return !f.old || !f.usable() }
 
 func (f *futex) sleep(seenWC, seenEpoch uint32, d time.Duration) cause {
 	switch {
-	case !f.hears():
+	case !f.usable():
 		return f.nap.sleep(seenWC, seenEpoch, d)
 	case f.old:
 		return f.sleepOld(seenWC, seenEpoch, d)
@@ -74,7 +75,7 @@ func (f *futex) sleep(seenWC, seenEpoch uint32, d time.Duration) cause {
 	until = unix.NsecToTimespec(until.Nano() + int64(d))
 	n, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, uintptr(unsafe.Pointer(&f.args[0])), uintptr(len(f.args)), 0,
 		uintptr(unsafe.Pointer(&until)), unix.CLOCK_MONOTONIC, 0)
-	if f.taken() {
+	if f.takeInterrupt() {
 		return interrupted
 	}
 	switch errno {
@@ -83,7 +84,7 @@ func (f *futex) sleep(seenWC, seenEpoch uint32, d time.Duration) cause {
 			return interrupted
 		}
 		return rung
-	case unix.ENOSYS, unix.EPERM: // EPERM: a seccomp filter that does not know the call
+	case unix.ENOSYS, unix.EPERM: // EPERM: a seccomp filter without this call
 		f.old = true
 		return changed
 	default:
@@ -92,13 +93,13 @@ func (f *futex) sleep(seenWC, seenEpoch uint32, d time.Duration) cause {
 }
 
 func (f *futex) sleepOld(seenWC, seenEpoch uint32, d time.Duration) cause {
-	if f.taken() {
+	if f.takeInterrupt() {
 		return interrupted
 	}
 	rel := unix.NsecToTimespec(int64(min(d, oldInterval)))
 	_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(f.words.wc)), futexWait, uintptr(seenWC),
 		uintptr(unsafe.Pointer(&rel)), 0, 0)
-	if f.taken() {
+	if f.takeInterrupt() {
 		return interrupted
 	}
 	if errno == 0 {
@@ -107,7 +108,7 @@ func (f *futex) sleepOld(seenWC, seenEpoch uint32, d time.Duration) cause {
 	return f.classify(errno, seenWC, seenEpoch, d)
 }
 
-// classify is for what ended a sleep that was neither a ring nor an interrupt.
+// classify handles a sleep that ended neither by a ring nor by an interrupt.
 func (f *futex) classify(errno syscall.Errno, seenWC, seenEpoch uint32, d time.Duration) cause {
 	switch errno {
 	case unix.EAGAIN, unix.EINTR:
@@ -115,14 +116,15 @@ func (f *futex) classify(errno syscall.Errno, seenWC, seenEpoch uint32, d time.D
 	case unix.ETIMEDOUT:
 		return timedOut
 	case unix.EFAULT:
-		// Either the region shrank under the mapping: so says the caller's next
-		// look. Or the memory is mapped by page frame number: it has no struct
-		// pages by which a shared futex could be found, and that is so for good.
-		if f.words.there() {
-			f.deaf(errNoFutex)
+		// Either the region shrank under the mapping, which the caller
+		// notices at its next look. Or the memory is mapped by page
+		// frame number: it has no struct pages by which the kernel
+		// could find a shared futex, and never will.
+		if f.words.readable() {
+			f.disable(errNoFutex)
 		}
 		return changed
-	default: // ENOMEM, say: listen again later
+	default: // such as ENOMEM: try again later
 		return f.nap.sleep(seenWC, seenEpoch, min(d, oldInterval))
 	}
 }

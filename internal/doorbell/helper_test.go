@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memory is a kind of memory as a test wants it.
+// memory is a configurable kind of memory.
 type memory struct {
 	futex      bool
 	events     string
@@ -27,8 +27,8 @@ func (m memory) Descriptor() int   { return m.descriptor }
 func held() bool { return true }
 
 // pageFrames returns memory that this process has mapped by page frame number,
-// as a muenfs and a PCI device are: the kernel's page of clocks. It can be read,
-// and futex(2) does not work on it.
+// as a muenfs and a PCI device are: the kernel's vvar page. It can be read, but
+// futex(2) does not work on it.
 func pageFrames(t *testing.T) []byte {
 	t.Helper()
 	maps, err := os.Open("/proc/self/maps")
@@ -42,7 +42,8 @@ func pageFrames(t *testing.T) []byte {
 			if _, err := fmt.Sscanf(lines.Text(), "%x-", &first); err != nil {
 				t.Fatal(err)
 			}
-			// The detour over a pointer to it tells vet that this is no Go memory.
+			// The extra pointer tells vet that this is not Go
+			// memory.
 			return unsafe.Slice(*(**byte)(unsafe.Pointer(&first)), 64)
 		}
 	}
@@ -50,7 +51,8 @@ func pageFrames(t *testing.T) []byte {
 	return nil
 }
 
-// shrinking returns a channel's memory, and what makes it go away and come back.
+// shrinking returns a channel's memory, and a function that truncates and
+// restores it.
 func shrinking(t *testing.T) (region []byte, resize func(int64)) {
 	t.Helper()
 	fd, err := unix.MemfdCreate("channel", unix.MFD_CLOEXEC)
@@ -72,9 +74,9 @@ func shrinking(t *testing.T) (region []byte, resize func(int64)) {
 	return region, resize
 }
 
-// eventFile makes the event file of a channel; received returns how many events
-// were raised since it was last called. A FIFO does what such a file does: it
-// takes bytes and keeps the order of open, write and close.
+// eventFile creates the event file of a channel. received returns the number of
+// events since its last call. A FIFO stands in for the file: it accepts bytes
+// and keeps the order of open, write and close.
 func eventFile(t *testing.T, path string) (received func() int) {
 	t.Helper()
 	if err := unix.Mkfifo(path, 0o600); err != nil {
@@ -98,5 +100,5 @@ func eventFile(t *testing.T, path string) (received func() int) {
 	}
 }
 
-// eventPath is where an event file may be made.
+// eventPath returns a path for an event file.
 func eventPath(t *testing.T) string { return filepath.Join(t.TempDir(), "net0|in") }

@@ -9,41 +9,42 @@ import (
 type Config struct {
 	// WC and Epoch are the low halves of these words of the channel.
 	WC, Epoch *uint32
-	// Memory says which bells there are; nil means plain memory.
+	// Memory says which bells are available; nil means plain memory.
 	Memory Memory
-	// Poll is the longest sleep between looks at an active writer that does not
-	// ring.
+	// Poll is the longest sleep between looks at an active writer that does
+	// not ring.
 	Poll time.Duration
-	// Locked reports whether a writer holds its lock on the channel, which only
-	// writers that ring a futex do. It is called where there is one, when an epoch
-	// begins, after a sleep that was long because of it, and from time to time while
-	// the writer is inactive. nil means never.
+	// Locked reports whether a writer holds its lock on the channel, which
+	// only writers that ring a futex do. Wait calls it when an epoch
+	// begins, after a long sleep that relied on the lock, and occasionally
+	// while the writer is inactive. nil means never.
 	Locked func() bool
 }
 
-// Listener waits for a channel's writer. See the package comment for the states.
+// Listener waits for the writer of a channel. The package comment describes its
+// states.
 type Listener struct {
 	cfg   Config
 	words words
 	bell  bell
-	open  bool // who maps the channel can ring, not only its writer
+	open  bool // any process that maps the channel can ring
 
-	heard  bool // a ring told of something in this epoch
-	locked bool // the writer's lock was held when last looked
-	asked  bool // locked is an answer for this epoch
+	heard  bool // a ring announced data in this epoch
+	locked bool // the writer's lock was held when last checked
+	asked  bool // locked was checked in this epoch
 	step   time.Duration
 	last   cause
 
 	seenWC, seenEpoch uint32
 
-	quiet  entry       // of the process's poller
-	polled atomic.Bool // it has seen the words change
+	quiet  entry       // in the process's poller
+	polled atomic.Bool // the poller saw the words change
 
-	ringing           atomic.Bool // the writer was taken to ring at the last Wait
+	ringing           atomic.Bool // the last Wait assumed that the writer rings
 	wakeups, timeouts atomic.Uint64
 }
 
-// NewListener returns a Listener that has heard nothing yet. Close closes it.
+// NewListener returns a Listener in the polling state. Close it after use.
 func NewListener(cfg Config) (*Listener, error) {
 	if cfg.Memory == nil {
 		cfg.Memory = plain{}
@@ -61,7 +62,7 @@ func NewListener(cfg Config) (*Listener, error) {
 		l.bell = &futex{words: w}
 	default:
 		b := &nap{}
-		b.deaf(errNoFutex)
+		b.disable(errNoFutex)
 		l.bell = b
 	}
 	if _, l.open = l.bell.(*futex); !l.open {
@@ -70,47 +71,47 @@ func NewListener(cfg Config) (*Listener, error) {
 	return l, nil
 }
 
-// Close gives back what the bell has of the operating system. Nobody may Wait
-// any more.
+// Close releases the resources of the bell. Do not call Wait afterwards.
 func (l *Listener) Close() { l.bell.close() }
 
-// Interrupt ends the sleep under way, or the next one. Any goroutine may call it.
+// Interrupt ends the current Wait, or the next one. Any goroutine may call it.
 func (l *Listener) Interrupt() { l.bell.interrupt() }
 
-// Look remembers the channel's words. Call it before looking for work: what
-// changes after it ends the next Wait at once, so that no ring is missed.
+// Look records the words of the channel. Call it before looking for work: later
+// changes end the next Wait at once, so no ring is missed.
 func (l *Listener) Look() {
 	l.seenWC = atomic.LoadUint32(l.cfg.WC)
 	l.seenEpoch = atomic.LoadUint32(l.cfg.Epoch)
 }
 
-// Found tells that the look after the last Wait found work. Only now a ring
-// counts as the writer's.
+// Found records that the look after the last Wait found work. Only then does a
+// ring count as the writer's.
 func (l *Listener) Found() {
 	switch l.last {
 	case rung:
 		l.heard = true
 	case timedOut:
-		// The writer had something and did not ring.
+		// The writer had data and did not ring.
 		l.heard, l.locked = false, false
 	}
 	l.last, l.step = changed, 0
 }
 
-// NewEpoch tells that the writer has started or stopped: it may be another
-// program now, and what was known of the old one is forgotten. A ring that told
-// of it came from the new one.
+// NewEpoch records that the writer has started or stopped. It may now be
+// another program, so what is known of the old one is forgotten. If a ring
+// announced the new epoch, the new writer rings.
 func (l *Listener) NewEpoch() {
 	l.heard, l.asked, l.step = l.last == rung, false, 0
 }
 
-// Wait sleeps until the writer rings, the words differ from what Look saw,
-// Interrupt is called or it is time to look again. active says whether the
-// channel's writer is (compatible and) active. It reports whether there was a
-// sign of the writer, or of who pretends to be it: a ring, or other words.
+// Wait sleeps until the writer rings, the words differ from those Look saw,
+// Interrupt is called, or it is time to look again. active says whether the
+// channel has an active and compatible writer. Wait reports whether there was a
+// sign of the writer, or of a process that pretends to be it: a ring, or
+// changed words.
 func (l *Listener) Wait(active bool) (sign bool) {
 	if l.last == rung && l.open {
-		l.heard = false // it was for nothing: there are others who ring
+		l.heard = false // a spurious ring: other processes ring, too
 	}
 	d, most := l.next(active)
 	polled := false
@@ -128,9 +129,9 @@ func (l *Listener) Wait(active bool) (sign bool) {
 	return polled || l.last == rung || l.last == changed
 }
 
-// sleepQuietly has the process's poller look every so often instead of waking
-// up for each look, and tells whether that has found something. A ring is still
-// heard.
+// sleepQuietly sleeps until a ring or an interrupt while the process's poller
+// watches the words, instead of waking up for each look. polled reports whether
+// the poller saw a change.
 func (l *Listener) sleepQuietly(interval time.Duration) (c cause, polled bool) {
 	l.quiet = entry{l: l, wc: l.seenWC, epoch: l.seenEpoch, interval: interval}
 	quiet.add(&l.quiet)
@@ -142,19 +143,19 @@ func (l *Listener) sleepQuietly(interval time.Duration) (c cause, polled bool) {
 	return c, false
 }
 
-// next gives the length of the coming sleep and that of the longest.
+// next returns the length of the next sleep and its maximum.
 //
-// Rings that were heard were those of an epoch and say nothing of the writer that
-// comes after it: without the lock no sleep is longer than a second. And a futex may
-// have been woken by another program than the writer: its sleeps begin short, so
-// that one that does not ring is found out.
+// Rings in one epoch say nothing about the writer of the next: without the
+// lock, no sleep is longer than a second. And a program other than the writer
+// may have woken the futex: sleeps on it start short, to detect a writer that
+// does not ring.
 func (l *Listener) next(active bool) (step, most time.Duration) {
-	lockEnds := l.locked && l.last == timedOut // the process may have ended during the sleep
+	lockEnds := l.locked && l.last == timedOut // the writer may have exited during the sleep
 	if !l.asked || lockEnds || (!active && !l.locked && l.step >= IdlePoll) {
 		l.locked = l.cfg.Locked != nil && l.cfg.Locked()
 		l.asked = true
 	}
-	rings := (l.locked || (l.heard && active)) && l.bell.hears()
+	rings := (l.locked || (l.heard && active)) && l.bell.usable()
 	l.ringing.Store(rings)
 	first := firstPoll
 	switch {
@@ -173,12 +174,12 @@ func (l *Listener) next(active bool) (step, most time.Duration) {
 	return l.step, most
 }
 
-// Rings reports whether the writer was taken to ring at the last Wait. Any
+// Rings reports whether the last Wait assumed that the writer rings. Any
 // goroutine may call it.
-func (l *Listener) Rings() bool { return l.ringing.Load() && l.bell.hears() }
+func (l *Listener) Rings() bool { return l.ringing.Load() && l.bell.usable() }
 
-// String names the bell in use for `show`: "futex", "muenfs events" or
-// "polling". Any goroutine may call it.
+// String returns the name of the bell in use for `show`: "futex", "muenfs
+// events" or "polling". Any goroutine may call it.
 func (l *Listener) String() string {
 	if l.Rings() {
 		return l.bell.name()
@@ -186,12 +187,13 @@ func (l *Listener) String() string {
 	return pollingName
 }
 
-// Err is why no bell can be heard here, nil if one could. Any goroutine may call
+// Err says why no bell is usable here, nil if one is. Any goroutine may call
 // it.
 func (l *Listener) Err() error { return l.bell.fault() }
 
-// Wakeups counts the rings heard. Any goroutine may call it.
+// Wakeups returns the number of rings received. Any goroutine may call it.
 func (l *Listener) Wakeups() uint64 { return l.wakeups.Load() }
 
-// Timeouts counts the looks that no ring asked for. Any goroutine may call it.
+// Timeouts returns the number of sleeps that timed out. Any goroutine may call
+// it.
 func (l *Listener) Timeouts() uint64 { return l.timeouts.Load() }

@@ -63,7 +63,8 @@ func wait(l *Listener) chan struct{} {
 	return done
 }
 
-// ringUntil rings until the sleeper is up: a ring before it sleeps is no ring.
+// ringUntil rings until the sleeper wakes up: a ring before the sleep has no
+// effect.
 func ringUntil(t *testing.T, done chan struct{}, ring func()) {
 	t.Helper()
 	for range 10000 {
@@ -74,7 +75,7 @@ func ringUntil(t *testing.T, done chan struct{}, ring func()) {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	t.Fatal("nobody woke up")
+	t.Fatal("the sleeper did not wake up")
 }
 
 func TestRingWakes(t *testing.T) {
@@ -99,7 +100,7 @@ func TestEpochRings(t *testing.T) {
 	}
 }
 
-// A change between Look and Wait must not be slept over.
+// A change between Look and Wait must end the sleep.
 func TestChangeBeforeWait(t *testing.T) {
 	each(t, func(t *testing.T, prepare func(*Listener)) {
 		l, wc, _ := listen(t, Config{Locked: held})
@@ -165,15 +166,15 @@ func TestRingingLengthens(t *testing.T) {
 	if d, _ := l.next(true); d != firstPoll || l.String() != "futex" {
 		t.Errorf("first sleep %v by %s", d, l)
 	}
-	// Without the lock there may be another writer, or none that rings: others
-	// can ring, too.
+	// Without the lock there may be another writer, or one that does not
+	// ring: other processes can ring, too.
 	for range 20 {
 		l.next(true)
 	}
 	if d, _ := l.next(true); d != firstRing {
 		t.Errorf("sleep %v, want %v", d, firstRing)
 	}
-	// A time-out that found work unmasks a writer that does not ring.
+	// A timeout that finds work reveals a writer that does not ring.
 	l.last = timedOut
 	l.Found()
 	if d, _ := l.next(true); d != firstPoll || l.String() != "polling" {
@@ -198,15 +199,15 @@ func TestLockedWriterRings(t *testing.T) {
 	if d, _ := l.next(true); d != firstPoll || asked != 2 {
 		t.Errorf("unlocked: %v, asked %d times", d, asked)
 	}
-	// While the writer is inactive the lock may be taken at any time.
+	// While the writer is inactive its lock may be taken at any time.
 	held = true
 	for range 20 {
 		l.next(false)
 	}
 	if !l.Rings() {
-		t.Error("the lock of an inactive writer was not seen")
+		t.Error("did not notice the lock of an inactive writer")
 	}
-	// Who held it may have ended while the reader slept, without a word.
+	// The holder may have exited silently while the reader slept.
 	for _, active := range []bool{false, true} {
 		held = false
 		l.last = timedOut
@@ -218,19 +219,19 @@ func TestLockedWriterRings(t *testing.T) {
 		l.NewEpoch()
 		l.next(true)
 	}
-	// It is no proof against a time-out that found work in the same epoch.
+	// A timeout that finds work in the same epoch outweighs it.
 	l.last = timedOut
 	l.Found()
 	for range 10 {
 		l.next(true)
 	}
 	if l.Rings() {
-		t.Error("a writer that holds the lock and does not ring is believed again")
+		t.Error("a writer that holds the lock but does not ring is trusted again")
 	}
 }
 
-// Anybody who can map the channel can ring. As long as nothing comes of it, it
-// changes nothing for a writer that does not.
+// Any process that can map the channel can ring. Rings without data change
+// nothing for a writer that does not ring.
 func TestEmptyRingsAreNotTheWriters(t *testing.T) {
 	l, _, _ := listen(t, Config{Poll: time.Millisecond})
 	settle(l, true)
@@ -241,22 +242,22 @@ func TestEmptyRingsAreNotTheWriters(t *testing.T) {
 		}
 	}
 	l.last = rung
-	l.Found() // this one was not empty
+	l.Found() // this one had data
 	if _, most := l.next(true); most != firstRing {
 		t.Errorf("after a ring the longest sleep is %v, want %v", most, firstRing)
 	}
 	l.last = rung
 	l.Look()
 	if l.Wait(true); l.Rings() {
-		t.Error("a writer is taken to ring although others ring")
+		t.Error("a writer is assumed to ring although others do")
 	}
 }
 
-// What a writer did says nothing of the one that comes after it.
+// What one writer did says nothing about the next one.
 func TestNoWriterRings(t *testing.T) {
 	l, _, _ := listen(t, Config{Poll: time.Millisecond})
 	l.last, l.heard = rung, true
-	l.NewEpoch() // its last ring told of its end
+	l.NewEpoch() // its last ring announced its end
 	for range 20 {
 		if d, _ := l.next(false); d > IdlePoll {
 			t.Fatalf("sleep %v, want %v at most", d, IdlePoll)
@@ -264,12 +265,12 @@ func TestNoWriterRings(t *testing.T) {
 	}
 }
 
-// Wait tells what may have been a writer from what was not.
+// Wait reports what may have been a sign of a writer, and nothing else.
 func TestWaitTellsSigns(t *testing.T) {
 	l, wc, _ := listen(t, Config{Poll: time.Millisecond})
 	l.Look()
 	if l.Wait(true) {
-		t.Error("a time-out is taken for a sign")
+		t.Error("a timeout is taken for a sign")
 	}
 	l.Interrupt()
 	if l.Wait(true) {
@@ -277,7 +278,7 @@ func TestWaitTellsSigns(t *testing.T) {
 	}
 	atomic.AddUint32(wc, 1)
 	if !l.Wait(true) {
-		t.Error("a change is no sign")
+		t.Error("a change is not taken for a sign")
 	}
 	settle(l, true)
 	l.Look()
@@ -286,22 +287,22 @@ func TestWaitTellsSigns(t *testing.T) {
 	comes(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
 	atomic.AddUint32(wc, 1)
 	if !<-signs {
-		t.Error("what the poller saw is no sign")
+		t.Error("what the poller saw is not taken for a sign")
 	}
 }
 
-// An epoch that was told of by a ring was begun by one who rings.
+// If a ring announced an epoch, the new writer rings.
 func TestNewEpochKeepsItsRing(t *testing.T) {
 	l, _, _ := listen(t, Config{Poll: time.Millisecond})
 	l.last, l.heard = rung, true
 	l.NewEpoch()
 	if l.next(true); !l.Rings() {
-		t.Error("the ring that told of the epoch is forgotten")
+		t.Error("the ring that announced the epoch is forgotten")
 	}
 	l.last = changed
 	l.NewEpoch()
 	if l.next(true); l.Rings() {
-		t.Error("what was known of the old writer is taken for the new one")
+		t.Error("knowledge about the old writer is applied to the new one")
 	}
 }
 
@@ -329,7 +330,7 @@ func TestWaitDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// The price of a ring that nobody hears, paid once per burst.
+// The cost of a ring without listeners, paid once per burst.
 func BenchmarkRingNobody(b *testing.B) {
 	var word uint32
 	for b.Loop() {

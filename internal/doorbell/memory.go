@@ -9,20 +9,20 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// Memory says which bells a channel's memory has: a *region.Region, or a test.
-// Where one is asked for, nil stands for plain memory: futexes and nothing else.
+// Memory says which bells the memory of a channel supports. *region.Region
+// implements it. A nil Memory stands for plain memory, which has only futexes.
 type Memory interface {
 	// Futex reports whether futex(2) works on the memory.
 	Futex() bool
-	// EventPath is where the writer raises the channel's event. Empty means that
-	// this kind of memory has no events; then Descriptor is not asked for.
+	// EventPath is the file by which the writer raises the channel's event.
+	// It is empty for memory without events; then Descriptor is not called.
 	EventPath() string
-	// Descriptor is what poll(2) waits on for the channel's event. It stays open
-	// until whoever listens is closed.
+	// Descriptor is the file descriptor on which poll(2) waits for the
+	// channel's event. It stays open until the Listener is closed.
 	Descriptor() int
 }
 
-// plain is memory of which nothing else is known.
+// plain is memory with futexes only.
 type plain struct{}
 
 func (plain) Futex() bool       { return true }
@@ -30,13 +30,13 @@ func (plain) EventPath() string { return "" }
 func (plain) Descriptor() int   { return -1 }
 
 // Words returns the two words of a channel that are rung: the low halves of WC
-// and of Epoch. The region must be aligned to 8 bytes and hold a header.
-// Machines that muennet runs on are little-endian: the low half comes first.
+// and Epoch. The region must be aligned to 8 bytes and hold a header. The
+// supported machines are little-endian, so the low half comes first.
 func Words(region []byte) (wc, epoch *uint32) {
 	return (*uint32)(unsafe.Pointer(&region[shmstream.WCOffset])), (*uint32)(unsafe.Pointer(&region[shmstream.EpochOffset]))
 }
 
-// words are the two of a channel, as Words returns them.
+// words are the two words of a channel, as returned by Words.
 type words struct{ wc, epoch *uint32 }
 
 func wordsOf(region []byte) *words {
@@ -44,14 +44,14 @@ func wordsOf(region []byte) *words {
 	return &words{wc, epoch}
 }
 
-// load reads both. False: the region shrank and they are not there any more.
-func (w words) load() (wc, epoch uint32, there bool) {
+// load reads both words. ok is false if the region shrank and they are gone.
+func (w words) load() (wc, epoch uint32, ok bool) {
 	before := debug.SetPanicOnFault(true)
 	defer func() {
 		debug.SetPanicOnFault(before)
 		switch v := recover(); {
 		case isFault(v):
-			there = false
+			ok = false
 		case v != nil:
 			panic(v)
 		}
@@ -59,9 +59,9 @@ func (w words) load() (wc, epoch uint32, there bool) {
 	return atomic.LoadUint32(w.wc), atomic.LoadUint32(w.epoch), true
 }
 
-// isFault reports whether a panic was an access to memory that is not there. Any
-// other is a mistake of the program's, and must not be hidden. A nil pointer is
-// one of those: the runtime gives it no address.
+// isFault reports whether a panic was an access to missing memory. Any other
+// panic is a bug and must not be hidden. That includes a nil pointer, for which
+// the runtime reports no address.
 func isFault(v any) bool {
 	_, ok := v.(interface {
 		runtime.Error
@@ -70,15 +70,15 @@ func isFault(v any) bool {
 	return ok
 }
 
-// there reports whether the words can be read.
-func (w words) there() bool {
-	_, _, there := w.load()
-	return there
+// readable reports whether the words can be read.
+func (w words) readable() bool {
+	_, _, ok := w.load()
+	return ok
 }
 
-// differ reports whether there is something to look into: other words, or a
-// region that is gone, which is for the Listener's owner to find out.
+// differ reports whether the words have changed or the region is gone, which
+// the owner of the Listener then finds out.
 func (w words) differ(wc, epoch uint32) bool {
-	nowWC, nowEpoch, there := w.load()
-	return !there || nowWC != wc || nowEpoch != epoch
+	nowWC, nowEpoch, ok := w.load()
+	return !ok || nowWC != wc || nowEpoch != epoch
 }

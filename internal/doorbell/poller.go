@@ -10,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller looks at the words of all channels of a process that have been quiet
+// poller watches the words of all channels of a process that have been quiet
 // for a while and whose writers do not ring. One goroutine that wakes up every
-// millisecond costs as much for a hundred channels as for one; a hundred that
-// sleep for themselves cost a hundred times that.
+// millisecond costs about the same for one channel as for a hundred; a hundred
+// goroutines that do so cost a hundred times as much.
 type poller struct {
 	mu      sync.Mutex
 	entries []*entry
 	running bool
 }
 
-// entry is a Listener that sleeps.
+// entry is a sleeping Listener.
 type entry struct {
 	l         *Listener
 	wc, epoch uint32 // as seen before the sleep
@@ -31,7 +31,8 @@ type entry struct {
 // quiet is the process's poller.
 var quiet poller
 
-// add has a Listener interrupted, with polled set, when its words change.
+// add watches the words of a Listener. When they change, the poller sets its
+// polled flag and interrupts it.
 func (p *poller) add(e *entry) {
 	e.next = time.Now().Add(e.interval)
 	p.mu.Lock()
@@ -51,7 +52,7 @@ func (p *poller) remove(e *entry) {
 	}
 }
 
-// run looks until there is nothing left to look at.
+// run polls until there are no entries left.
 func (p *poller) run() {
 	for {
 		now := time.Now()
@@ -63,15 +64,15 @@ func (p *poller) run() {
 	}
 }
 
-// Crowded reports whether the program has so few places for goroutines
-// (GOMAXPROCS) that one which waits in a system call is in the way of others.
+// Crowded reports whether GOMAXPROCS is so small that a goroutine blocked in a
+// system call holds up others by keeping its P.
 func Crowded() bool { return runtime.GOMAXPROCS(0) < crowdedProcs }
 
-// doze sleeps, a short time without telling Go's scheduler. That one would wake
-// its monitor, or another thread, for each sleep: at 1000 sleeps per second two
-// thirds of all work. The price is one of the GOMAXPROCS places: a program that
-// has few of them cannot spare it. It costs nobody else time: who wants to stop
-// the world sends a signal, which ends the sleep.
+// doze sleeps for d. It hides short sleeps from Go's scheduler, which would
+// wake its monitor or another thread for each: at 1000 sleeps per second that
+// is two thirds of all work. The cost is that the goroutine keeps its P, which
+// a program with few Ps cannot spare. It does not delay others otherwise:
+// stopping the world sends a signal, which ends the sleep.
 func doze(d time.Duration) {
 	if d <= 0 {
 		return
@@ -84,8 +85,8 @@ func doze(d time.Duration) {
 	unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 }
 
-// look looks at the entries whose time has come and returns when the next one's
-// comes. Without entries the poller stops running.
+// look checks the entries that are due and returns when the next one is due.
+// Without entries it stops the poller.
 func (p *poller) look(now time.Time) (next time.Time, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

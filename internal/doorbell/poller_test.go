@@ -27,7 +27,8 @@ func (p *poller) watching() (entries int, running bool) {
 // comes waits for something that must happen.
 var comes = testnet.Eventually
 
-// Writers that do not ring are noticed, each by its own reader.
+// The poller notices the changes of writers that do not ring, and wakes only
+// their readers.
 func TestPollerNoticesChanges(t *testing.T) {
 	const channels = 8
 	var ls [channels]*Listener
@@ -54,7 +55,7 @@ func TestPollerNoticesChanges(t *testing.T) {
 	comes(t, "the poller's end", func() bool { n, running := quiet.watching(); return n == 0 && !running })
 }
 
-// A reader that is polled for still hears, and still can be interrupted.
+// A Listener in the poller can still be rung and interrupted.
 func TestPollerLeavesTheFutex(t *testing.T) {
 	l, wc, _ := listen(t, Config{Poll: time.Millisecond})
 	settle(l, true)
@@ -71,7 +72,7 @@ func TestPollerLeavesTheFutex(t *testing.T) {
 	}
 }
 
-// A change between Look and the sleep is not slept over.
+// A change between Look and the sleep ends the sleep.
 func TestPollerChangeBeforeSleep(t *testing.T) {
 	l, wc, _ := listen(t, Config{Poll: time.Millisecond})
 	settle(l, false)
@@ -83,7 +84,7 @@ func TestPollerChangeBeforeSleep(t *testing.T) {
 	}
 }
 
-// A region that is gone wakes its own reader, and does not hide the others.
+// A region that is gone wakes its own reader, and does not affect the others.
 func TestPollerRegionGone(t *testing.T) {
 	fd, err := unix.MemfdCreate("channel", unix.MFD_CLOEXEC)
 	if err != nil {

@@ -9,26 +9,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ringer is the writer's end of a doorbell: a futex, the event file of a muenfs,
-// or nothing, where readers have to look for themselves. It never blocks. Its
-// methods may be called from any goroutine.
+// Ringer is the writer's end of a doorbell: a futex, the event file of a
+// muenfs, or nothing if the readers must poll. It never blocks. Any goroutine
+// may call its methods.
 type Ringer struct {
 	words atomic.Pointer[words]
 	path  string // of the event file; "" = none
 	futex atomic.Bool
-	// ringing counts the goroutines that ring a futex right now: see Rebind.
+	// ringing counts the goroutines that are ringing a futex; see Rebind.
 	ringing atomic.Int32
 
 	mu     sync.Mutex // guards the fields below
 	event  int        // the open event file; -1 = none
-	err    error      // why there is none, or what the last event met
+	err    error      // why there is no bell, or the error of the last event
 	closed bool
 
 	rings, errors atomic.Uint64
 }
 
 // NewRinger returns a Ringer for the readers of a channel. region is the
-// channel, as for Words; a nil memory is plain. Close closes it.
+// channel, as for Words; a nil memory is plain. Close it after use.
 func NewRinger(region []byte, memory Memory) *Ringer {
 	if memory == nil {
 		memory = plain{}
@@ -46,24 +46,24 @@ func NewRinger(region []byte, memory Memory) *Ringer {
 	return r
 }
 
-// open opens the event file if it is not. It stays away from os.File, whose
-// poller has no business with such a file. The caller holds the lock, or is the
-// only one to know the Ringer.
+// open opens the event file unless it is open. It does not use os.File, to keep
+// the file out of Go's poller. The caller holds the lock, or is the only one
+// that knows the Ringer.
 func (r *Ringer) open() {
 	if r.event >= 0 || r.closed {
 		return
 	}
 	fd, err := unix.Open(r.path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if err != nil {
-		// A channel whose policy has no event for it, for one.
+		// For example, the policy grants the channel no event.
 		r.err = fmt.Errorf("open %s: %w", r.path, err)
 		return
 	}
 	r.event, r.err = fd, nil
 }
 
-// Ring tells the readers of new elements, once per burst. It reports whether one
-// was asleep; without Tells that is never known.
+// Ring tells the readers of new elements. Call it once per burst. It reports
+// whether a reader was asleep, which it can only know if Tells is true.
 func (r *Ringer) Ring() (woken bool) {
 	if r.path != "" {
 		r.raise()
@@ -72,8 +72,8 @@ func (r *Ringer) Ring() (woken bool) {
 	return r.wake(false)
 }
 
-// RingAll tells the readers that an epoch began or ended. Where there was no
-// event file so far it is looked for again.
+// RingAll tells the readers that an epoch began or ended. If the event file is
+// not open yet, RingAll tries to open it again.
 func (r *Ringer) RingAll() {
 	if r.path != "" {
 		r.mu.Lock()
@@ -85,11 +85,11 @@ func (r *Ringer) RingAll() {
 	r.wake(true)
 }
 
-// Tells reports whether Ring knows if somebody was asleep, and is cheap enough
+// Tells reports whether Ring knows if a reader was asleep, and is cheap enough
 // to be called within a burst.
 func (r *Ringer) Tells() bool { return r.futex.Load() }
 
-// wake wakes who waits for WC, or for either word.
+// wake wakes the waiters on WC, or on both words.
 func (r *Ringer) wake(both bool) (woken bool) {
 	if !r.futex.Load() {
 		return false
@@ -107,7 +107,7 @@ func (r *Ringer) wake(both bool) (woken bool) {
 		return n > 0
 	case errno != unix.EFAULT:
 		r.errors.Add(1)
-	case w.there(): // else the region shrank, as the next access will tell
+	case w.readable(): // otherwise the region shrank; the next access will notice
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.err = errNoFutex
@@ -116,21 +116,21 @@ func (r *Ringer) wake(both bool) (woken bool) {
 	return false
 }
 
-// Rebind has the Ringer ring for another channel, in memory of the same kind,
-// from now on; the counters go on. When it returns, nothing touches the old
-// region any more.
+// Rebind switches the Ringer to another channel, in memory of the same kind.
+// The counters continue. After it returns, nothing touches the old region any
+// more.
 func (r *Ringer) Rebind(region []byte) {
 	r.words.Store(wordsOf(region))
-	// Whoever rings was counted before it loaded the words. So those that may
-	// have loaded the old ones are all counted now. Each is done after a system
-	// call that does not sleep.
+	// Ringing goroutines are counted before they load the words, so all
+	// those that may have loaded the old ones are counted now. Each
+	// finishes after a system call that does not sleep.
 	for r.ringing.Load() != 0 {
 		runtime.Gosched()
 	}
 }
 
-// raise writes one byte to the event file. What goes wrong is counted: readers
-// look from time to time even if they are never told.
+// raise writes one byte to the event file. Errors are only counted: readers
+// also look without being told.
 func (r *Ringer) raise() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,17 +147,17 @@ func (r *Ringer) raise() {
 		r.err = fmt.Errorf("write %s: %w", r.path, err)
 	case n != len(oneEvent):
 		r.errors.Add(1)
-		r.err = fmt.Errorf("write %s: nothing was written", r.path)
+		r.err = fmt.Errorf("write %s: no byte written", r.path)
 	default:
 		r.rings.Add(1)
 		r.err = nil
 	}
 }
 
-// oneEvent is what is written for an event; what the byte is does not matter.
+// oneEvent is what is written for an event; the value does not matter.
 var oneEvent = []byte{1}
 
-// Close closes the event file. Ringing afterwards does nothing there.
+// Close closes the event file. Events are not raised afterwards.
 func (r *Ringer) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -168,8 +168,8 @@ func (r *Ringer) Close() {
 	r.closed = true
 }
 
-// String names the bell in use for `show`: "futex", "muenfs events", or
-// "polling" where there is none.
+// String returns the name of the bell in use for `show`: "futex", "muenfs
+// events", or "polling" if there is none.
 func (r *Ringer) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -182,15 +182,15 @@ func (r *Ringer) String() string {
 	return pollingName
 }
 
-// Err is why there is no bell, or what the last ring met; nil if nothing.
+// Err says why there is no bell, or why the last ring failed; nil if neither.
 func (r *Ringer) Err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.err
 }
 
-// Rings counts the rings so far, whether anybody listened or not.
+// Rings returns the number of rings so far, whether or not anything listened.
 func (r *Ringer) Rings() uint64 { return r.rings.Load() }
 
-// Errors counts the rings that went wrong.
+// Errors returns the number of rings that failed.
 func (r *Ringer) Errors() uint64 { return r.errors.Load() }

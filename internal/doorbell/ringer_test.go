@@ -22,7 +22,7 @@ func ringer(t *testing.T, region []byte, m Memory) *Ringer {
 func TestRingerFutex(t *testing.T) {
 	for _, m := range []Memory{nil, memory{futex: true}} {
 		l, _, _ := listen(t, Config{Locked: held})
-		writer := l.cfg.WC // the same page, mapped for reading: enough to wake
+		writer := l.cfg.WC // the same page, mapped read-only: enough to wake
 		r := &Ringer{event: -1}
 		r.words.Store(&words{writer, l.cfg.Epoch})
 		r.futex.Store(NewRinger(make([]byte, 64), m).futex.Load())
@@ -40,7 +40,7 @@ func TestRingerFutex(t *testing.T) {
 	}
 }
 
-// One byte for each ring, and for all of them one descriptor, closed with it.
+// One byte for each ring, and one descriptor for all of them, closed by Close.
 func TestRingerEvents(t *testing.T) {
 	testnet.CheckLeaks(t)
 	path := eventPath(t)
@@ -48,7 +48,7 @@ func TestRingerEvents(t *testing.T) {
 	r := ringer(t, make([]byte, 64), memory{events: path})
 	for range 3 {
 		if r.Ring() {
-			t.Error("an event cannot tell that somebody slept")
+			t.Error("an event cannot tell whether a reader slept")
 		}
 	}
 	r.RingAll()
@@ -69,7 +69,7 @@ func TestRingerEvents(t *testing.T) {
 	}
 }
 
-// A channel without an event, or whose event comes later.
+// A channel without an event file, or whose event file appears later.
 func TestRingerWithoutEventFile(t *testing.T) {
 	path := eventPath(t)
 	r := ringer(t, make([]byte, 64), memory{events: path, futex: true})
@@ -82,9 +82,9 @@ func TestRingerWithoutEventFile(t *testing.T) {
 		t.Errorf("reason: %v", err)
 	}
 	received := eventFile(t, path)
-	r.Ring() // files are not looked for at each burst
+	r.Ring() // must not try to open the file in each burst
 	if r.Rings() != 0 {
-		t.Error("looked for the event file within an epoch")
+		t.Error("tried to open the event file within an epoch")
 	}
 	r.RingAll()
 	if n := received(); n != 1 || r.String() != "muenfs events" || r.Err() != nil {
@@ -92,7 +92,7 @@ func TestRingerWithoutEventFile(t *testing.T) {
 	}
 }
 
-// An event that nobody takes must not stop the writer.
+// An event that is not read must not stop the writer.
 func TestRingerNeverBlocks(t *testing.T) {
 	path := eventPath(t)
 	received := eventFile(t, path)
@@ -111,10 +111,10 @@ func TestRingerNeverBlocks(t *testing.T) {
 	}
 }
 
-// What is wrong with an event file is counted, told, and not the end of sending.
+// A broken event file is counted and reported, but does not stop the writer.
 func TestRingerBrokenEventFile(t *testing.T) {
 	broken := eventPath(t)
-	t.Run("listener", func(t *testing.T) { // whose end ends the subtest
+	t.Run("listener", func(t *testing.T) { // closes the pipe at the end of the subtest
 		eventFile(t, broken)
 	})
 	for _, c := range []struct {
@@ -122,7 +122,7 @@ func TestRingerBrokenEventFile(t *testing.T) {
 		errors                 uint64
 	}{
 		{"a directory", t.TempDir(), "polling", "is a directory", 0},
-		{"a pipe that nobody has open", broken, "polling", "no such device or address", 0},
+		{"a pipe without a reader", broken, "polling", "no such device or address", 0},
 		{"a device that is full", "/dev/full", "muenfs events", "no space left on device", 2},
 	} {
 		r := ringer(t, make([]byte, 64), memory{events: c.path})
@@ -137,7 +137,8 @@ func TestRingerBrokenEventFile(t *testing.T) {
 	}
 }
 
-// On memory without futexes none is rung, whether it is known before or found out.
+// On memory without futexes none is rung, whether that is known in advance or
+// found out.
 func TestRingerWithoutFutexes(t *testing.T) {
 	for _, known := range []bool{true, false} {
 		r := ringer(t, pageFrames(t), memory{futex: !known})
@@ -146,7 +147,7 @@ func TestRingerWithoutFutexes(t *testing.T) {
 		}
 		for range 3 {
 			if r.Ring() {
-				t.Error("somebody sleeps on the kernel's clocks")
+				t.Error("a ring on the vvar page woke a sleeper")
 			}
 			r.RingAll()
 		}
@@ -156,7 +157,7 @@ func TestRingerWithoutFutexes(t *testing.T) {
 	}
 }
 
-// A region that shrinks looks like memory without futexes, but it may come back.
+// A shrunk region looks like memory without futexes, but it may come back.
 func TestRingerRegionGone(t *testing.T) {
 	region, resize := shrinking(t)
 	r := ringer(t, region, nil)
@@ -185,8 +186,8 @@ func TestRingDoesNotAllocate(t *testing.T) {
 	received()
 }
 
-// Whoever rings while the Ringer goes to another channel may ring for the old
-// one: its memory can be unmapped only after that.
+// A ring during Rebind may still use the old channel, whose memory may only be
+// unmapped afterwards.
 func TestRingerRebind(t *testing.T) {
 	old, _ := shrinking(t)
 	now, _ := shrinking(t)
@@ -198,7 +199,7 @@ func TestRingerRebind(t *testing.T) {
 	}
 	t.Cleanup(l.Close)
 
-	r.ringing.Add(1) // a ring under way
+	r.ringing.Add(1) // a ring in progress
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -206,7 +207,7 @@ func TestRingerRebind(t *testing.T) {
 	}()
 	select {
 	case <-done:
-		t.Error("it did not wait for the ring under way")
+		t.Error("did not wait for the ring in progress")
 	case <-time.After(20 * time.Millisecond):
 	}
 	r.ringing.Add(-1)
@@ -215,6 +216,6 @@ func TestRingerRebind(t *testing.T) {
 	woken := false
 	ringUntil(t, wait(l), func() { woken = r.Ring() || woken })
 	if !woken || r.ringing.Load() != 0 {
-		t.Errorf("woken %t, %d rings under way", woken, r.ringing.Load())
+		t.Errorf("woken %t, %d rings in progress", woken, r.ringing.Load())
 	}
 }

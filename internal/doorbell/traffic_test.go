@@ -18,8 +18,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// muenfs is a region in a file, given out as a channel of a muenfs. Both its event
-// file and its interrupt are a FIFO, one at either end.
+// muenfs is a region in a file that acts as a channel of a muenfs. Its event
+// file and its interrupt are the two ends of a FIFO.
 type muenfs struct {
 	*region.Region
 	events    string
@@ -30,8 +30,8 @@ func (muenfs) Futex() bool         { return false }
 func (m muenfs) EventPath() string { return m.events }
 func (m muenfs) Descriptor() int   { return m.interrupt }
 
-// packets is a device that the kernel sends numbered packets through, or that
-// checks and counts those it is handed.
+// packets is a device from which the kernel sends numbered packets, or that
+// checks and counts those it receives.
 type packets struct {
 	t        testing.TB
 	queue    chan uint32
@@ -92,7 +92,7 @@ func TestTrafficByEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(interrupt) })
-	// What was reported is not ready any more, as with a muenfs.
+	// A report clears readiness, as with a muenfs.
 	t.Cleanup(doorbell.SetPoll(func(fds []unix.PollFd, timeout *unix.Timespec) (int, error) {
 		n, err := unix.Ppoll(fds, timeout, nil)
 		for _, fd := range fds {
@@ -143,7 +143,7 @@ func TestTrafficByEvents(t *testing.T) {
 	outbound.Resume()
 	for n := range uint32(2000) {
 		from.queue <- n
-		if n%16 == 15 { // never half of the ring
+		if n%16 == 15 { // never half the ring
 			until(t, "packets", func() bool { return to.received.Load() == n+1 })
 		}
 	}
@@ -154,7 +154,7 @@ func TestTrafficByEvents(t *testing.T) {
 	if r.DoorbellErr != nil || r.Wakeups == 0 || r.Reader.Overruns != 0 {
 		t.Errorf("reader: %s, %d heard, %d overruns: %v", r.Doorbell, r.Wakeups, r.Reader.Overruns, r.DoorbellErr)
 	}
-	// An idle reader sleeps until the next event, and says so.
+	// An idle reader sleeps until the next event, and reports that.
 	next := uint32(2000)
 	until(t, "doorbell", func() bool {
 		from.queue <- next
