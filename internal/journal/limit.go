@@ -7,18 +7,17 @@ import (
 	"time"
 )
 
-// How many lines of a kind a Limit passes on: burst at once, and then one each
-// interval.
+// A Limit passes burst lines of a kind at once, and then one each interval.
 const (
 	burst    = 10
 	interval = 20 * time.Second
 )
 
-// Limit is a handler that passes on ten lines of a kind and then three a minute.
-// The next line of that kind says in the attribute "suppressed" how many were
-// not passed on. Lines with the same message are of one kind, so that a flood of
-// one kind hides no other; messages have to be constants, or each is a kind of
-// its own. The handlers that WithAttrs and WithGroup derive share the limit.
+// Limit is a handler that passes ten lines of a kind and then three a minute.
+// The attribute "suppressed" of the next line of that kind says how many were
+// suppressed. Lines with the same message are of one kind, so that a flood of
+// one kind does not hide the others. So messages must be constants. The
+// handlers derived by WithAttrs and WithGroup share the limit.
 type Limit struct {
 	next  slog.Handler
 	kinds *kinds
@@ -34,17 +33,19 @@ func (l *Limit) Enabled(ctx context.Context, level slog.Level) bool {
 	return l.next.Enabled(ctx, level)
 }
 
-// WithAttrs returns a handler whose lines have the attributes, too.
+// WithAttrs returns a handler that adds the attributes to its lines.
 func (l *Limit) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &Limit{l.next.WithAttrs(attrs), l.kinds}
 }
 
-// WithGroup returns a handler whose lines have their attributes in a group.
+// WithGroup returns a handler that puts the attributes of its lines into a
+// group.
 func (l *Limit) WithGroup(name string) slog.Handler {
 	return &Limit{l.next.WithGroup(name), l.kinds}
 }
 
-// Handle passes r on, or counts it. The clock is that of the records.
+// Handle passes r on, or counts it. It uses the time of the record as its
+// clock.
 func (l *Limit) Handle(ctx context.Context, r slog.Record) error {
 	suppressed, ok := l.kinds.take(r.Message, r.Time)
 	if !ok {
@@ -57,13 +58,14 @@ func (l *Limit) Handle(ctx context.Context, r slog.Record) error {
 	return l.next.Handle(ctx, r)
 }
 
-// kinds has a bucket for each message.
+// kinds holds a bucket for each message.
 type kinds struct {
 	mu  sync.Mutex
 	all map[string]*bucket
 }
 
-// take takes a token of a kind, and tells how many lines found none before.
+// take takes a token for a message and returns how many lines found none
+// before.
 func (k *kinds) take(message string, now time.Time) (suppressed uint64, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -76,7 +78,7 @@ func (k *kinds) take(message string, now time.Time) (suppressed uint64, ok bool)
 }
 
 // bucket is a token bucket. Instead of tokens it keeps the time at which it is
-// full again; each line moves that by an interval. The zero bucket is full.
+// full again, which each line moves by an interval. The zero bucket is full.
 type bucket struct {
 	full       time.Time
 	suppressed uint64

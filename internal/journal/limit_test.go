@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// noTime is for handlers whose lines are compared.
+// noTime is for handlers whose output is compared.
 var noTime = &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) == 0 && a.Key == slog.TimeKey {
 		return slog.Attr{}
@@ -18,7 +18,7 @@ var noTime = &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(grou
 	return a
 }}
 
-// at logs a line of a kind at a time after the beginning.
+// at logs a line of a kind at a time after the start.
 func at(h slog.Handler, after time.Duration, kind string) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	_ = h.Handle(context.Background(), slog.NewRecord(begin.Add(after), slog.LevelWarn, kind, 0))
@@ -45,16 +45,16 @@ func TestLimit(t *testing.T) {
 		switch {
 		case i < burst && line != "level=WARN msg=flood":
 			t.Errorf("line %d of the burst: %s", i, line)
-		case i > burst && line != each: // the first one behind the burst counts from the burst's end
+		case i > burst && line != each: // the first line after the burst counts from its end
 			t.Errorf("line %d: %s, want %s", i, line, each)
 		}
 	}
-	// Another kind is not hidden by it.
+	// It does not hide another kind.
 	at(h, flood, "other")
 	if got := lines(); len(got) != 1 || got[0] != "level=WARN msg=other" {
 		t.Errorf("beside the flood: %q", got)
 	}
-	// After some rest there is a whole burst again, and not more.
+	// After a pause there is a whole burst again, but not more.
 	for range 100 {
 		at(h, 10*flood, "flood")
 	}
@@ -63,7 +63,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// What is derived of a limit has no limit of its own.
+// A derived handler shares the limit.
 func TestLimitIsShared(t *testing.T) {
 	var out bytes.Buffer
 	h := NewLimit(slog.NewTextHandler(&out, noTime))
@@ -76,7 +76,7 @@ func TestLimitIsShared(t *testing.T) {
 	}
 }
 
-// A record is the caller's: the count is added to a copy.
+// The record belongs to the caller: the count is added to a copy.
 func TestLimitLeavesTheRecord(t *testing.T) {
 	var out bytes.Buffer
 	h := NewLimit(slog.NewTextHandler(&out, noTime))

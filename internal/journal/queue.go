@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// most is how many lines a queue holds. While that many are written, as many
-// again may wait.
-const most = 1024
+// maxLines is the capacity of a queue. As many lines again may be in the
+// process of being written.
+const maxLines = 1024
 
-// Queue is a handler that only notes a line; a goroutine, which there is while
-// there are lines, hands it to the handler that writes. When the queue is full
-// lines are dropped, and counted: once the log flows again a line tells how many,
-// at the place where they are missing.
+// Queue is a handler that only stores a line. A goroutine, which exists while
+// there are lines, passes them to the handler that writes. When the queue is
+// full, lines are dropped and counted. Once the log flows again, a line says
+// how many, at the point where they are missing.
 //
 // The values of attributes must not change after they were logged. Those that
-// are a slog.LogValuer are asked for their value at once.
+// are a slog.LogValuer are resolved at once.
 type Queue struct {
 	next slog.Handler
 	*queue
@@ -29,19 +29,20 @@ type queue struct {
 
 	mu    sync.Mutex
 	lines []line
-	lost  uint64        // dropped since the last of lines
-	idle  chan struct{} // closed when all is written; nil if it is
+	lost  uint64        // lines dropped after the last of lines
+	idle  chan struct{} // closed when all lines are written; nil if they are
 }
 
-// line is a record and where it goes.
+// line is a record and its destination.
 type line struct {
 	ctx    context.Context
 	to     slog.Handler
 	record slog.Record
-	lost   uint64 // lines that were dropped before this one
+	lost   uint64 // lines dropped before this one
 }
 
-// NewQueue returns a Queue in front of next; next itself if it is one already.
+// NewQueue returns a Queue in front of next. If next is a Queue, it returns
+// next.
 func NewQueue(next slog.Handler) *Queue {
 	if q, ok := next.(*Queue); ok {
 		return q
@@ -49,34 +50,34 @@ func NewQueue(next slog.Handler) *Queue {
 	return &Queue{next, &queue{plain: next}}
 }
 
-// Enabled reports whether the handler behind the queue handles records of the
+// Enabled reports whether the handler after the queue handles records of the
 // level.
 func (q *Queue) Enabled(ctx context.Context, level slog.Level) bool {
 	return q.next.Enabled(ctx, level)
 }
 
-// WithAttrs returns a handler of the same queue whose lines have the attributes,
-// too.
+// WithAttrs returns a handler of the same queue that adds the attributes to its
+// lines.
 func (q *Queue) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &Queue{q.next.WithAttrs(attrs), q.queue}
 }
 
-// WithGroup returns a handler of the same queue whose lines have their
-// attributes in a group.
+// WithGroup returns a handler of the same queue that puts the attributes of its
+// lines into a group.
 func (q *Queue) WithGroup(name string) slog.Handler {
 	return &Queue{q.next.WithGroup(name), q.queue}
 }
 
-// Handle notes r, and does not wait. It returns no error: what the handler
-// behind the queue says comes too late for the caller.
+// Handle stores r and does not wait. It returns no error, because the handler
+// after the queue runs later.
 func (q *Queue) Handle(ctx context.Context, r slog.Record) error {
 	q.put(line{ctx: context.WithoutCancel(ctx), to: q.next, record: resolved(r)})
 	return nil
 }
 
-// Flush waits until all lines are written, but no longer than limit, and reports
-// whether they are. What is left then is still written as far as the process
-// lives and the log takes it.
+// Flush waits until all lines are written, but no longer than limit, and
+// reports whether they are. Remaining lines are still written while the process
+// lives.
 func (q *Queue) Flush(limit time.Duration) bool {
 	q.mu.Lock()
 	idle := q.idle
@@ -97,7 +98,7 @@ func (q *Queue) Flush(limit time.Duration) bool {
 func (q *queue) put(l line) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.lines) == most {
+	if len(q.lines) == maxLines {
 		q.lost++
 		return
 	}
@@ -109,7 +110,7 @@ func (q *queue) put(l line) {
 	}
 }
 
-// write writes until there is nothing left.
+// write writes lines until there are none left.
 func (q *queue) write() {
 	var lines []line
 	for {
@@ -125,8 +126,8 @@ func (q *queue) write() {
 	}
 }
 
-// take gives the lines that wait, and how many were dropped behind them. spent is
-// room for the next ones.
+// take returns the waiting lines and the number dropped after them. It reuses
+// spent as the buffer for the next lines.
 func (q *queue) take(spent []line) (lines []line, lost uint64) {
 	clear(spent)
 	q.mu.Lock()
@@ -140,18 +141,18 @@ func (q *queue) take(spent []line) (lines []line, lost uint64) {
 	return lines, lost
 }
 
-// tell says how many lines are missing.
+// tell logs how many lines are missing.
 func (q *queue) tell(lost uint64) {
 	ctx := context.Background()
 	if lost == 0 || !q.plain.Enabled(ctx, slog.LevelWarn) {
 		return
 	}
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "lines were dropped: the log did not take them", 0)
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "lines dropped: the log is too slow", 0)
 	r.AddAttrs(slog.Uint64("lines", lost))
 	_ = q.plain.Handle(ctx, r)
 }
 
-// resolved returns a copy of r that asks nothing of its values later.
+// resolved returns a copy of r whose values are resolved.
 func resolved(r slog.Record) slog.Record {
 	c := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {

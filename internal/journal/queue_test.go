@@ -27,7 +27,8 @@ func (s stalling) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return stalling{s.Handler.WithAttrs(attrs), s.flow}
 }
 
-// A log that stalls holds nobody up. What it misses is told where it is missing.
+// A stalled log does not block its callers. A line says how many are missing,
+// and where.
 func TestQueueDoesNotBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -35,42 +36,42 @@ func TestQueueDoesNotBlock(t *testing.T) {
 		q := NewQueue(stalling{slog.NewTextHandler(&out, noTime), flow})
 		log := slog.New(q)
 		log.Info("first")
-		synctest.Wait() // it is being written
+		synctest.Wait() // the first line is being written
 		const missing = 77
-		for i := range most + missing {
+		for i := range maxLines + missing {
 			log.Info("line", "i", i)
 		}
 		if q.Flush(time.Second) {
-			t.Fatal("all is written, while the log stalls")
+			t.Fatal("all lines are written although the log stalls")
 		}
 		close(flow)
 		if !q.Flush(time.Hour) {
-			t.Fatal("not all is written, while the log flows")
+			t.Fatal("not all lines are written although the log flows")
 		}
 		log.Info("last")
 		synctest.Wait()
 
 		var want strings.Builder
 		want.WriteString("level=INFO msg=first\n")
-		for i := range most {
+		for i := range maxLines {
 			fmt.Fprintf(&want, "level=INFO msg=line i=%d\n", i)
 		}
-		fmt.Fprintf(&want, "level=WARN msg=%q lines=%d\nlevel=INFO msg=last\n", "lines were dropped: the log did not take them", missing)
+		fmt.Fprintf(&want, "level=WARN msg=%q lines=%d\nlevel=INFO msg=last\n", "lines dropped: the log is too slow", missing)
 		if out.String() != want.String() {
 			t.Errorf("written:\n%s\nwant:\n%s", &out, &want)
 		}
 	})
 }
 
-// Lines that come while others are missing are behind the one that tells so.
+// Lines logged after dropped ones come after the line that reports those.
 func TestQueueTellsWhereLinesAreMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		q := NewQueue(slog.NewTextHandler(&out, noTime))
-		q.lines, q.lost = make([]line, 0, most), 3 // as while a batch is being written
+		q.lines, q.lost = make([]line, 0, maxLines), 3 // as while a batch is being written
 		slog.New(q).Info("behind")
 		synctest.Wait()
-		if want := "level=WARN msg=\"lines were dropped: the log did not take them\" lines=3\nlevel=INFO msg=behind\n"; out.String() != want {
+		if want := "level=WARN msg=\"lines dropped: the log is too slow\" lines=3\nlevel=INFO msg=behind\n"; out.String() != want {
 			t.Errorf("written:\n%s\nwant:\n%s", &out, want)
 		}
 	})
@@ -97,7 +98,7 @@ type state struct{ n *int }
 
 func (s state) LogValue() slog.Value { return slog.IntValue(*s.n) }
 
-// Values are those of the moment of logging.
+// Values are those at the time of logging.
 func TestQueueResolvesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -114,8 +115,8 @@ func TestQueueResolvesAtOnce(t *testing.T) {
 	})
 }
 
-// Groups, attributes and levels are those of the handler behind the queue, and
-// there is one queue however often it is asked for.
+// Groups, attributes and levels are those of the handler after the queue, and
+// there is only one queue however often NewQueue is called.
 func TestQueueIsTransparent(t *testing.T) {
 	var direct, queued bytes.Buffer
 	write := func(h slog.Handler) {
@@ -128,7 +129,7 @@ func TestQueueIsTransparent(t *testing.T) {
 	q := NewQueue(slog.NewJSONHandler(&queued, level))
 	derived := q.WithAttrs(nil)
 	if NewQueue(derived) != derived {
-		t.Error("a queue was put in front of a queue")
+		t.Error("NewQueue put a queue in front of a queue")
 	}
 	write(q)
 	if !q.Flush(time.Minute) || !q.Flush(0) {
@@ -142,7 +143,7 @@ func TestQueueIsTransparent(t *testing.T) {
 func TestQueueTakesFromMany(t *testing.T) {
 	var out bytes.Buffer
 	q := NewQueue(slog.NewTextHandler(&out, noTime))
-	const each = most / 8
+	const each = maxLines / 8
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
