@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Is reports whether err says that descriptors or memory have run out.
+// Is reports whether err means that descriptors or memory have run out.
 func Is(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOBUFS)
 }
 
-// Explain adds to an error about descriptors which limit was met and how to raise
-// it. Other errors, and nil, it returns as they are.
+// Explain adds to an error about descriptors which limit was reached and how to
+// raise it. It returns other errors, and nil, unchanged.
 func Explain(err error) error {
 	var explained *Error
 	switch {
@@ -22,15 +22,15 @@ func Explain(err error) error {
 	case errors.Is(err, unix.EMFILE):
 		return &Error{Err: err, Limit: limit()}
 	case errors.Is(err, unix.ENFILE):
-		return fmt.Errorf("%w: the system has no more of them: raise it with \"sysctl fs.file-max\"", err)
+		return fmt.Errorf("%w: the system limit is reached: raise it with \"sysctl fs.file-max\"", err)
 	}
 	return err
 }
 
-// Error is an error that wraps EMFILE, with the limit.
+// Error wraps EMFILE and adds the limit.
 type Error struct {
 	Err   error
-	Limit uint64 // RLIMIT_NOFILE: how many descriptors the process may have open
+	Limit uint64 // RLIMIT_NOFILE: maximum number of open descriptors of the process
 }
 
 func (e *Error) Error() string {
@@ -39,16 +39,16 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// limit is the soft limit, which the Go runtime has raised to the hard one when
-// the process started.
+// limit returns the soft limit, which the Go runtime has raised to the hard
+// limit at startup.
 func limit() uint64 {
 	var l unix.Rlimit
-	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &l) // cannot fail: the address is good
+	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &l) // cannot fail: the address is valid
 	return l.Cur
 }
 
-// Descriptors reports whether the process can open n more descriptors now. If not
-// the error wraps EMFILE and says how many it may have.
+// Descriptors reports whether the process can open n more descriptors now. If
+// not, the error wraps EMFILE and contains the limit.
 func Descriptors(n int) (err error) {
 	held := make([]int, 0, n)
 	defer func() {
@@ -64,7 +64,7 @@ func Descriptors(n int) (err error) {
 			fd, err = unix.FcntlInt(uintptr(held[0]), unix.F_DUPFD_CLOEXEC, 0)
 		}
 		if err != nil {
-			return Explain(fmt.Errorf("%d more descriptors are needed: %w", n, err))
+			return Explain(fmt.Errorf("open %d more descriptors: %w", n, err))
 		}
 		held = append(held, fd)
 	}
