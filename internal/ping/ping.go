@@ -1,10 +1,9 @@
-// Package ping sends echo requests of ICMP (RFC 792) and ICMPv6 (RFC 4443
-// section 4) and waits for the answers. It is for programs that show or try that
-// a link works, not for the packets that muennet carries: those are package
-// packet's.
+// Package ping sends ICMP (RFC 792) and ICMPv6 (RFC 4443 section 4) echo
+// requests and waits for the replies. It is for programs that show or test that
+// a link works; package packet handles the packets that muennet carries.
 //
-// The caller dials, so that it decides on namespace and socket options, which
-// needs CAP_NET_RAW:
+// The caller dials, which needs CAP_NET_RAW, and so chooses namespace and
+// socket options:
 //
 //	conn, err := net.DialIP(ping.Network(to), nil, &net.IPAddr{IP: to.AsSlice()})
 //	if err != nil {
@@ -13,8 +12,8 @@
 //	defer conn.Close()
 //	took, err := ping.New(conn, to).RoundTrip(1, data, time.Second)
 //
-// A Pinger is for one goroutine. What comes from the network is not trusted: it
-// is an answer, or passed over, or an error.
+// A Pinger belongs to one goroutine. Packets from the network are not trusted:
+// each is a reply, ignored, or an error.
 package ping
 
 import (
@@ -30,7 +29,8 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// Network is what to dial for echo requests to an address, as net.Dial takes it.
+// Network returns the network to dial for echo requests to an address, in the
+// format of net.Dial.
 func Network(to netip.Addr) string {
 	if to.Is6() {
 		return "ip6:58"
@@ -38,7 +38,7 @@ func Network(to netip.Addr) string {
 	return "ip4:1"
 }
 
-// Pinger speaks one of the two ICMPs.
+// Pinger sends echo requests of ICMP or ICMPv6.
 type Pinger struct {
 	conn           *net.IPConn
 	protocol       int
@@ -47,7 +47,8 @@ type Pinger struct {
 	buf            []byte
 }
 
-// New returns a Pinger over a connection to an address, which stays the caller's.
+// New returns a Pinger that uses conn, a connection to the address. The caller
+// closes conn.
 func New(conn *net.IPConn, to netip.Addr) *Pinger {
 	p := &Pinger{conn: conn, protocol: 1, request: ipv4.ICMPTypeEcho, reply: ipv4.ICMPTypeEchoReply}
 	if to.Is6() {
@@ -57,9 +58,9 @@ func New(conn *net.IPConn, to netip.Addr) *Pinger {
 	return p
 }
 
-// RoundTrip sends one request with a number, 0 to 65535, and data, and returns
-// how long its answer took. The error is os.ErrDeadlineExceeded, wrapped, when
-// none came within the limit.
+// RoundTrip sends one request with sequence number seq, 0 to 65535, and data.
+// It returns the time until the reply arrives. If none arrives within limit,
+// the error wraps os.ErrDeadlineExceeded.
 func (p *Pinger) RoundTrip(seq int, data []byte, limit time.Duration) (time.Duration, error) {
 	m := icmp.Message{Type: p.request, Body: &icmp.Echo{ID: p.id, Seq: seq, Data: data}}
 	packet, err := m.Marshal(nil)
@@ -77,7 +78,7 @@ func (p *Pinger) RoundTrip(seq int, data []byte, limit time.Duration) (time.Dura
 		return 0, err
 	}
 	for {
-		// Unlike Read, ReadFromIP takes the IPv4 header off.
+		// Unlike Read, ReadFromIP strips the IPv4 header.
 		n, _, err := p.conn.ReadFromIP(p.buf)
 		took := time.Since(start)
 		if err != nil {
@@ -89,10 +90,10 @@ func (p *Pinger) RoundTrip(seq int, data []byte, limit time.Duration) (time.Dura
 		}
 		body, ok := answer.Body.(*icmp.Echo)
 		if !ok || answer.Type != p.reply || body.ID != p.id || body.Seq != seq {
-			continue // others' answers, neighbour discovery and the like come here too
+			continue // replies to others, neighbour discovery and so on
 		}
 		if !bytes.Equal(body.Data, data) {
-			return 0, errors.New("the answer has other data than the request")
+			return 0, errors.New("the data in the reply differs from the request")
 		}
 		return took, nil
 	}
