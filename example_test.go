@@ -65,6 +65,6 @@ func ExampleAuto() {
 	// The load is for muennet.Open, or for Net.Load.
 
 	// Output:
-	// skipped logger: half a pair: there is no file |out of that name, only |in
+	// skipped logger: half a pair: |in without |out
 	// key reads keyfender|out and writes keyfender|in
 }

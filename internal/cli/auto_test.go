@@ -68,7 +68,7 @@ net0  eth_dev  1500  out  a|out    65536  0600  0x7ade5c549b08e814  inactive  -
 net1  eth_dev  1500  in   b|out    65536  0600  0x7ade5c549b08e814  0x1234    0x12
 net1  eth_dev  1500  out  b|in     65536  0600  0x7ade5c549b08e814  0x1234    0x7ade5c549b08e814
 warning: net1: b|out: protocol 0x12 is in the channel, 0x7ade5c549b08e814 would be used
-skipped: half: half a pair: there is no file |out of that name, only |in
+skipped: half: half a pair: |in without |out
 skipped: x: both are read-only, modes 0400 and 0400: nothing to write
 `
 	for _, command := range []string{"load", "run"} {
@@ -149,15 +149,15 @@ func TestAutoErrors(t *testing.T) {
 		code      int
 		want      string
 	}{
-		{none, "load auto", exitFailed, "pair channels in " + none + ": no X|in with an X|out beside it that can be used\n"},
-		{half, "load auto", exitFailed, "pair channels in " + half + ": no X|in with an X|out beside it that can be used; skipped: a: half a pair"},
-		{half, "run auto --dry-run", exitFailed, "no X|in with an X|out"},
+		{none, "load auto", exitFailed, "pair channels in " + none + ": no usable pair of X|in and X|out\n"},
+		{half, "load auto", exitFailed, "pair channels in " + half + ": no usable pair of X|in and X|out; skipped: a: half a pair"},
+		{half, "run auto --dry-run", exitFailed, "no usable pair"},
 		{none + "/nix", "run auto", exitFailed, "pair channels: list channels: open " + none + "/nix: no such file or directory\n"},
 		{pairs, "load auto in=a", exitUsage, "parameter in: not together with auto"},
 		{pairs, "run out= auto", exitUsage, "parameter out: not together with auto"},
 		{pairs, "load auto --config " + conf, exitUsage, "parameter in: not together with auto"},
 		{pairs, "load auto mtu=1,2,3", exitUsage, "parameter mtu: 3 entries: want at most 2, one for each pair of channels"},
-		{pairs, "load auto mtu=9000", exitUsage, "parameter mtu, entry 1 \"9000\" (interface net0): protocol 7ade5c549b08e814 is a Solo5/MirageOS peer"},
+		{pairs, "load auto mtu=9000", exitUsage, "parameter mtu, entry 1 \"9000\" (interface net0): protocol 7ade5c549b08e814 is for Solo5/MirageOS peers"},
 		{pairs, "load auto bogus=1", exitUsage, `parameter "bogus": unknown`},
 		{pairs, "load automatic", exitUsage, `argument "automatic": want PARAMETER=VALUE`},
 		{pairs, "load --strict name=net0 in=a reader_protocol=1", exitUsage, "--strict and --dry-run: only with auto"},
@@ -220,7 +220,7 @@ func TestLoadAutoHalf(t *testing.T) {
 	if err := region.Create(filepath.Join(h.dir, "ch"), "0|in", 4096, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const why = "0: half a pair: there is no file |out of that name, only |in"
+	const why = "0: half a pair: |in without |out"
 	for _, command := range []string{"load", "run"} {
 		code, _, stderr := h.muennet(command, "auto", "--strict")
 		want := fmt.Sprintf("muennet: pair channels in %s: nothing is loaded, for --strict: %s\n", filepath.Join(h.dir, "ch"), why)

@@ -1,18 +1,18 @@
-// Package pairing finds the channels in a directory that belong together: an
-// X|in and an X|out are the two ways of one link.
+// Package pairing finds the channels in a directory that belong together: X|in
+// and X|out are the two directions of a link.
 //
-// It looks at names and file modes only. It opens no channel, reads no header
-// and knows nothing of interfaces: what becomes of a pair is the business of
-// package params.
+// It looks only at names and file modes. It does not open channels or read
+// their headers, and does not know interfaces: package params turns pairs into
+// those.
 //
-// # Which of the two is read
+// # Direction
 //
-// The suffixes are those of the peer, a unikernel: what is its |out is ours to
-// read, and its |in ours to write. On a muenfs, and wherever else an
-// administrator has set them like that, the modes say more: memory that a
-// policy gives us for reading is mode 0400, memory that we may write 0600. Where
-// they differ they decide, whatever the suffixes: between two Linuxes, one of
-// them would have it the wrong way round otherwise.
+// The suffixes are from the point of view of the peer, a unikernel: we read its
+// |out and write its |in. On a muenfs, and wherever else an administrator has
+// set them accordingly, the modes say more: memory that the policy grants for
+// reading has mode 0400, memory that we may write has 0600. If the modes differ
+// they decide, whatever the suffixes: otherwise one side of a link between two
+// Linux systems would have the direction wrong.
 //
 //	X|in   X|out   in      out
 //	0600   0600    X|out   X|in    the suffixes
@@ -20,11 +20,12 @@
 //	0400   0600    X|in    X|out   the modes
 //	0400   0400                    skipped: nothing to write
 //
-// It is the bits of the mode that count, not whether the caller could open the
-// file: root can open any.
+// Only the bits of the mode count, not whether the caller could open the file:
+// root can open any file.
 //
-// The functions may be called concurrently. File names are not trusted: what a
-// parameter list cannot name is skipped, and Skipped.Name may hold any bytes.
+// The functions may be called concurrently. File names are not trusted: names
+// that a parameter list cannot contain are skipped, and Skipped.Name may hold
+// any bytes.
 //
 // # Start
 //

@@ -14,16 +14,16 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// The ends of the names of a pair.
+// The suffixes of the names of a pair.
 const (
 	suffixIn  = "|in"
 	suffixOut = "|out"
 )
 
-// ErrNone says that a directory holds no pair of channels.
-var ErrNone = errors.New("no X|in with an X|out beside it that can be used")
+// ErrNone says that a directory holds no usable pair of channels.
+var ErrNone = errors.New("no usable pair of X|in and X|out")
 
-// Pair is two channels that make a link, from our side of it.
+// Pair is the two channels of a link, from our side.
 type Pair struct {
 	// Name is the X of X|in and X|out.
 	Name string
@@ -31,15 +31,15 @@ type Pair struct {
 	In, Out region.Info
 }
 
-// Skipped is a name with which nothing can be done.
+// Skipped is a name that cannot be used.
 type Skipped struct {
 	// Name is the X of X|in and X|out; any bytes a file name may have.
 	Name string
-	// Reason is what is wrong with it, a few words.
+	// Reason says in a few words what is wrong.
 	Reason string
 }
 
-// String names it, in quotes where the name would spoil a line, and says why.
+// String returns the name, quoted if it would break the line, and the reason.
 func (s Skipped) String() string {
 	name := s.Name
 	if q := strconv.Quote(name); name == "" || q[1:len(q)-1] != name {
@@ -48,7 +48,7 @@ func (s Skipped) String() string {
 	return name + ": " + s.Reason
 }
 
-// Join puts all of them into one line.
+// Join returns all of them in one line.
 func Join(skipped []Skipped) string {
 	all := make([]string, len(skipped))
 	for i, s := range skipped {
@@ -57,16 +57,16 @@ func Join(skipped []Skipped) string {
 	return strings.Join(all, "; ")
 }
 
-// Set is what a directory holds.
+// Set is the content of a directory.
 type Set struct {
 	Pairs   []Pair    // in alphabetical order of Name, by bytes
 	Skipped []Skipped // likewise
 }
 
-// Find looks through a directory. No pair is an error that wraps ErrNone, names
-// the directory and everything that was skipped; the Set then holds the latter.
-// Other errors are those of [region.List]: a missing directory is
-// [fs.ErrNotExist].
+// Find pairs the channels in a directory. If there is no pair, it returns an
+// error that wraps ErrNone and names the directory and everything skipped,
+// together with a Set that lists the skipped names. Other errors are those of
+// [region.List]; a missing directory is [fs.ErrNotExist].
 func Find(dir string) (Set, error) {
 	infos, err := region.List(dir)
 	if err != nil {
@@ -82,17 +82,17 @@ func Find(dir string) (Set, error) {
 	return set, fmt.Errorf("pair channels in %s: %w", dir, ErrNone)
 }
 
-// unlisted is the error for a directory that cannot be listed. One that nobody
-// has named is missing where a muenfs was expected, more often than not.
+// unlisted returns the error for a directory that cannot be listed. If the
+// default directory is missing, the cause is most likely a missing muenfs.
 func unlisted(dir, standard string, err error) error {
 	if dir == standard && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("pair channels: %w; nor is a muenfs mounted on /muenfs", err)
+		return fmt.Errorf("pair channels: %w, and no muenfs is mounted on /muenfs", err)
 	}
 	return fmt.Errorf("pair channels: %w", err)
 }
 
-// Of pairs the channels of a directory. Those whose names have neither ending
-// are none of its business.
+// Of pairs the channels of a directory. It ignores channels with neither
+// suffix.
 func Of(infos []region.Info) Set {
 	type half struct{ in, out *region.Info }
 	halves := make(map[string]half)
@@ -119,13 +119,13 @@ func Of(infos []region.Info) Set {
 	return set
 }
 
-// pair tells which of two channels is read; one of them may be nil.
+// pair decides which of two channels is read. One of them may be nil.
 func pair(x string, in, out *region.Info) (Pair, error) {
 	switch {
 	case in == nil:
-		return Pair{}, fmt.Errorf("half a pair: there is no file %s of that name, only %s", suffixIn, suffixOut)
+		return Pair{}, fmt.Errorf("half a pair: %s without %s", suffixOut, suffixIn)
 	case out == nil:
-		return Pair{}, fmt.Errorf("half a pair: there is no file %s of that name, only %s", suffixOut, suffixIn)
+		return Pair{}, fmt.Errorf("half a pair: %s without %s", suffixIn, suffixOut)
 	}
 	for _, c := range []*region.Info{in, out} {
 		if err := names.CheckNewFile(c.Name); err != nil {
@@ -141,5 +141,5 @@ func pair(x string, in, out *region.Info) (Pair, error) {
 	return Pair{Name: x, In: *out, Out: *in}, nil
 }
 
-// writable tells whether a mode lets anybody write.
+// writable reports whether a mode allows anyone to write.
 func writable(m os.FileMode) bool { return m&0o222 != 0 }
