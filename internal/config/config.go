@@ -8,18 +8,20 @@ import (
 	"github.com/muennet/muennet/element"
 )
 
-// Carrier says what an interface's carrier (the LOWER_UP flag, "is the cable
-// plugged in") follows.
+// Carrier says what the carrier of an interface (the LOWER_UP flag: "is the
+// cable plugged in") follows.
 type Carrier uint8
 
 const (
-	// CarrierAdmin: carrier follows up and down, as in the kernel module.
+	// CarrierAdmin: the carrier follows up and down, as in the kernel
+	// module.
 	CarrierAdmin Carrier = iota
-	// CarrierPeer: carrier while the writer of the in-channel is active.
+	// CarrierPeer: the carrier is on while the writer of the in-channel is
+	// active.
 	CarrierPeer
 )
 
-// String gives the value as the carrier parameter spells it: "admin" or "peer".
+// String returns the value of the carrier parameter: "admin" or "peer".
 func (c Carrier) String() string {
 	switch c {
 	case CarrierAdmin:
@@ -30,39 +32,40 @@ func (c Carrier) String() string {
 	return "carrier(" + strconv.Itoa(int(c)) + ")"
 }
 
-// Defaults: what the zero value of a field stands for.
+// Defaults, which the zero values of the fields select.
 const (
 	// DefaultMTU is in bytes.
 	DefaultMTU  = 1500
 	DefaultPoll = time.Millisecond
-	// DefaultBusyPoll counts where there is more than one processor and
-	// GOMAXPROCS is 4 or more.
+	// DefaultBusyPoll only applies with more than one processor and a
+	// GOMAXPROCS of at least 4.
 	DefaultBusyPoll = 50 * time.Microsecond
-	// DefaultRenew is for Ethernet interfaces whose WriterProtocol is
-	// SoloProtocol: the readers of those peers never recover from an overrun.
+	// DefaultRenew applies to Ethernet interfaces whose WriterProtocol is
+	// SoloProtocol: the readers of those peers never recover from an
+	// overrun.
 	DefaultRenew = 2 * time.Second
 )
 
-// Values that switch off what 0 leaves at its default.
+// Values that disable what 0 leaves at its default.
 const (
-	BusyPollOff time.Duration = -1 * time.Microsecond // sleep at once
-	RenewOff    time.Duration = -1                    // keep an epoch whatever the peer does
+	BusyPollOff time.Duration = -1 * time.Microsecond // sleep immediately
+	RenewOff    time.Duration = -1                    // never renew the epoch
 )
 
-// Ranges of the durations that are neither 0 nor off.
+// Ranges of durations other than 0 and off.
 const (
 	MinPoll, MaxPoll         = time.Millisecond, time.Minute
 	MinBusyPoll, MaxBusyPoll = time.Microsecond, time.Second
 	MinRenew, MaxRenew       = time.Second, time.Hour
 )
 
-// SoloProtocol is the protocol id of Solo5/MirageOS Ethernet channels. Those
-// peers copy element size and frame length unchecked, so for this id nothing
-// but an MTU of 1500 is offered to them.
+// SoloProtocol is the protocol id of Ethernet channels of Solo5/MirageOS. Those
+// peers do not check element size and frame length, so for this id only an MTU
+// of 1500 is allowed.
 const SoloProtocol uint64 = 0x7ade5c549b08e814
 
-// Interface is what one interface is to be. muennet.Interface has the same
-// fields and documents them.
+// Interface is the configuration of an interface. muennet.Interface has the
+// same fields and documents them.
 type Interface struct {
 	Name           string
 	Format         element.Format
@@ -78,7 +81,7 @@ type Interface struct {
 	Force          bool
 }
 
-// Load is a set of interfaces that come into being together or not at all.
+// Load is a set of interfaces that are created together or not at all.
 // muennet.Load has the same fields and documents them.
 type Load struct {
 	Interfaces []Interface
@@ -87,7 +90,7 @@ type Load struct {
 	BusyPoll   time.Duration
 }
 
-// RenewAfter returns what Renew stands for: 0 is off.
+// RenewAfter returns the effective value of Renew; 0 is off.
 func (i Interface) RenewAfter() time.Duration {
 	switch {
 	case i.Renew != 0:

@@ -19,14 +19,14 @@ func TestRenewal(t *testing.T) {
 		want time.Duration
 	}{
 		{"Solo5", solo(func(*Interface) {}), DefaultRenew},
-		{"the out-channel counts", solo(func(i *Interface) { i.ReaderProtocol = 1 }), DefaultRenew},
-		{"and only that", solo(func(i *Interface) { i.WriterProtocol = 1 }), 0},
+		{"only the out-channel counts", solo(func(i *Interface) { i.ReaderProtocol = 1 }), DefaultRenew},
+		{"the in-channel does not", solo(func(i *Interface) { i.WriterProtocol = 1 }), 0},
 		{"not Ethernet", solo(func(i *Interface) { i.Format = element.NetHdr }), 0},
 		{"only out", solo(func(i *Interface) { i.In = "" }), 0},
 		{"only in", solo(func(i *Interface) { i.Out = "" }), 0},
 		{"off", solo(func(i *Interface) { i.Renew = RenewOff }), 0},
 		{"other", solo(func(i *Interface) { i.Renew = 7 * time.Second }), 7 * time.Second},
-		{"asked for", solo(func(i *Interface) { i.Format, i.Renew = element.NetHdr, 3*time.Second }), 3 * time.Second},
+		{"set explicitly", solo(func(i *Interface) { i.Format, i.Renew = element.NetHdr, 3*time.Second }), 3 * time.Second},
 	} {
 		if got := c.i.RenewAfter(); got != c.want {
 			t.Errorf("%s: %v, want %v", c.what, got, c.want)

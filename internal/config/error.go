@@ -4,8 +4,8 @@ import "fmt"
 
 // Error says which field of a configuration breaks a rule.
 type Error struct {
-	// Index is the position in Load.Interfaces of the interface that is wrong;
-	// -1 when a field of the Load itself is.
+	// Index is the position of the interface in Load.Interfaces, -1 if the
+	// field belongs to the Load itself.
 	Index int
 	// Interface is the name of that interface.
 	Interface string
@@ -13,13 +13,13 @@ type Error struct {
 	Field string
 	// Value is what the field holds.
 	Value any
-	// Allowed says what is wrong with the value and what is allowed, such as
-	// "want 68 to 65535 for net_hdr".
+	// Allowed says what is wrong and what is allowed, such as "want 68 to
+	// 65535 for net_hdr".
 	Allowed string
 }
 
-// Error returns one sentence, such as "interface net0: MTU 5: want 68 to 65535
-// for net_hdr".
+// Error returns the error as text, such as "interface net0: MTU 5: want 68 to
+// 65535 for net_hdr".
 func (e *Error) Error() string {
 	where := ""
 	switch {

@@ -9,8 +9,8 @@ import (
 	"github.com/muennet/muennet/internal/names"
 )
 
-// Validate returns the first rule that l breaks as an [*Error], nil when it keeps
-// them all. Zero values are allowed where they stand for a default.
+// Validate returns the first rule that l breaks as an [*Error], nil if it
+// breaks none. Zero values that select a default are allowed.
 func (l Load) Validate() error {
 	for _, rule := range []func() *Error{l.checkTimes, l.each(Interface.checkValues), l.each(Interface.checkTogether), l.checkNames, l.checkWriters} {
 		if e := rule(); e != nil {
@@ -20,7 +20,7 @@ func (l Load) Validate() error {
 	return nil
 }
 
-// each makes a rule of interfaces one of the load.
+// each turns a rule for an interface into a rule for the load.
 func (l Load) each(rule func(Interface) *Error) func() *Error {
 	return func() *Error {
 		for n, i := range l.Interfaces {
@@ -33,17 +33,17 @@ func (l Load) each(rule func(Interface) *Error) func() *Error {
 	}
 }
 
-// wrong is an error about one field.
+// wrong returns an error about one field.
 func wrong(field string, value any, allowed string, args ...any) *Error {
 	return &Error{Index: -1, Field: field, Value: value, Allowed: fmt.Sprintf(allowed, args...)}
 }
 
-// within tells whether d is a multiple of lowest up to highest.
+// within reports whether d is a multiple of lowest, up to highest.
 func within(d, lowest, highest time.Duration) bool {
 	return d >= lowest && d <= highest && d%lowest == 0
 }
 
-// checkTimes holds the rules of the load's own fields.
+// checkTimes checks the load's own fields.
 func (l Load) checkTimes() *Error {
 	if l.Poll != 0 && !within(l.Poll, MinPoll, MaxPoll) {
 		return wrong("Poll", l.Poll, "want whole milliseconds from %v to %v", MinPoll, MaxPoll)
@@ -54,7 +54,7 @@ func (l Load) checkTimes() *Error {
 	return nil
 }
 
-// checkValues holds the rules that are about one field each.
+// checkValues checks the fields of an interface one by one.
 func (i Interface) checkValues() *Error {
 	if err := names.CheckInterface(i.Name); err != nil {
 		return wrong("Name", i.Name, "%v", err)
@@ -86,7 +86,7 @@ func (i Interface) checkValues() *Error {
 	return nil
 }
 
-// checkTogether holds the rules between the fields of one interface.
+// checkTogether checks the fields of an interface against each other.
 func (i Interface) checkTogether() *Error {
 	if e := i.checkChannels(); e != nil {
 		return e
@@ -101,16 +101,16 @@ func (i Interface) checkTogether() *Error {
 		return wrong("HardwareAddr", i.HardwareAddr, "want none for %s: only eth_dev has addresses", i.Format)
 	}
 	if i.Carrier == CarrierPeer && i.In == "" {
-		return wrong("Carrier", i.Carrier, "needs an in channel, to see the peer by")
+		return wrong("Carrier", i.Carrier, "needs an in channel")
 	}
 	if i.Renew > 0 && (i.In == "" || i.Out == "") {
-		return wrong("Renew", i.Renew, "needs an in and an out channel, to see that the peer is stuck")
+		return wrong("Renew", i.Renew, "needs an in and an out channel")
 	}
 	return i.checkSolo()
 }
 
-// checkChannels holds the rules of the two directions. The protocol id of an
-// absent one does not matter.
+// checkChannels checks the two directions. The protocol id of an absent one
+// does not matter.
 func (i Interface) checkChannels() *Error {
 	switch {
 	case i.In == "" && i.Out == "":
@@ -120,12 +120,12 @@ func (i Interface) checkChannels() *Error {
 	case i.Out != "" && i.WriterProtocol == 0:
 		return wrong("WriterProtocol", i.WriterProtocol, "missing or 0: want the protocol id of out=%s", i.Out)
 	case i.In != "" && i.Out != "" && overlap(i.In, i.Out):
-		return wrong("Out", i.Out, "in reads it: want two channels, one for each direction")
+		return wrong("Out", i.Out, "overlaps in: want a channel for each direction")
 	}
 	return nil
 }
 
-// checkSolo protects peers that believe the sizes they read.
+// checkSolo protects peers that do not check the sizes they read.
 func (i Interface) checkSolo() *Error {
 	if i.Format != element.EthDev || i.Force || i.MTU == 0 || i.MTU == DefaultMTU {
 		return nil
@@ -133,22 +133,22 @@ func (i Interface) checkSolo() *Error {
 	if (i.In == "" || i.ReaderProtocol != SoloProtocol) && (i.Out == "" || i.WriterProtocol != SoloProtocol) {
 		return nil
 	}
-	return wrong("MTU", i.MTU, "protocol %x is a Solo5/MirageOS peer, which checks no lengths: want %d, or force=1", SoloProtocol, DefaultMTU)
+	return wrong("MTU", i.MTU, "protocol %x is for Solo5/MirageOS peers, which do not check lengths: want %d, or force=1", SoloProtocol, DefaultMTU)
 }
 
-// checkNames wants each name once.
+// checkNames checks that interface names are unique.
 func (l Load) checkNames() *Error {
 	taken := make(map[string]bool)
 	for n, i := range l.Interfaces {
 		if taken[i.Name] && !strings.Contains(i.Name, "%d") {
-			return &Error{n, i.Name, "Name", i.Name, "an earlier interface has the same name: want each once"}
+			return &Error{n, i.Name, "Name", i.Name, "an earlier interface has the same name"}
 		}
 		taken[i.Name] = true
 	}
 	return nil
 }
 
-// checkWriters wants one writer for a channel.
+// checkWriters checks that each channel has only one writer.
 func (l Load) checkWriters() *Error {
 	type writer struct {
 		channel names.Channel
@@ -162,7 +162,7 @@ func (l Load) checkWriters() *Error {
 		c, _ := names.ParseChannel(i.Out)
 		for _, w := range writers[c.Whole()] {
 			if w.channel.Overlaps(c) {
-				return &Error{n, i.Name, "Out", i.Out, fmt.Sprintf("interface %s writes it already: want one writer for a channel", w.name)}
+				return &Error{n, i.Name, "Out", i.Out, fmt.Sprintf("interface %s already writes it: want one writer per channel", w.name)}
 			}
 		}
 		writers[c.Whole()] = append(writers[c.Whole()], writer{c, i.Name})
@@ -170,7 +170,7 @@ func (l Load) checkWriters() *Error {
 	return nil
 }
 
-// overlap tells whether two channels, whose names are right, share bytes.
+// overlap reports whether two channels with valid names share bytes.
 func overlap(a, b string) bool {
 	x, _ := names.ParseChannel(a)
 	y, _ := names.ParseChannel(b)

@@ -10,29 +10,29 @@ import (
 	"unicode/utf8"
 )
 
-// PCIPrefix begins the name of a PCI device.
+// PCIPrefix is the prefix of the names of PCI devices.
 const PCIPrefix = "pci:"
 
-// offsetAlign is what a window's offset must be a multiple of: the header of a
-// channel is made of u64 that are accessed atomically.
+// offsetAlign is the alignment of a window's offset: the header of a channel
+// consists of u64 that are accessed atomically.
 const offsetAlign = 8
 
-// Channel is what the name of a channel says. Exactly one of File, Path and PCI
-// is set.
+// Channel is a parsed channel name. Exactly one of File, Path and PCI is set.
 type Channel struct {
 	// File is a name in the channel directory.
 	File string
 	// Path is absolute and clean.
 	Path string
-	// PCI is the address of a device, as sysfs writes it: 0000:00:04.0.
+	// PCI is the address of a device in the format of sysfs: 0000:00:04.0.
 	PCI string
-	// Offset and Length of the window in bytes; both 0 unless Windowed.
+	// Offset and Length of the window are in bytes; both are 0 unless
+	// Windowed.
 	Offset, Length int64
-	// Windowed is false for the whole memory.
+	// Windowed is false if c is the whole memory.
 	Windowed bool
 }
 
-// ParseChannel reads the name of a channel:
+// ParseChannel parses the name of a channel:
 //
 //	NAME                        a file in the channel directory
 //	/absolute/path              a file anywhere
@@ -40,11 +40,11 @@ type Channel struct {
 //	pci:BUS:DEV.FN              the same, in domain 0000
 //	any of them@OFFSET+LENGTH   a window of it
 //
-// OFFSET is a multiple of 8, LENGTH at least 1; both are sizes as [ParseSize]
-// takes them, except that OFFSET may be 0. A NAME holds no '/', is not empty,
-// "." or "..", and does not begin with "pci:": it cannot leave the directory. An
-// address is hexadecimal, as lspci(8) prints it. An '@' in the last part of a
-// path always begins a window.
+// OFFSET is a multiple of 8, and LENGTH is at least 1. Both are sizes as for
+// [ParseSize], except that OFFSET may be 0. A NAME contains no '/', is not
+// empty, "." or "..", and does not begin with "pci:", so it cannot leave the
+// directory. An address is hexadecimal, as printed by lspci(8). An '@' in the
+// last element of a path always begins a window.
 func ParseChannel(s string) (Channel, error) {
 	var c Channel
 	name := s
@@ -57,7 +57,7 @@ func ParseChannel(s string) (Channel, error) {
 		name = s[:at]
 	}
 	if strings.IndexByte(name, 0) >= 0 {
-		return Channel{}, errors.New("a name holds no NUL byte")
+		return Channel{}, errors.New("want a name without NUL bytes")
 	}
 	if address, ok := strings.CutPrefix(name, PCIPrefix); ok {
 		var err error
@@ -68,7 +68,7 @@ func ParseChannel(s string) (Channel, error) {
 	}
 	if strings.HasPrefix(name, "/") {
 		if c.Path = filepath.Clean(name); strings.HasSuffix(name, "/") || c.Path == "/" {
-			return Channel{}, errors.New("the path ends with '/': a file is wanted")
+			return Channel{}, errors.New("the path ends with '/': want a file")
 		}
 		return c, nil
 	}
@@ -79,29 +79,30 @@ func ParseChannel(s string) (Channel, error) {
 	return c, nil
 }
 
-// Plain tells whether c is a whole file in the channel directory.
+// Plain reports whether c is a whole file in the channel directory.
 func (c Channel) Plain() bool { return c.File != "" && !c.Windowed }
 
 // Whole returns c without its window.
 func (c Channel) Whole() Channel { return Channel{File: c.File, Path: c.Path, PCI: c.PCI} }
 
-// Overlaps tells whether c and other have bytes in common, as far as their names
-// tell: a link, or a path into the channel directory, shows only in the files.
+// Overlaps reports whether c and other have bytes in common, judging by their
+// names only: it does not detect links, or a path into the channel directory.
 func (c Channel) Overlaps(other Channel) bool {
 	return c.Whole() == other.Whole() &&
 		(!c.Windowed || !other.Windowed || c.Offset < other.Offset+other.Length && other.Offset < c.Offset+c.Length)
 }
 
-// CheckNewFile holds the rules for a file that is to be a channel, given by its
-// absolute path or its name in the channel directory: besides those of a NAME,
-// what a list of parameters cannot name is refused. There a comma ends an entry,
-// '@' begins a window, and the control socket's JSON holds UTF-8 only.
+// CheckNewFile checks the name of a file that is to become a channel, either an
+// absolute path or a name in the channel directory. Besides invalid names it
+// refuses those that a parameter list cannot contain: there a comma ends an
+// entry and '@' begins a window, and the JSON of the control socket only holds
+// UTF-8.
 func CheckNewFile(name string) error {
 	if !utf8.ValidString(name) {
 		return errors.New("the name is not UTF-8")
 	}
 	if i := strings.IndexFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '@' || c == ',' }); i >= 0 {
-		return fmt.Errorf("the name holds %q: want no '@', no comma, no white space", name[i])
+		return fmt.Errorf("the name contains %q: want no '@', no comma, no white space", name[i])
 	}
 	if strings.HasPrefix(name, "/") {
 		name = name[strings.LastIndexByte(name, '/')+1:]
@@ -109,7 +110,7 @@ func CheckNewFile(name string) error {
 	return checkFile(name)
 }
 
-// checkFile holds the rules of a NAME in the channel directory.
+// checkFile checks a NAME in the channel directory.
 func checkFile(name string) error {
 	switch {
 	case name == "":
@@ -119,12 +120,12 @@ func checkFile(name string) error {
 	case strings.HasPrefix(name, PCIPrefix):
 		return fmt.Errorf("names that begin with %q are PCI devices, not files", PCIPrefix)
 	case strings.Contains(name, "/"):
-		return errors.New("a name holds no '/' (or give an absolute path)")
+		return errors.New("want a name without '/' or an absolute path")
 	}
 	return nil
 }
 
-// parseWindow reads OFFSET+LENGTH.
+// parseWindow parses OFFSET+LENGTH.
 func parseWindow(s string) (offset, length int64, err error) {
 	o, l, ok := strings.Cut(s, "+")
 	if !ok {
@@ -147,7 +148,8 @@ func parseWindow(s string) (offset, length int64, err error) {
 
 var addressSyntax = regexp.MustCompile(`^(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])$`)
 
-// parseAddress reads [DOMAIN:]BUS:DEV.FN and returns it as sysfs writes it.
+// parseAddress parses [DOMAIN:]BUS:DEV.FN and returns it in the format of
+// sysfs.
 func parseAddress(s string) (string, error) {
 	wrong := fmt.Errorf("device %q: want %sBUS:DEV.FN or %sDOMAIN:BUS:DEV.FN, hexadecimal, such as %s00:04.0", s, PCIPrefix, PCIPrefix, PCIPrefix)
 	m := addressSyntax.FindStringSubmatch(s)
@@ -156,7 +158,7 @@ func parseAddress(s string) (string, error) {
 	}
 	var domain uint64
 	if m[1] != "" {
-		domain, _ = strconv.ParseUint(m[1], 16, 32) // the syntax leaves nothing to fail
+		domain, _ = strconv.ParseUint(m[1], 16, 32) // cannot fail: the syntax is checked
 	}
 	if dev, _ := strconv.ParseUint(m[3], 16, 8); dev > 0x1f {
 		return "", fmt.Errorf("%w: DEV is 00 to 1f", wrong)

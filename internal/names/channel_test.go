@@ -22,7 +22,7 @@ func TestParseChannel(t *testing.T) {
 	}
 }
 
-// wrongAddress is the error for a device that is none.
+// wrongAddress returns the error for an invalid device address.
 func wrongAddress(s string) string {
 	return `device "` + s + `": want pci:BUS:DEV.FN or pci:DOMAIN:BUS:DEV.FN, hexadecimal, such as pci:00:04.0`
 }
@@ -34,14 +34,14 @@ func TestParseChannelErrors(t *testing.T) {
 		{".", "the name is a directory"},
 		{"..", "the name is a directory"},
 		{"..@0+64", "the name is a directory"},
-		{"a/b", "a name holds no '/' (or give an absolute path)"},
-		{"../b", "a name holds no '/' (or give an absolute path)"},
-		{"a\x00b", "a name holds no NUL byte"},
-		{"/a\x00b", "a name holds no NUL byte"},
-		{"/a/..", "the path ends with '/': a file is wanted"},
-		{"/", "the path ends with '/': a file is wanted"},
-		{"/dev/shm/", "the path ends with '/': a file is wanted"},
-		{"/dev/shm/@0+64", "the path ends with '/': a file is wanted"},
+		{"a/b", "want a name without '/' or an absolute path"},
+		{"../b", "want a name without '/' or an absolute path"},
+		{"a\x00b", "want a name without NUL bytes"},
+		{"/a\x00b", "want a name without NUL bytes"},
+		{"/a/..", "the path ends with '/': want a file"},
+		{"/", "the path ends with '/': want a file"},
+		{"/dev/shm/", "the path ends with '/': want a file"},
+		{"/dev/shm/@0+64", "the path ends with '/': want a file"},
 		{"pci:", wrongAddress("")},
 		{"pci:@0+64", wrongAddress("")},
 		{"pci:4.0", wrongAddress("4.0")},
@@ -96,9 +96,9 @@ func TestCheckNewFile(t *testing.T) {
 	for name, want := range map[string]string{
 		"a|in": "", "/dev/shm/x": "", "é": "",
 		"": "the name is empty", "/x/": "the name is empty", "..": "the name is a directory", "/..": "the name is a directory",
-		"a/b": "a name holds no '/' (or give an absolute path)", "pci:1": `names that begin with "pci:" are PCI devices, not files`,
-		"a@b": "the name holds '@': want no '@', no comma, no white space", "/x,y/a": "the name holds ',': want no '@', no comma, no white space",
-		"a\x00": "the name holds '\\x00': want no '@', no comma, no white space", "a\xff": "the name is not UTF-8",
+		"a/b": "want a name without '/' or an absolute path", "pci:1": `names that begin with "pci:" are PCI devices, not files`,
+		"a@b": "the name contains '@': want no '@', no comma, no white space", "/x,y/a": "the name contains ',': want no '@', no comma, no white space",
+		"a\x00": "the name contains '\\x00': want no '@', no comma, no white space", "a\xff": "the name is not UTF-8",
 	} {
 		if err := CheckNewFile(name); want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
 			t.Errorf("CheckNewFile(%q): %v; want %q", name, err, want)

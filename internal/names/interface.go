@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// maxInterface is the longest name of an interface in bytes: the kernel's
-// IFNAMSIZ (linux/if.h) counts the final NUL.
+// maxInterface is the maximum length of an interface name in bytes. The
+// kernel's IFNAMSIZ (linux/if.h) includes the final NUL.
 const maxInterface = 15
 
-// CheckInterface holds the kernel's rules for interface names (dev_valid_name in
-// net/core/dev.c), and a little more: no control characters, and no '%' but one
-// %d, which the kernel replaces by the first free number.
+// CheckInterface checks the kernel's rules for interface names (dev_valid_name
+// in net/core/dev.c), and two more: no control characters, and no '%' except
+// one %d, which the kernel replaces by the first free number.
 func CheckInterface(name string) error {
 	switch {
 	case name == "":
@@ -20,19 +20,19 @@ func CheckInterface(name string) error {
 	case len(name) > maxInterface:
 		return fmt.Errorf("%d bytes: want at most %d", len(name), maxInterface)
 	case name == "." || name == "..":
-		return errors.New("the kernel takes neither . nor .. for a name")
+		return errors.New("the kernel refuses the names . and ..")
 	case name == "all" || name == "default":
 		// They stand for all interfaces in /proc/sys/net/ipv4/conf.
-		return errors.New("the kernel keeps the names all and default for itself")
+		return errors.New("the kernel reserves the names all and default")
 	}
 	for _, c := range []byte(name) {
-		// 0xa0 is a space for the kernel, even within an UTF-8 sequence.
+		// 0xa0 is a space for the kernel, even within a UTF-8 sequence.
 		if c <= ' ' || c == 0x7f || c == 0xa0 || c == '/' || c == ':' {
 			return errors.New("want no '/', ':', white space or control characters")
 		}
 	}
 	if rest := strings.Replace(name, "%d", "", 1); strings.Contains(rest, "%") {
-		return errors.New("want no % but one %d")
+		return errors.New("want no % except one %d")
 	}
 	return nil
 }

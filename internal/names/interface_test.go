@@ -8,9 +8,9 @@ import (
 func TestCheckInterface(t *testing.T) {
 	const (
 		characters = "want no '/', ':', white space or control characters"
-		percent    = "want no % but one %d"
-		kept       = "the kernel keeps the names all and default for itself"
-		dots       = "the kernel takes neither . nor .. for a name"
+		percent    = "want no % except one %d"
+		kept       = "the kernel reserves the names all and default"
+		dots       = "the kernel refuses the names . and .."
 	)
 	for name, want := range map[string]string{
 		"net0": "", "n%d": "", "%d": "", "...": "", "é": "", "123456789012345": "",

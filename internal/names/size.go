@@ -12,8 +12,8 @@ var units = []struct {
 	shift  uint
 }{{"G", 30}, {"M", 20}, {"K", 10}}
 
-// ParseSize reads a number of bytes, 1 to 2^63-1: decimal digits with an
-// optional K, M or G for 2^10, 2^20 or 2^30.
+// ParseSize parses a number of bytes, 1 to 2^63-1: decimal digits with an
+// optional suffix K, M or G for 2^10, 2^20 or 2^30.
 func ParseSize(s string) (int64, error) {
 	n, err := parseBytes(s)
 	if err == nil && n == 0 {
@@ -31,8 +31,9 @@ func parseBytes(s string) (int64, error) {
 			break
 		}
 	}
-	// 63 bits less the shift, so that the product cannot overflow. ParseUint
-	// takes no sign; base 10 takes no underscores and no prefix.
+	// Limiting the digits to 63 bits minus the shift prevents overflow.
+	// ParseUint accepts no sign, and in base 10 no underscores and no
+	// prefix.
 	n, err := strconv.ParseUint(digits, 10, 63-int(shift))
 	if err != nil {
 		return 0, fmt.Errorf("size %q: want a number with an optional K, M or G, below 2^63", s)
@@ -40,7 +41,7 @@ func parseBytes(s string) (int64, error) {
 	return int64(n) << shift, nil
 }
 
-// FormatSize writes n as ParseSize reads it, with the largest unit that is exact.
+// FormatSize formats n for ParseSize, with the largest unit that is exact.
 func FormatSize(n int64) string {
 	for _, u := range units {
 		if n > 0 && n&(1<<u.shift-1) == 0 {

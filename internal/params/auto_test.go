@@ -93,8 +93,8 @@ func TestAutoErrors(t *testing.T) {
 		{"what=1", `parameter "what": unknown: want one of name, in, `},
 		{"what", `argument "what": want PARAMETER=VALUE`},
 		// These are Parse's, and about what was written.
-		{"name=net1", `parameter name, entry 2 "net1": an earlier interface has the same name: want each once`},
-		{"mtu=,9000", `parameter mtu, entry 2 "9000" (interface net1): protocol 7ade5c549b08e814 is a Solo5/MirageOS peer`},
+		{"name=net1", `parameter name, entry 2 "net1": an earlier interface has the same name`},
+		{"mtu=,9000", `parameter mtu, entry 2 "9000" (interface net1): protocol 7ade5c549b08e814 is for Solo5/MirageOS peers`},
 		{"flags=eth", `parameter flags, entry 1 "eth" (interface net0): unknown flag "eth": want net_hdr or eth_dev`},
 		{"reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0`},
 		{"poll=0", `parameter poll "0": want a decimal number from 1 to 60000`},

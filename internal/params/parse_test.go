@@ -101,7 +101,7 @@ func TestParseErrors(t *testing.T) {
 	const two = "name=net0,net1 in=a,c out=b,d reader_protocol=1,2 writer_protocol=1,2 "
 	const known = "want one of name, in, out, reader_protocol, writer_protocol, mtu, flags, pmtu, poll, mac, carrier, offload, busy_poll, renew, force"
 	const hexadecimal = "want a hexadecimal number of at most 64 bits, with or without 0x"
-	const solo = "protocol 7ade5c549b08e814 is a Solo5/MirageOS peer, which checks no lengths: want 1500, or force=1"
+	const solo = "protocol 7ade5c549b08e814 is for Solo5/MirageOS peers, which do not check lengths: want 1500, or force=1"
 	for _, c := range []struct{ line, want string }{
 		{"", "parameter name: missing: want the name of at least one interface"},
 		{"name=", "parameter name: missing: want the name of at least one interface"},
@@ -120,35 +120,35 @@ func TestParseErrors(t *testing.T) {
 		{ok + "force=1,1", "parameter force: 2 entries: want at most 1, one for each entry of name"},
 
 		{"name=1234567890123456 in=a", `parameter name, entry 1 "1234567890123456": 16 bytes: want at most 15`},
-		{"name=a,.", `parameter name, entry 2 ".": the kernel takes neither . nor .. for a name`},
-		{"name=..", `parameter name, entry 1 "..": the kernel takes neither . nor .. for a name`},
-		{"name=all", `parameter name, entry 1 "all": the kernel keeps the names all and default for itself`},
-		{"name=,default", `parameter name, entry 2 "default": the kernel keeps the names all and default for itself`},
+		{"name=a,.", `parameter name, entry 2 ".": the kernel refuses the names . and ..`},
+		{"name=..", `parameter name, entry 1 "..": the kernel refuses the names . and ..`},
+		{"name=all", `parameter name, entry 1 "all": the kernel reserves the names all and default`},
+		{"name=,default", `parameter name, entry 2 "default": the kernel reserves the names all and default`},
 		{"name=a/b", `parameter name, entry 1 "a/b": want no '/', ':', white space or control characters`},
 		{"name=a:b", `parameter name, entry 1 "a:b": want no '/', ':', white space or control characters`},
 		{"name=a\x01", `parameter name, entry 1 "a\x01": want no '/', ':', white space or control characters`},
 		{"name=à", `parameter name, entry 1 "à": want no '/', ':', white space or control characters`},
-		{"name=a%", `parameter name, entry 1 "a%": want no % but one %d`},
-		{"name=%s", `parameter name, entry 1 "%s": want no % but one %d`},
-		{"name=%d%d", `parameter name, entry 1 "%d%d": want no % but one %d`},
-		{"name=a,,a in=a,b,c reader_protocol=1,1,1", `parameter name, entry 3 "a": an earlier interface has the same name: want each once`},
+		{"name=a%", `parameter name, entry 1 "a%": want no % except one %d`},
+		{"name=%s", `parameter name, entry 1 "%s": want no % except one %d`},
+		{"name=%d%d", `parameter name, entry 1 "%d%d": want no % except one %d`},
+		{"name=a,,a in=a,b,c reader_protocol=1,1,1", `parameter name, entry 3 "a": an earlier interface has the same name`},
 
 		{"name=net0", `parameter in, entry 1 "" (interface net0): out is empty as well: want a channel for at least one direction`},
 		{"name=a,b in=x,y,", "parameter in: 3 entries: want at most 2, one for each entry of name"},
 		{"name=a,b in=x reader_protocol=1", `parameter in, entry 2 "" (interface b): out is empty as well: want a channel for at least one direction`},
-		{"name=net0 in=a/b", `parameter in, entry 1 "a/b" (interface net0): a name holds no '/' (or give an absolute path)`},
+		{"name=net0 in=a/b", `parameter in, entry 1 "a/b" (interface net0): want a name without '/' or an absolute path`},
 		{"name=net0 out=a@4+64", `parameter out, entry 1 "a@4+64" (interface net0): window offset 4: want a multiple of 8`},
 		{ok + "pmtu=..", `parameter pmtu, entry 1 ".." (interface net0): the name is a directory`},
-		{"name=x,y out=a,a writer_protocol=1,1", `parameter out, entry 2 "a" (interface y): interface x writes it already: want one writer for a channel`},
-		{"name=x,y out=/d/a,/d/./a writer_protocol=1,1", `parameter out, entry 2 "/d/./a" (interface y): interface x writes it already: want one writer for a channel`},
-		{"name=x,y,z out=a@0+4K,b,a@4088+64 writer_protocol=1,1,1", `parameter out, entry 3 "a@4088+64" (interface z): interface x writes it already: want one writer for a channel`},
-		{"name=x,y out=pci:00:04.0,pci:0000:00:04.0@1M+1M writer_protocol=1,1", `parameter out, entry 2 "pci:0000:00:04.0@1M+1M" (interface y): interface x writes it already: want one writer for a channel`},
-		{"name=x,y out=pci:00:0A.0@0+1M,pci:00:0a.0@1048568+1M writer_protocol=1,1", `parameter out, entry 2 "pci:00:0a.0@1048568+1M" (interface y): interface x writes it already: want one writer for a channel`},
+		{"name=x,y out=a,a writer_protocol=1,1", `parameter out, entry 2 "a" (interface y): interface x already writes it: want one writer per channel`},
+		{"name=x,y out=/d/a,/d/./a writer_protocol=1,1", `parameter out, entry 2 "/d/./a" (interface y): interface x already writes it: want one writer per channel`},
+		{"name=x,y,z out=a@0+4K,b,a@4088+64 writer_protocol=1,1,1", `parameter out, entry 3 "a@4088+64" (interface z): interface x already writes it: want one writer per channel`},
+		{"name=x,y out=pci:00:04.0,pci:0000:00:04.0@1M+1M writer_protocol=1,1", `parameter out, entry 2 "pci:0000:00:04.0@1M+1M" (interface y): interface x already writes it: want one writer per channel`},
+		{"name=x,y out=pci:00:0A.0@0+1M,pci:00:0a.0@1048568+1M writer_protocol=1,1", `parameter out, entry 2 "pci:00:0a.0@1048568+1M" (interface y): interface x already writes it: want one writer per channel`},
 		{"name=x out=pci:4.0 writer_protocol=1", `parameter out, entry 1 "pci:4.0" (interface x): device "4.0": want pci:BUS:DEV.FN or pci:DOMAIN:BUS:DEV.FN, hexadecimal, such as pci:00:04.0`},
-		{"name=x,y out=a,a@0+64 writer_protocol=1,1", `parameter out, entry 2 "a@0+64" (interface y): interface x writes it already: want one writer for a channel`},
+		{"name=x,y out=a,a@0+64 writer_protocol=1,1", `parameter out, entry 2 "a@0+64" (interface y): interface x already writes it: want one writer per channel`},
 
 		{ok + "out=", `parameter out: given twice, "b" and "": want it once, with a list`},
-		{"name=x in=a out=a reader_protocol=1 writer_protocol=1", `parameter out, entry 1 "a" (interface x): in reads it: want two channels, one for each direction`},
+		{"name=x in=a out=a reader_protocol=1 writer_protocol=1", `parameter out, entry 1 "a" (interface x): overlaps in: want a channel for each direction`},
 		{"name=net0 in=a", `parameter reader_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of in=a, hexadecimal`},
 		{"name=net0 out=b", `parameter writer_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of out=b, hexadecimal`},
 		{"name=net0 in=a reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0: want the protocol id of in=a, hexadecimal`},
@@ -199,13 +199,13 @@ func TestParseErrors(t *testing.T) {
 		{ok + "flags=eth_dev mac=ff:ff:ff:ff:ff:ff", `parameter mac, entry 1 "ff:ff:ff:ff:ff:ff" (interface net0): a group address: want one whose first byte is even`},
 
 		{ok + "carrier=on", `parameter carrier, entry 1 "on" (interface net0): want admin or peer`},
-		{"name=x out=a writer_protocol=1 carrier=peer", `parameter carrier, entry 1 "peer" (interface x): needs an in channel, to see the peer by`},
+		{"name=x out=a writer_protocol=1 carrier=peer", `parameter carrier, entry 1 "peer" (interface x): needs an in channel`},
 		{ok + "offload=1", `parameter offload, entry 1 "1" (interface net0): want on or off`},
 		{ok + "renew=3601", `parameter renew, entry 1 "3601" (interface net0): want a decimal number from 0 to 3600`},
 		{ok + "renew=-1", `parameter renew, entry 1 "-1" (interface net0): want a decimal number from 0 to 3600`},
 		{ok + "renew=2s", `parameter renew, entry 1 "2s" (interface net0): want a decimal number from 0 to 3600`},
-		{"name=x out=a writer_protocol=1 renew=1", `parameter renew, entry 1 "1" (interface x): needs an in and an out channel, to see that the peer is stuck`},
-		{"name=x,y in=a,b out=c reader_protocol=1,1 writer_protocol=1 renew=1,1", `parameter renew, entry 2 "1" (interface y): needs an in and an out channel, to see that the peer is stuck`},
+		{"name=x out=a writer_protocol=1 renew=1", `parameter renew, entry 1 "1" (interface x): needs an in and an out channel`},
+		{"name=x,y in=a,b out=c reader_protocol=1,1 writer_protocol=1 renew=1,1", `parameter renew, entry 2 "1" (interface y): needs an in and an out channel`},
 		{ok + "force=yes", `parameter force, entry 1 "yes" (interface net0): want 0 or 1`},
 	} {
 		got, err := Parse(strings.Fields(c.line))

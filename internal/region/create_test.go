@@ -56,9 +56,9 @@ func TestCreateAbsolute(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Size() != 4096 || info.Mode() != 0o640 {
 		t.Errorf("%v, %v", info, err)
 	}
-	wantError(t, Create(dir, path+"@0+64", 64, 0o600), dir, "create channel %DIR/a@0+64: the name holds '@': want no '@', no comma, no white space")
+	wantError(t, Create(dir, path+"@0+64", 64, 0o600), dir, "create channel %DIR/a@0+64: the name contains '@': want no '@', no comma, no white space")
 	wantError(t, Create(dir, dir+"/", 64, 0o600), dir, "create channel %DIR/: the name is empty")
-	wantError(t, Create(dir, dir+"/x,y/a", 64, 0o600), dir, "create channel %DIR/x,y/a: the name holds ',': want no '@', no comma, no white space")
+	wantError(t, Create(dir, dir+"/x,y/a", 64, 0o600), dir, "create channel %DIR/x,y/a: the name contains ',': want no '@', no comma, no white space")
 	missing := filepath.Join(dir, "missing", "a")
 	wantError(t, Create(dir, missing, 64, 0o600), dir, "create channel %DIR/missing/a: in %DIR/missing/: no such file or directory")
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
@@ -76,12 +76,12 @@ func TestCreateErrors(t *testing.T) {
 	}{
 		{"", 64, 0o600, "create channel : the name is empty"},
 		{"..", 64, 0o600, "create channel ..: the name is a directory"},
-		{"a/b", 64, 0o600, "create channel a/b: a name holds no '/' (or give an absolute path)"},
+		{"a/b", 64, 0o600, "create channel a/b: want a name without '/' or an absolute path"},
 		{"pci:1", 64, 0o600, `create channel pci:1: names that begin with "pci:" are PCI devices, not files`},
-		{"a@b", 64, 0o600, "create channel a@b: the name holds '@': want no '@', no comma, no white space"},
-		{"a,b", 64, 0o600, "create channel a,b: the name holds ',': want no '@', no comma, no white space"},
-		{"a b", 64, 0o600, "create channel a b: the name holds ' ': want no '@', no comma, no white space"},
-		{"a\x00", 64, 0o600, "create channel a\x00: the name holds '\\x00': want no '@', no comma, no white space"},
+		{"a@b", 64, 0o600, "create channel a@b: the name contains '@': want no '@', no comma, no white space"},
+		{"a,b", 64, 0o600, "create channel a,b: the name contains ',': want no '@', no comma, no white space"},
+		{"a b", 64, 0o600, "create channel a b: the name contains ' ': want no '@', no comma, no white space"},
+		{"a\x00", 64, 0o600, "create channel a\x00: the name contains '\\x00': want no '@', no comma, no white space"},
 		{"a", 63, 0o600, "create channel a: size 63: want at least 64 bytes"},
 		{"a", -1, 0o600, "create channel a: size -1: want at least 64 bytes"},
 		{"a", 64, os.ModeSetuid | 0o600, "create channel a: mode urw-------: want permission bits only"},

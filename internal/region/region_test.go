@@ -79,7 +79,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 	before := descriptors(t)
 	for _, c := range []struct{ spec, want string }{
-		{"a/b", `parse channel "a/b": a name holds no '/' (or give an absolute path)`},
+		{"a/b", `parse channel "a/b": want a name without '/' or an absolute path`},
 		{"no", "open channel no: not in %DIR; to create it: muennet --channels %DIR channel create no --size 1M: no such file or directory"},
 		{"a|b@1M+4K", "open channel a|b@1M+4K: not in %DIR; to create it: muennet --channels %DIR channel create 'a|b' --size 1028K: no such file or directory"},
 		{"/no/where/x", "open channel /no/where/x: not in /no/where; to create it: muennet --channels /no/where channel create x --size 1M: no such file or directory"},
@@ -93,7 +93,7 @@ func TestOpenErrors(t *testing.T) {
 		{"sock", "open channel sock: it is a socket: want a regular file"},
 		{dir, "open channel %DIR: it is a directory: want a regular file"},
 		{"/dev/null", "open channel /dev/null: it is a character device: want a regular file"},
-		{"page/x", `parse channel "page/x": a name holds no '/' (or give an absolute path)`},
+		{"page/x", `parse channel "page/x": want a name without '/' or an absolute path`},
 		{dir + "/page/x", "open channel %DIR/page/x: for reading: not a directory"},
 	} {
 		r, err := Open(dir, c.spec, ReadOnly)

@@ -34,5 +34,5 @@ func TestParseSpec(t *testing.T) {
 // What is wrong with the name itself package names tests.
 func TestParseSpecError(t *testing.T) {
 	_, err := ParseSpec("/ch", "a/b")
-	wantError(t, err, "", `parse channel "a/b": a name holds no '/' (or give an absolute path)`)
+	wantError(t, err, "", `parse channel "a/b": want a name without '/' or an absolute path`)
 }
