@@ -84,9 +84,9 @@ state:      active
 		{[]string{"create", "pci:00:04.0@0+4K", "--size", "8K"}, exitFailed, "it has 4096 bytes, not 8192"},
 		{[]string{"create", "pci:00:04.0", "--mode", "0600"}, exitUsage, "which has no mode"},
 		{[]string{"create", "pci:00:04.0@60K+8K"}, exitFailed, "the window ends at byte 69632, the device's memory at 65536"},
-		{[]string{"create", "pci:00:05.0"}, exitFailed, "there is no PCI device 0000:00:05.0; ivshmem devices are 0000:00:04.0"},
+		{[]string{"create", "pci:00:05.0"}, exitFailed, "no PCI device 0000:00:05.0; ivshmem devices are 0000:00:04.0"},
 		{[]string{"create", "pci:5"}, exitFailed, "want pci:BUS:DEV.FN"},
-		{[]string{"show", "pci:00:05.0"}, exitFailed, "there is no PCI device 0000:00:05.0"},
+		{[]string{"show", "pci:00:05.0"}, exitFailed, "no PCI device 0000:00:05.0"},
 		{[]string{"dump", "pci:00:04.0@0+4K"}, exitFailed, "inactive"},
 	} {
 		code, stdout, stderr := in(c.args...)
@@ -99,7 +99,7 @@ state:      active
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := in("create", name); code != exitFailed || !strings.Contains(stderr, "a writer is active there, epoch 0x1234") {
+	if code, _, stderr := in("create", name); code != exitFailed || !strings.Contains(stderr, "a writer is active, epoch 0x1234") {
 		t.Errorf("create over an active writer: exit %d, %q", code, stderr)
 	}
 }

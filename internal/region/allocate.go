@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Allocate has the file system give memory to all of a region that is open
-// [ReadWrite], so that a full one is the error [ErrNoMemory] here and no fault
-// later. What the file holds stays as it is. Other kinds of memory than files
-// have it already. Where the file system, or a seccomp filter, knows nothing of
-// it, Allocate does nothing, and the first access finds out.
+// Allocate makes the file system allocate memory for all of a region that is
+// open [ReadWrite]. So a full file system is the error [ErrNoMemory] here
+// instead of a fault later. The content of the file does not change. Other
+// kinds of memory are always allocated. If the file system or a seccomp filter
+// does not support it, Allocate does nothing, and the first access may fault.
 func (r *Region) Allocate() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -27,8 +27,9 @@ func (r *Region) allocate() error {
 	if r.access != ReadWrite || r.kind != Plain {
 		return nil
 	}
-	// A file system that fills up within fallocate gives back what it took so
-	// far. In between, it would be full for others: ask first.
+	// If the file system fills up during fallocate, it frees what it has
+	// allocated so far. In the meantime it would be full for others, so
+	// check first.
 	if free, known := r.free(); known && r.missing() > free {
 		return r.noMemory()
 	}
@@ -42,7 +43,7 @@ func (r *Region) allocate() error {
 	return nil
 }
 
-// free returns how many bytes the file system has left, if it has a limit.
+// free returns how many bytes the file system has left, if it is limited.
 func (r *Region) free() (bytes int64, known bool) {
 	var st unix.Statfs_t
 	if kernel.fstatfs(r.fd, &st) != nil || st.Blocks == 0 || st.Bsize <= 0 {
@@ -51,8 +52,9 @@ func (r *Region) free() (bytes int64, known bool) {
 	return int64(min(st.Bavail, math.MaxInt64/uint64(st.Bsize))) * st.Bsize, true
 }
 
-// missing returns how many bytes of the file have no memory yet. It is 0, which
-// is the least, for a window: the file's count says nothing of its parts.
+// missing returns how many bytes of the file have no memory yet. For a window
+// it returns 0, the lower bound: the block count does not cover parts of a
+// file.
 func (r *Region) missing() int64 {
 	var st unix.Stat_t
 	if r.spec.Windowed || kernel.fstat(r.fd, &st) != nil {
@@ -62,11 +64,11 @@ func (r *Region) missing() int64 {
 	return int64(len(r.bytes)) - st.Blocks*unit
 }
 
-// Restore reports nil when all of the region can be accessed again after a
-// fault. Else the error, an [ErrFault], says why not. It has the file system fill
-// holes of the file, and touches each page.
+// Restore returns nil if all of the region can be accessed again after a fault;
+// otherwise the error, an [ErrFault], says why not. It makes the file system
+// fill the holes of the file, and touches each page.
 func (r *Region) Restore() error {
-	r.mu.Lock() // against Close, which unmaps
+	r.mu.Lock() // excludes Close, which unmaps
 	defer r.mu.Unlock()
 	if r.fd < 0 {
 		return fmt.Errorf("restore channel %s: %w", r.name, os.ErrClosed)
@@ -80,12 +82,12 @@ func (r *Region) Restore() error {
 	if r.kind != Plain {
 		return nil
 	}
-	at, sum := 0, byte(0) // a sum that outlives the loop keeps the compiler from leaving it out
+	at, sum := 0, byte(0) // sum keeps the compiler from removing the loads
 	fault := Guard(func() {
 		for ; at < len(r.bytes); at += os.Getpagesize() {
 			sum += r.bytes[at]
 		}
-		at = len(r.bytes) - 1 // of a window that begins within a page
+		at = len(r.bytes) - 1 // the last page of a window that begins within a page
 		sum += r.bytes[at]
 	})
 	if fault != nil {

@@ -12,12 +12,12 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// ErrNoChannel says that memory holds something else than a channel, active or
-// not, or the zeros of a fresh one. What it holds is not told: the error may
-// reach users who cannot read the file.
+// ErrNoChannel says that memory holds neither a channel, active or inactive,
+// nor the zeros of a fresh one. It does not reveal the content, because the
+// error may reach users who cannot read the file.
 var ErrNoChannel = errors.New("neither a channel nor all zeros")
 
-// contents is what memory holds, as far as its header tells.
+// contents is what memory holds, judging by its header.
 type contents uint8
 
 const (
@@ -26,9 +26,10 @@ const (
 	other
 )
 
-// contentsOf judges the header of a region of size bytes. The transport word is
-// proof enough. Without it a channel may be inactive (SHMStream 2: Transport may
-// be 0 then), and the rest must make sense in a region of this size.
+// contentsOf classifies the header of a region of size bytes. The transport
+// word is sufficient proof of a channel. Without it the channel may be inactive
+// (SHMStream 2: Transport may be 0 then), if the rest is plausible for a region
+// of this size.
 func contentsOf(h shmstream.Header, size int) contents {
 	switch {
 	case h == shmstream.Header{}:
@@ -47,17 +48,17 @@ func contentsOf(h shmstream.Header, size int) contents {
 	return channel
 }
 
-// IsChannel tells whether h can be the header of a channel, active, inactive or
-// fresh, in a region of size bytes. Of an active one it does not say whether a
-// reader can follow it.
+// IsChannel reports whether h can be the header of a channel (active, inactive
+// or fresh) in a region of size bytes. It does not say whether a reader can
+// follow an active one.
 func IsChannel(h shmstream.Header, size int) bool { return contentsOf(h, size) != other }
 
-// CheckHeader returns [ErrNoChannel] while the region's header is neither that
-// of a channel nor all zeros, [ErrFault] if its memory is gone, and
-// [os.ErrClosed] after Close. A reader needs no other check: a writer may yet
-// come.
+// CheckHeader returns [ErrNoChannel] if the region's header is neither that of
+// a channel nor all zeros, [ErrFault] if its memory is gone, and [os.ErrClosed]
+// after Close. A reader needs no stricter check, because a writer may still
+// start.
 func (r *Region) CheckHeader() error {
-	r.mu.Lock() // against Close, which unmaps
+	r.mu.Lock() // excludes Close, which unmaps
 	defer r.mu.Unlock()
 	if r.fd < 0 {
 		return os.ErrClosed
@@ -73,9 +74,10 @@ func (r *Region) CheckHeader() error {
 	return err
 }
 
-// checkContent keeps a writer from overwriting what is no channel: n bytes of
-// the file from first on must hold one, or zeros. It reads through the
-// descriptor, because reading a hole through a mapping would allocate its pages.
+// checkContent keeps a writer from overwriting a file that is not a channel: n
+// bytes of the file, from first on, must hold a channel or zeros. It reads
+// through the descriptor, because reading a hole through a mapping would
+// allocate pages.
 func (r *Region) checkContent(first, n int64) error {
 	header := make([]byte, MinSize)
 	if err := readFull(r.fd, header, first); err != nil {
@@ -97,24 +99,24 @@ func (r *Region) checkContent(first, n int64) error {
 	if r.spec.Windowed {
 		what = "window"
 	}
-	return fmt.Errorf("a %s of %d bytes, %w: a writer would overwrite it; force=1 allows that", what, n, ErrNoChannel)
+	return fmt.Errorf("a %s of %d bytes that is %w: a writer would overwrite it; force=1 allows that", what, n, ErrNoChannel)
 }
 
-// zeros tells whether the bytes of a file from first up to end are all 0. It
-// skips holes, so a fresh file costs nothing, however large it is.
+// zeros reports whether all bytes of a file from first to end are 0. It skips
+// holes, so a fresh file costs nothing, however large it is.
 func zeros(fd int, first, end int64) (bool, error) {
 	const chunk = 64 << 10
 	buf, blank := make([]byte, chunk), make([]byte, chunk)
 	for at := first; at < end; {
 		data, err := unix.Seek(fd, at, unix.SEEK_DATA)
 		switch {
-		case err == unix.ENXIO: // nothing but holes up to the end
+		case err == unix.ENXIO: // only holes up to the end
 			return true, nil
 		case err == nil && data > at:
 			at = data
 			continue
 		}
-		// Data, or a file system that cannot tell.
+		// Data, or a file system without support for holes.
 		n := min(chunk, end-at)
 		if err := readFull(fd, buf[:n], at); err != nil {
 			return false, err
@@ -127,7 +129,7 @@ func zeros(fd int, first, end int64) (bool, error) {
 	return true, nil
 }
 
-// readFull reads len(buf) bytes of a file from offset at on.
+// readFull reads len(buf) bytes of a file, starting at offset at.
 func readFull(fd int, buf []byte, at int64) error {
 	for len(buf) > 0 {
 		var n int
@@ -136,7 +138,7 @@ func readFull(fd int, buf []byte, at int64) error {
 			return err
 		})
 		if err == nil && n == 0 {
-			err = io.ErrUnexpectedEOF // it shrinks while we look
+			err = io.ErrUnexpectedEOF // the file is shrinking
 		}
 		if err != nil {
 			return fmt.Errorf("read: %w", err)

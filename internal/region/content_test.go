@@ -12,7 +12,7 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// withHeader is a region of size bytes that begins with these words.
+// withHeader returns a region of size bytes that begins with these words.
 func withHeader(size int, words ...uint64) []byte {
 	m := bytes.Repeat([]byte("data"), size/4)
 	clear(m[:MinSize])
@@ -25,7 +25,7 @@ func withHeader(size int, words ...uint64) []byte {
 }
 
 // What a writer may overwrite. A refused file is not changed, however it is
-// named, and what is in it is not told.
+// named, and its content is not revealed.
 func TestContent(t *testing.T) {
 	const size = 1064 // ten elements of 100 bytes
 	text := bytes.Repeat([]byte("secret! "), size/8)
@@ -50,7 +50,7 @@ func TestContent(t *testing.T) {
 		{"zeros", make([]byte, size), false},
 		{"active channel", written, false},
 		{"inactive channel", stopped, false},
-		{"channel with rubbish in its header", withHeader(size, shmstream.Transport, 5, 0, 1<<40, 1<<40, 9, 0, 1), false},
+		{"channel with garbage in its header", withHeader(size, shmstream.Transport, 5, 0, 1<<40, 1<<40, 9, 0, 1), false},
 		{"inactive channel without transport", withHeader(size, 0, 0, 1, 100, 10, 0, 7, 7), false},
 		{"text", text, true},
 		{"zeros, then a byte", behind, true},
@@ -69,7 +69,7 @@ func TestContent(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "f")
-			// As a window: what lies around it does not count.
+			// As a window: the bytes around it do not matter.
 			around := bytes.Join([][]byte{text[:128], c.bytes, text[:128]}, nil)
 			for spec, content := range map[string][]byte{"f": c.bytes, "f@128+1064": around} {
 				if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -84,9 +84,10 @@ func TestContent(t *testing.T) {
 					r.Close()
 				} else {
 					what := map[string]string{"f": "file", "f@128+1064": "window"}[spec]
-					wantError(t, err, dir, "open channel "+spec+": a "+what+" of 1064 bytes, neither a channel nor all zeros: a writer would overwrite it; force=1 allows that")
+					wantError(t, err, dir, "open channel "+spec+": a "+what+" of 1064 bytes that is neither a channel nor all zeros: a writer would overwrite it; force=1 allows that")
 				}
-				// To read it, or to overwrite it on purpose, anything will do.
+				// For reading, or for overwriting on purpose,
+				// any content is accepted.
 				for _, access := range []Access{ReadOnly, Inspect, Overwrite} {
 					r, err := Open(dir, spec, access)
 					if err != nil {
@@ -119,8 +120,8 @@ func TestOverwrite(t *testing.T) {
 	r.Bytes()[0] = 7
 }
 
-// A fresh file costs nothing, however large: looking at it takes no memory of the
-// file system, and it would take hours if it read the holes.
+// Checking a fresh file costs nothing, however large: it allocates no memory,
+// and would take hours if it read the holes.
 func TestContentOfHoles(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
@@ -147,7 +148,7 @@ func TestContentOfHoles(t *testing.T) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Blocks != 0 {
 		t.Errorf("%d blocks taken, %v", st.Blocks, err)
 	}
-	// Data between holes is found, zeros between them are none.
+	// Data between holes is found; zeros are not data.
 	for content, refused := range map[byte]bool{0: false, 1: true} {
 		if _, err := f.WriteAt([]byte{content}, size/2); err != nil {
 			t.Fatal(err)
@@ -158,11 +159,11 @@ func TestContentOfHoles(t *testing.T) {
 	}
 }
 
-// A file that shrinks while it is looked at is an error, not a loop.
+// A file that shrinks during the check is an error, not an endless loop.
 func TestContentShrinks(t *testing.T) {
 	_, path := file(t, 4096)
 	r := open(t, path, ReadOnly)
-	if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil { // data, no hole
+	if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil { // data, not a hole
 		t.Fatal(err)
 	}
 	wantError(t, r.checkContent(0, 4096), "", "read: unexpected EOF")
@@ -178,7 +179,7 @@ func TestCheckHeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.CheckHeader(); !errors.Is(err, ErrNoChannel) {
-		t.Errorf("rubbish: %v", err)
+		t.Errorf("garbage: %v", err)
 	}
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
@@ -192,7 +193,7 @@ func TestCheckHeader(t *testing.T) {
 	}
 }
 
-// Which errors mean that a file may yet grow.
+// Which errors mean that a file may still grow.
 func TestTooSmall(t *testing.T) {
 	dir, _ := file(t, 4096)
 	if err := os.WriteFile(filepath.Join(dir, "small"), nil, 0o600); err != nil {

@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DefaultMode is the mode of a channel file that states none.
+// DefaultMode is the default mode of channel files.
 const DefaultMode os.FileMode = 0o600
 
-// Create makes the channel file name of size bytes in dir, all zero, with
-// exactly this mode (permission bits; the umask does not matter), and dir with
-// mode 0755 if it is missing. An absolute path stands for itself; its directory
-// must be there. The directory must belong to root or to the user of this
-// process. The memory is taken now: a full file system is an error here, not a
-// fault later. An existing file, or a symbolic link of that name, is
-// [fs.ErrExist]. On an error no file is left behind.
+// Create creates the channel file name of size bytes in dir, all zero, with
+// exactly this mode (permission bits; the umask does not matter). It creates
+// dir with mode 0755 if that is missing. An absolute path is used as it is; its
+// directory must exist. The directory must belong to root or to the user of
+// this process. The memory is allocated at once: a full file system is an error
+// here instead of a fault later. An existing file, or a symbolic link of that
+// name, is [fs.ErrExist]. On error no file remains.
 //
-// What the name may hold is in [names.CheckNewFile].
+// [names.CheckNewFile] has the rules for the name.
 func Create(dir, name string, size int64, mode os.FileMode) error {
 	if err := create(dir, name, size, mode); err != nil {
 		return fmt.Errorf("create channel %s: %w", name, err)
@@ -47,7 +47,7 @@ func create(dir, name string, size int64, mode os.FileMode) (err error) {
 		return fmt.Errorf("mode %v: want permission bits only", mode)
 	}
 	if isMuenfs(dir) {
-		return fmt.Errorf("%s is a muenfs: its channels are those that the system's policy gives to this subject", dir)
+		return fmt.Errorf("%s is a muenfs: the system's policy defines its channels", dir)
 	}
 	if !absolute {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -90,22 +90,22 @@ func create(dir, name string, size int64, mode os.FileMode) (err error) {
 	return nil
 }
 
-// Info describes one channel file.
+// Info describes a channel file.
 type Info struct {
-	// Name in the channel directory.
+	// Name is the name in the channel directory.
 	Name string
-	// Size in bytes.
+	// Size is in bytes.
 	Size int64
-	// Mode of the file.
+	// Mode is the mode of the file.
 	Mode os.FileMode
-	// Writer is the pid of a process that holds the writer's lock of the file
-	// or of a window in it, 0 when none is visible.
+	// Writer is the pid of a process that holds the writer's lock on the
+	// file or on a window of it, 0 if none is visible.
 	Writer int
 }
 
 // List returns the channels in dir, sorted by name: its regular files, however
-// small. It follows no symbolic links, and opens and locks no channel. A missing
-// directory is [fs.ErrNotExist].
+// small. It does not follow symbolic links, and does not open or lock channels.
+// A missing directory is [fs.ErrNotExist].
 func List(dir string) ([]Info, error) {
 	infos, err := list(dir)
 	if err != nil {
@@ -125,18 +125,18 @@ func list(dir string) ([]Info, error) {
 	}
 	d := os.NewFile(uintptr(fd), dir)
 	defer d.Close()
-	names, err := d.Readdirnames(-1)
+	entries, err := d.Readdirnames(-1)
 	if err != nil {
 		return nil, err
 	}
-	if absent && len(names) == 0 {
+	if absent && len(entries) == 0 {
 		return nil, fmt.Errorf("%w: %w", notMounted(), fs.ErrNotExist)
 	}
-	slices.Sort(names)
+	slices.Sort(entries)
 	var infos []Info
 	index := make(map[fileID][]int) // hard links share one file
 	inodes := make(map[uint64]bool)
-	for _, name := range names {
+	for _, name := range entries {
 		var st unix.Stat_t
 		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); errors.Is(err, fs.ErrNotExist) {
 			continue // removed since
@@ -161,8 +161,8 @@ func list(dir string) ([]Info, error) {
 	return infos, nil
 }
 
-// shellWord quotes s for a shell where it needs it, so that a command in an
-// error message can be pasted. Channel names often hold a '|'.
+// shellWord quotes s for a shell if necessary, so that commands in error
+// messages can be pasted. Channel names often contain a '|'.
 func shellWord(s string) string {
 	plain := func(c rune) bool {
 		return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.ContainsRune("/._-+:%", c)

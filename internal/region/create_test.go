@@ -46,7 +46,7 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// An absolute path is a channel wherever the channel directory is.
+// An absolute path is a channel in any directory.
 func TestCreateAbsolute(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")
@@ -97,7 +97,7 @@ func TestCreateErrors(t *testing.T) {
 	}
 }
 
-// More than the file system holds is an error at once and leaves nothing.
+// A size beyond the space of the file system fails at once and leaves no file.
 func TestCreateFull(t *testing.T) {
 	dir, err := os.MkdirTemp("/dev/shm", "region")
 	if err != nil {
@@ -109,7 +109,7 @@ func TestCreateFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	if uint32(st.Type) != unix.TMPFS_MAGIC || st.Blocks == 0 {
-		t.Skip("/dev/shm is no tmpfs with a limit")
+		t.Skip("/dev/shm is not a tmpfs with a limit")
 	}
 	before := descriptors(t)
 	err = Create(dir, "big", int64(st.Blocks)*int64(st.Bsize)*2, 0o600)
@@ -134,7 +134,7 @@ func TestList(t *testing.T) {
 	if err := errors.Join(
 		os.Mkdir(filepath.Join(dir, "directory"), 0o700),
 		os.Symlink("nowhere", filepath.Join(dir, "dangling")),
-		os.Symlink("b", filepath.Join(dir, "link")), // no way out of the directory
+		os.Symlink("b", filepath.Join(dir, "link")), // must not lead out of the directory
 		os.WriteFile(filepath.Join(dir, "small"), nil, 0o640),
 		unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600),
 	); err != nil {

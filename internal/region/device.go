@@ -13,25 +13,26 @@ import (
 )
 
 const (
-	// ivshmemID is the vendor and device of ivshmem-plain and ivshmem-doorbell
+	// ivshmemID is vendor and device of ivshmem-plain and ivshmem-doorbell
 	// (QEMU, docs/specs/ivshmem-spec). Their BAR 2 is the shared memory.
 	ivshmemID = "1af4:1110"
 
-	// The files that sysfs has for BAR 2 (Linux, Documentation/PCI/sysfs-pci):
-	// mapping the first gives uncached memory, mapping the second, which only a
-	// prefetchable BAR has, write-combining memory.
+	// The files in sysfs for BAR 2 (Linux, Documentation/PCI/sysfs-pci).
+	// Mapping the first gives uncached memory. Mapping the second, which
+	// exists only for a prefetchable BAR, gives write-combining memory.
 	memoryFile    = "resource2"
 	combiningFile = "resource2_wc"
 )
 
-// pciDevices is the directory that sysfs has a directory for each PCI device in.
-// Only the tests of this package change it, before they open anything.
+// pciDevices is the sysfs directory with the PCI devices. Only the tests of
+// this package change it, before they open anything.
 var pciDevices = "/sys/bus/pci/devices"
 
-// device is the address of a PCI device as sysfs writes it, like 0000:00:04.0.
+// device is the address of a PCI device in the format of sysfs, like
+// 0000:00:04.0.
 type device string
 
-// file is the path of one of the device's files in sysfs.
+// file returns the path of one of the device's files in sysfs.
 func (d device) file(name string) string { return filepath.Join(pciDevices, string(d), name) }
 
 // read returns the content of one of the device's files, trimmed.
@@ -43,7 +44,7 @@ func (d device) read(name string) (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// id returns vendor and device as lspci(8) does, like 1af4:1110.
+// id returns vendor and device in the format of lspci(8), like 1af4:1110.
 func (d device) id() (string, error) {
 	vendor, err := d.read("vendor")
 	if err != nil {
@@ -56,8 +57,8 @@ func (d device) id() (string, error) {
 	return strings.TrimPrefix(vendor, "0x") + ":" + strings.TrimPrefix(product, "0x"), nil
 }
 
-// check makes sure that the device is there, is an ivshmem device, and has
-// memory that mmap can map. It changes nothing.
+// check makes sure that the device exists, is an ivshmem device, and has memory
+// that can be mapped. It changes nothing.
 func (d device) check() error {
 	if _, err := os.Stat(d.file("")); errors.Is(err, fs.ErrNotExist) {
 		return d.absent(err)
@@ -67,37 +68,37 @@ func (d device) check() error {
 		return err
 	}
 	if id != ivshmemID {
-		return fmt.Errorf("device %s is %s, which is no ivshmem device: want %s", d, id, ivshmemID)
+		return fmt.Errorf("device %s is %s, not an ivshmem device: want %s", d, id, ivshmemID)
 	}
 	bar, err := d.memory()
 	if err != nil {
 		return err
 	}
-	// The kernel maps from the beginning of a page, wherever the BAR begins. It
-	// can lie within a page where pages are larger than 4 KiB.
+	// The kernel maps whole pages. The BAR may start within a page if pages
+	// are larger than 4 KiB.
 	if page := uint64(os.Getpagesize()); bar%page != 0 {
 		return fmt.Errorf("BAR 2 of device %s begins at %#x: mmap maps whole pages of %d bytes only", d, bar, page)
 	}
 	return nil
 }
 
-// absent says why there is no such device, and which ones there are.
+// absent returns the error for a missing device, and lists those that exist.
 func (d device) absent(err error) error {
 	if _, err := os.Stat(pciDevices); err != nil {
-		return fmt.Errorf("look for device %s: is there no PCI bus, or no sysfs on /sys (mount -t sysfs none /sys)? %w", d, err)
+		return fmt.Errorf("look for device %s: no PCI bus, or no sysfs on /sys (mount -t sysfs none /sys): %w", d, err)
 	}
 	var found []string
 	for _, other := range ivshmemDevices() {
 		found = append(found, string(other))
 	}
 	if found == nil {
-		return fmt.Errorf("there is no PCI device %s, and no ivshmem device at any address: %w", d, err)
+		return fmt.Errorf("no PCI device %s, and no ivshmem device at any address: %w", d, err)
 	}
-	return fmt.Errorf("there is no PCI device %s; ivshmem devices are %s: %w", d, strings.Join(found, ", "), err)
+	return fmt.Errorf("no PCI device %s; ivshmem devices are %s: %w", d, strings.Join(found, ", "), err)
 }
 
-// memory returns the physical address of BAR 2. The file has a line of first
-// address, last address and flags for each BAR.
+// memory returns the physical address of BAR 2. The file has a line for each
+// BAR, with its first address, last address and flags.
 func (d device) memory() (uint64, error) {
 	text, err := d.read("resource")
 	if err != nil {
@@ -113,16 +114,16 @@ func (d device) memory() (uint64, error) {
 	}
 	switch {
 	case flags == 0:
-		return 0, fmt.Errorf("device %s has no BAR 2, so it shares no memory: %w", d, fs.ErrNotExist)
+		return 0, fmt.Errorf("device %s has no BAR 2, and so no shared memory: %w", d, fs.ErrNotExist)
 	case first == 0:
 		return 0, fmt.Errorf("BAR 2 of device %s has no address: neither firmware nor kernel gave it one", d)
 	}
 	return first, nil
 }
 
-// enable has the device answer to accesses to its memory. It stays enabled:
-// others may have come to rely on it. The file counts, so it is left alone
-// where it says that the device is enabled.
+// enable enables access to the device's memory. It stays enabled, because
+// others may rely on it. The kernel counts writes to the file, so a device that
+// is already enabled is left alone.
 func (d device) enable() error {
 	state, err := d.read("enable")
 	if err != nil {
@@ -137,7 +138,7 @@ func (d device) enable() error {
 	return nil
 }
 
-// ivshmemDevices returns the ivshmem devices of this system, sorted.
+// ivshmemDevices returns the ivshmem devices of this system, sorted by address.
 func ivshmemDevices() []device {
 	entries, err := os.ReadDir(pciDevices)
 	if err != nil {
@@ -154,8 +155,7 @@ func ivshmemDevices() []device {
 }
 
 // Devices describes the memory of the ivshmem devices of this system, sorted by
-// address: each Name is one that [Open] takes. The size is 0 where a device has
-// no memory.
+// address. [Open] accepts each Name. The size is 0 if a device has no memory.
 func Devices() []Info {
 	var infos []Info
 	for _, d := range ivshmemDevices() {
@@ -175,7 +175,7 @@ func Devices() []Info {
 	return infos
 }
 
-// isAt tells whether the open file is still the one that path leads to.
+// isAt reports whether the open file is still the one at path.
 func isAt(open *unix.Stat_t, path string) bool {
 	var now unix.Stat_t
 	return unix.Stat(path, &now) == nil && idOf(&now) == idOf(open)

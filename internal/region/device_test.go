@@ -17,7 +17,7 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// pciBus puts an empty directory in the place of the PCI devices.
+// pciBus replaces the directory of the PCI devices by an empty one.
 func pciBus(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -57,7 +57,7 @@ func TestDevice(t *testing.T) {
 	if w.Kind() != PCI || w.Futex() || w.EventPath() != "" || w.Path() != memory || w.Size() != 64<<10 {
 		t.Errorf("kind %v, futex %v, events %q, path %s, size %d", w.Kind(), w.Futex(), w.EventPath(), w.Path(), w.Size())
 	}
-	// One device, named in another way, and a window within a page.
+	// The same device under another name, and a window within a page.
 	r := open(t, "pci:0000:00:04.0@8200+1000", ReadOnly)
 	w.Bytes()[8200] = 7
 	if r.Bytes()[0] != 7 || r.Size() != 1000 {
@@ -74,7 +74,7 @@ func TestDevice(t *testing.T) {
 	}
 }
 
-// A device that is enabled is left alone: the file counts each time.
+// A device that is enabled is left alone: the kernel counts each write.
 func TestDeviceEnabledOnce(t *testing.T) {
 	dir, _ := ivshmem(t, 4096)
 	path := filepath.Join(dir, "0000:00:04.0/enable")
@@ -113,17 +113,17 @@ func TestDeviceErrors(t *testing.T) {
 	}
 	before := descriptors(t)
 	for _, c := range []struct{ spec, want string }{
-		{"pci:00:03.0", "open channel pci:00:03.0: there is no PCI device 0000:00:03.0; ivshmem devices are 0000:00:04.0, 0000:00:05.0, 0000:00:07.0, 0000:00:08.0, 0000:00:09.0, 0000:00:0a.0, 0000:00:0b.0: stat %DIR/0000:00:03.0: no such file or directory"},
-		{"pci:00:05.0", "open channel pci:00:05.0: device 0000:00:05.0 has no BAR 2, so it shares no memory: file does not exist"},
-		{"pci:00:06.0", "open channel pci:00:06.0: device 0000:00:06.0 is 8086:100e, which is no ivshmem device: want 1af4:1110"},
+		{"pci:00:03.0", "open channel pci:00:03.0: no PCI device 0000:00:03.0; ivshmem devices are 0000:00:04.0, 0000:00:05.0, 0000:00:07.0, 0000:00:08.0, 0000:00:09.0, 0000:00:0a.0, 0000:00:0b.0: stat %DIR/0000:00:03.0: no such file or directory"},
+		{"pci:00:05.0", "open channel pci:00:05.0: device 0000:00:05.0 has no BAR 2, and so no shared memory: file does not exist"},
+		{"pci:00:06.0", "open channel pci:00:06.0: device 0000:00:06.0 is 8086:100e, not an ivshmem device: want 1af4:1110"},
 		{"pci:00:07.0", "open channel pci:00:07.0: BAR 2 of device 0000:00:07.0 has no address: neither firmware nor kernel gave it one"},
 		{"pci:00:08.0", fmt.Sprintf("open channel pci:00:08.0: BAR 2 of device 0000:00:08.0 begins at 0xfe000400: mmap maps whole pages of %d bytes only", os.Getpagesize())},
 		{"pci:00:09.0", "open channel pci:00:09.0: read resource of device 0000:00:09.0: 2 lines, want one for BAR 2"},
 		{"pci:00:0b.0", `open channel pci:00:0b.0: read resource of device 0000:00:0b.0: line "0xfe000000 none": input does not match format`},
-		{"pci:00:0a.0", "open channel pci:00:0a.0: device 0000:00:0a.0 has no BAR 2, so it shares no memory: no such file or directory"},
+		{"pci:00:0a.0", "open channel pci:00:0a.0: device 0000:00:0a.0 has no BAR 2, and so no shared memory: no such file or directory"},
 		{"pci:00:04.0@64K+64", "open channel pci:00:04.0@64K+64: the window ends at byte 65600, the device's memory at 65536"},
 		{"pci:00:04.0@0+128K", "open channel pci:00:04.0@0+128K: the window ends at byte 131072, the device's memory at 65536"},
-		{"pci:00:04.0@8+63", "open channel pci:00:04.0@8+63: 63 bytes are too small: a channel's header alone takes 64"},
+		{"pci:00:04.0@8+63", "open channel pci:00:04.0@8+63: 63 bytes are too small: a channel's header takes 64"},
 	} {
 		for _, access := range []Access{ReadOnly, ReadWrite, Inspect} {
 			_, err := Open("", c.spec, access)
@@ -132,7 +132,7 @@ func TestDeviceErrors(t *testing.T) {
 	}
 	for _, address := range []string{"0000:00:04.0", "0000:00:05.0", "0000:00:06.0", "0000:00:07.0", "0000:00:08.0"} {
 		if got := content(t, filepath.Join(dir, address, "enable")); got != "0" {
-			t.Errorf("%s was enabled all the same", address)
+			t.Errorf("%s was enabled nevertheless", address)
 		}
 	}
 	for _, spec := range []string{"pci:00:03.0", "pci:00:05.0", "pci:00:0a.0"} {
@@ -156,21 +156,22 @@ func TestDeviceErrors(t *testing.T) {
 func TestDeviceAbsent(t *testing.T) {
 	dir := pciBus(t)
 	_, err := Open("", "pci:00:04.0", ReadOnly)
-	wantError(t, err, dir, "open channel pci:00:04.0: there is no PCI device 0000:00:04.0, and no ivshmem device at any address: stat %DIR/0000:00:04.0: no such file or directory")
+	wantError(t, err, dir, "open channel pci:00:04.0: no PCI device 0000:00:04.0, and no ivshmem device at any address: stat %DIR/0000:00:04.0: no such file or directory")
 	pciDevices = filepath.Join(dir, "no")
 	_, err = Open("", "pci:00:04.0", ReadOnly)
-	wantError(t, err, dir, "open channel pci:00:04.0: look for device 0000:00:04.0: is there no PCI bus, or no sysfs on /sys (mount -t sysfs none /sys)? stat %DIR/no: no such file or directory")
+	wantError(t, err, dir, "open channel pci:00:04.0: look for device 0000:00:04.0: no PCI bus, or no sysfs on /sys (mount -t sysfs none /sys): stat %DIR/no: no such file or directory")
 	if infos := Devices(); infos != nil {
 		t.Errorf("devices %v", infos)
 	}
 }
 
-// What can go wrong after all checks: nothing stays open or mapped.
+// What can fail after all checks: nothing stays open or mapped.
 func TestDeviceStepsFail(t *testing.T) {
 	dir, memory := ivshmem(t, 4096)
 	asKernel(t)
 	answers := kernel
-	// The device's memory, all zeros, reads slowly: both mappings are tried.
+	// The device's memory, all zeros, is slow to read: both mappings are
+	// tried.
 	defer func(order bool, read func([]byte) time.Duration) { deviceOrder, readTime = order, read }(deviceOrder, readTime)
 	deviceOrder = true
 	readTime = func(mem []byte) time.Duration { return time.Second - time.Duration(mem[0])*999*time.Millisecond }
@@ -189,7 +190,7 @@ func TestDeviceStepsFail(t *testing.T) {
 		}, "open channel pci:00:04.0: open " + memory + "_wc: too many open files"},
 		{func() {
 			kernel.mmap = func(int, int64, int, int, int) ([]byte, error) { return nil, unix.EPERM }
-		}, "open channel pci:00:04.0: map 4096 bytes: operation not permitted (a kernel in lockdown, as with secure boot, lets nobody map PCI memory)"},
+		}, "open channel pci:00:04.0: map 4096 bytes: operation not permitted (kernel lockdown, as with secure boot, forbids mapping PCI memory)"},
 		{func() {
 			calls := 0
 			kernel.mmap = func(fd int, offset int64, length, prot, flags int) ([]byte, error) {
@@ -220,8 +221,8 @@ func TestDeviceStepsFail(t *testing.T) {
 	nothingMapped(t, dir)
 }
 
-// A device that is removed takes its memory along; one that is plugged in at
-// the same place is another one.
+// A device that is removed takes its memory along. One that is plugged in at
+// the same address is a different one.
 func TestDeviceRemoved(t *testing.T) {
 	dir, memory := ivshmem(t, 4096)
 	r := open(t, "pci:00:04.0", ReadOnly)
@@ -240,7 +241,7 @@ func TestDeviceRemoved(t *testing.T) {
 	}
 }
 
-// One writer, by whatever name and mapping it has the memory.
+// One writer, under whatever name and mapping.
 func TestDeviceLock(t *testing.T) {
 	_, memory := ivshmem(t, 64<<10)
 	w := open(t, "pci:00:04.0@0+32K", ReadWrite)
@@ -254,17 +255,17 @@ func TestDeviceLock(t *testing.T) {
 		t.Errorf("overlapping window: %v", err)
 	}
 	if !again.WriterLocked() {
-		t.Error("the writer is not seen")
+		t.Error("the writer is not detected")
 	}
 	behind := open(t, "pci:00:04.0@32K+32K", ReadWrite)
 	if err := behind.Lock(); err != nil {
 		t.Errorf("window behind: %v", err)
 	}
-	// Another process, which knows the file by its path.
+	// Another process, which uses the path of the file.
 	if got := run(t, "probe", memory+"@0+64"); got != "true" {
 		t.Errorf("another process sees the lock: %s", got)
 	}
-	// And one that another process holds is seen here.
+	// A lock of another process is detected here.
 	if err := behind.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func asDefault(t *testing.T, path string) {
 	t.Cleanup(func() { plainDir = before })
 }
 
-// asRoot skips the test where files cannot be given to other users.
+// asRoot skips the test if files cannot be given to other users.
 func asRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -48,7 +48,7 @@ func openToAll(t *testing.T) string {
 	return dir
 }
 
-// use opens a channel in every way that there is and returns the errors.
+// use uses a channel in every way and returns the errors.
 func use(dir, spec string) map[string]error {
 	name, _, _ := strings.Cut(spec, "@")
 	errs := map[string]error{}
@@ -67,7 +67,7 @@ func use(dir, spec string) map[string]error {
 	return errs
 }
 
-// The default directory has to be one in which nobody else can replace a channel.
+// In the default directory no other user may be able to replace a channel.
 func TestDefaultDirectory(t *testing.T) {
 	asRoot(t)
 	for _, c := range []struct {
@@ -80,9 +80,9 @@ func TestDefaultDirectory(t *testing.T) {
 		{"sticky for all", 0, 0, 0o1777, ""},
 		{"sticky for a group", 0, stranger, 0o1775, ""},
 		{"for root's group", 0, 0, 0o775, ""},
-		{"another user's", stranger, 0, 0o755, "%DIR belongs to user 54321, who can replace every channel in it: want it owned by root or by the user of this process; remove it, or name another directory with --channels"},
-		{"another user's and sticky", stranger, 0, 0o1777, "%DIR belongs to user 54321, who"},
-		{"for all", 0, 0, 0o777, "%DIR has mode 0777, so other users can replace every channel in it; to mend it: chmod go-w %DIR"},
+		{"other user", stranger, 0, 0o755, "%DIR belongs to user 54321, who can replace every channel in it: want it owned by root or by the user of this process; remove it, or name another directory with --channels"},
+		{"other user, sticky", stranger, 0, 0o1777, "%DIR belongs to user 54321, who"},
+		{"for all", 0, 0, 0o777, "%DIR has mode 0777, so other users can replace every channel in it; to fix it: chmod go-w %DIR"},
 		{"for a group", 0, stranger, 0o775, "%DIR has mode 0775, so"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestDefaultDirectory(t *testing.T) {
 	}
 }
 
-// A directory that was named is used as it is.
+// A directory that was named explicitly is used as it is.
 func TestNamedDirectory(t *testing.T) {
 	asRoot(t)
 	dir, path := file(t, 4096)
@@ -123,11 +123,11 @@ func TestNamedDirectory(t *testing.T) {
 	if infos, err := List(dir); err != nil || len(infos) != 3 {
 		t.Errorf("list: %v, %v", infos, err)
 	}
-	// To create one there would give it away.
+	// Creating a channel there would hand it over.
 	const want = " belongs to user 54321, who could replace the channel: want it owned by root or by the user of this process, or create the channel as that user"
 	wantError(t, Create(dir, "new", 64, DefaultMode), dir, "create channel new: %DIR"+want)
 	wantError(t, Create("/nowhere", dir+"/new", 64, DefaultMode), dir, "create channel %DIR/new: %DIR"+want)
-	// As is one that such a user's link leads to.
+	// The same goes for a directory behind such a user's link.
 	own, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
 	must(t, os.Symlink(own, link), os.Lchown(link, stranger, stranger))
 	wantError(t, Create(link, "new", 64, DefaultMode), link, "create channel new: %DIR"+want)
@@ -137,7 +137,8 @@ func TestNamedDirectory(t *testing.T) {
 	}
 }
 
-// In a sticky default directory anyone can make files, so their owner counts.
+// In a sticky default directory any user can create files, so their owner
+// matters.
 func TestDefaultDirectoryOwners(t *testing.T) {
 	asRoot(t)
 	dir, path := file(t, 4096)
@@ -153,7 +154,7 @@ func TestDefaultDirectoryOwners(t *testing.T) {
 	}
 }
 
-// Our own files are ours whoever we are: the helper is not root.
+// Our own files are ours, whatever user we are: the helper is not root.
 func TestOwnDirectory(t *testing.T) {
 	asRoot(t)
 	dir := filepath.Join(openToAll(t), "muennet")
@@ -180,7 +181,8 @@ func TestOwnDirectory(t *testing.T) {
 	}
 }
 
-// No link is followed: not in place of the file, nor of the default directory.
+// Symbolic links are not followed, neither for the file nor for the default
+// directory.
 func TestSymbolicLinks(t *testing.T) {
 	dir, path := file(t, 4096)
 	other, _ := file(t, 4096)
@@ -202,9 +204,9 @@ func TestSymbolicLinks(t *testing.T) {
 		}
 	}
 	if _, err := os.Lstat(dir + "/../nowhere"); err == nil {
-		t.Error("a file was made through a link")
+		t.Error("a file was created through a link")
 	}
-	// The administrator may name a directory by a link.
+	// An explicitly named directory may be a link.
 	open(t, other+"/dir/c", ReadWrite).Close()
 	if after := descriptors(t); after != before {
 		t.Errorf("%d open files afterwards, %d before", after, before)
@@ -220,16 +222,16 @@ func TestSymbolicLinks(t *testing.T) {
 	}
 }
 
-// Owners that have no number in our user namespace do not act in it: in a
-// rootless container the directories of the host belong to nobody.
+// Owners without a number in our user namespace cannot act in it: in a rootless
+// container the directories of the host belong to nobody.
 func TestUnmapped(t *testing.T) {
 	asRoot(t)
 	dir := openToAll(t)
-	const nobody = 65534 // what owners without a number look like
+	const nobody = 65534 // how owners without a number appear
 	for _, owner := range []int{nobody, stranger} {
 		must(t, os.Chown(dir, owner, owner), os.Chmod(dir, 0o777))
 		if got := run(t, "create", dir, "a"); !strings.Contains(got, "who could replace the channel") {
-			t.Errorf("the owner has the number %d: %s", owner, got)
+			t.Errorf("owner with the number %d: %s", owner, got)
 		}
 	}
 	inside := helper("create", dir, "b")
@@ -243,6 +245,6 @@ func TestUnmapped(t *testing.T) {
 		t.Skipf("needs user namespaces: %v", err)
 	}
 	if err != nil || string(out) != "<nil>\n" {
-		t.Errorf("the owner has none: %s, %v", out, err)
+		t.Errorf("owner without a number: %s, %v", out, err)
 	}
 }

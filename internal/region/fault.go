@@ -8,17 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrFault says that memory of a region is not there, for one of the reasons
-// below: each of them is an ErrFault, too.
-var ErrFault = errors.New("memory is not there")
+// ErrFault says that memory of a region is gone. Each of the reasons below is
+// an ErrFault, too.
+var ErrFault = errors.New("memory is gone")
 
-// Why memory of a region is not there.
+// The reasons why memory of a region is gone.
 var (
 	// ErrShrank says that the file ends before the region does.
 	ErrShrank error = cause("the file shrank")
-	// ErrNoMemory says that the file has holes, as a new file has and one from
-	// which pages were taken, and that the system has no memory to fill them: the
-	// file system is full, or a quota or the limit of a memory cgroup is reached.
+	// ErrNoMemory says that the file has holes, because it is new or pages
+	// were punched out, and that there is no memory to fill them: the file
+	// system is full, or a quota or the limit of a memory cgroup is
+	// reached.
 	ErrNoMemory error = cause("no memory left")
 	// ErrRemoved says that the PCI device was removed.
 	ErrRemoved error = cause("the device was removed")
@@ -26,16 +27,16 @@ var (
 	ErrUnreadable error = cause("the file cannot be read")
 )
 
-// cause is a reason that is an [ErrFault].
+// cause is a reason for an [ErrFault].
 type cause string
 
 func (c cause) Error() string        { return string(c) }
 func (c cause) Is(target error) bool { return target == ErrFault }
 
-// why finds out why an access to the byte at offset of the file has faulted. A
-// SIGBUS does not tell. The error is an [ErrFault], and names the file.
-func (r *Region) why(offset int64) error {
-	// The caller may hold the lock already. Then the next look finds out more.
+// diagnose returns the reason why an access to the byte at offset of the file
+// faulted; SIGBUS does not tell. The error is an [ErrFault] and names the file.
+func (r *Region) diagnose(offset int64) error {
+	// The caller may hold the lock. Then the next look finds the reason.
 	if !r.mu.TryLock() {
 		return fmt.Errorf("%s: %w", r.spec.Path, ErrFault)
 	}
@@ -43,7 +44,7 @@ func (r *Region) why(offset int64) error {
 	return r.explain(offset)
 }
 
-// explain is why for callers that hold mu.
+// explain is diagnose for callers that hold mu.
 func (r *Region) explain(offset int64) error {
 	path := r.spec.Path
 	if r.fd < 0 {
@@ -73,10 +74,10 @@ func (r *Region) noMemory() error {
 	return fmt.Errorf("%w in the file system of %s", ErrNoMemory, r.spec.Path)
 }
 
-// Intact reports an error when the file does not cover the region any more
-// ([ErrShrank]), or the device was removed ([ErrRemoved]): one that comes back is
-// another one. Nil holds for the moment of the call only: it is how to find out,
-// from time to time, what an access would find out by a fault.
+// Intact returns an error if the file no longer covers the region ([ErrShrank])
+// or the device was removed ([ErrRemoved]), even if it was plugged in again.
+// The result only holds for the moment of the call. Use it to detect
+// occasionally what an access would detect by a fault.
 func (r *Region) Intact() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,7 +102,7 @@ func (r *Region) intact() error {
 	return r.covered(st.Size)
 }
 
-// covered tells whether a file of size bytes holds the region.
+// covered returns an error unless a file of size bytes covers the region.
 func (r *Region) covered(size int64) error {
 	if end := r.spec.Offset + int64(len(r.bytes)); size < end {
 		return fmt.Errorf("%w: it has %d bytes, %d are in use", ErrShrank, size, end)

@@ -11,7 +11,7 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// sparse makes a file without memory.
+// sparse makes a file without allocated memory.
 func sparse(t *testing.T, path string, size int64) {
 	t.Helper()
 	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size)); err != nil {
@@ -19,7 +19,7 @@ func sparse(t *testing.T, path string, size int64) {
 	}
 }
 
-// A SIGBUS of a hole that cannot be filled, for a reader and for a writer.
+// A SIGBUS from a hole that cannot be filled, for a reader and for a writer.
 func TestGuardFullFileSystem(t *testing.T) {
 	testnet.Privileged(t)
 	f := testnet.NewTmpFS(t, 256<<10)
@@ -42,7 +42,7 @@ func TestGuardFullFileSystem(t *testing.T) {
 			t.Errorf("%s: the file did not shrink: %v", name, err)
 		}
 		if err := region.Restore(); !errors.Is(err, ErrNoMemory) {
-			t.Errorf("%s: restored in a full file system: %v", name, err)
+			t.Errorf("%s: restored on a full file system: %v", name, err)
 		}
 	}
 	empty()
@@ -53,30 +53,30 @@ func TestGuardFullFileSystem(t *testing.T) {
 	}
 	f.Fill()
 	if err := Guard(func() { clear(w.Bytes()) }); err != nil {
-		t.Errorf("restored, but not all of it: %v", err)
+		t.Errorf("restored only in part: %v", err)
 	}
 }
 
-// What cannot be had by a fault here, asked for as after one.
+// Reasons that no fault can be provoked for here, queried directly.
 func TestWhy(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "c")
 	sparse(t, path, 64<<10)
 	r := open(t, path, ReadOnly)
-	err := r.why(4096)
+	err := r.diagnose(4096)
 	if !errors.Is(err, ErrNoMemory) {
 		t.Errorf("%v is not ErrNoMemory", err)
 	}
 	wantError(t, err, dir, "no memory left for the hole at byte 4096 of %DIR/c")
 
-	// A descriptor that cannot read stands for a disk that cannot.
+	// A descriptor that cannot read stands in for a disk that cannot.
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	unix.Close(r.fd)
 	r.fd = fd
-	err = r.why(4096)
+	err = r.diagnose(4096)
 	if !errors.Is(err, ErrUnreadable) || !errors.Is(err, ErrFault) {
 		t.Errorf("%v is not ErrUnreadable", err)
 	}
@@ -107,10 +107,10 @@ func TestAllocate(t *testing.T) {
 		t.Errorf("a window of 64 KiB took %d bytes", before-after)
 	}
 	if window.Bytes()[100] != 7 {
-		t.Error("what the file held is lost")
+		t.Error("the content of the file is lost")
 	}
 	if err := open(t, path, ReadOnly).Allocate(); err != nil {
-		t.Errorf("a reader allocates nothing: %v", err)
+		t.Errorf("a reader must not allocate: %v", err)
 	}
 	f.Resize(4 << 20)
 	if err := w.Allocate(); err != nil {
@@ -118,11 +118,11 @@ func TestAllocate(t *testing.T) {
 	}
 	f.Fill()
 	if err := Guard(func() { clear(w.Bytes()) }); err != nil {
-		t.Errorf("allocated, but not all of it: %v", err)
+		t.Errorf("allocated only in part: %v", err)
 	}
 }
 
-// A file system that knows no allocation is used without.
+// A file system without support for allocation works nevertheless.
 func TestAllocateUnsupported(t *testing.T) {
 	answers := kernel
 	t.Cleanup(func() { kernel = answers })
@@ -139,7 +139,7 @@ func TestAllocateUnsupported(t *testing.T) {
 	}
 }
 
-// A region that is closed while it is looked into is not touched any more.
+// A region that is closed during Restore is no longer accessed.
 func TestRestoreBesideClose(t *testing.T) {
 	_, path := file(t, 4<<20)
 	for range 50 {

@@ -8,13 +8,13 @@ import (
 	"unsafe"
 )
 
-// Guard runs f. When f touches memory of a region that is not there, f ends there
-// and Guard returns an error that wraps [ErrFault], names the file and says why, as
-// far as that can be found out: see the reasons of ErrFault. Every other panic passes
-// through, in particular a fault at an address that belongs to no open region.
+// Guard runs f. If f accesses memory of a region that is gone, f ends there and
+// Guard returns an error that wraps [ErrFault], names the file and gives the
+// reason if it is known. Any other panic passes through, including a fault at
+// an address outside open regions.
 //
-// The price is one deferred call: wrap a loop, not each access. It covers the
-// calling goroutine only, not those that f starts.
+// Guard costs one deferred call: wrap a loop, not each access. It covers only
+// the calling goroutine, not those that f starts.
 func Guard(f func()) (err error) {
 	before := debug.SetPanicOnFault(true)
 	defer func() {
@@ -37,14 +37,14 @@ func Guard(f func()) (err error) {
 		case s.region == nil:
 			err = fmt.Errorf("%s: %w", s.path, ErrFault)
 		default:
-			err = s.region.why(offset)
+			err = s.region.diagnose(offset)
 		}
 	}()
 	f()
 	return nil
 }
 
-// mapped remembers which addresses belong to open regions; Guard asks only
+// mapped records which addresses belong to open regions. Guard uses it only
 // after a fault.
 var mapped struct {
 	sync.Mutex
@@ -54,8 +54,8 @@ var mapped struct {
 type span struct {
 	size   uintptr
 	path   string
-	region *Region // nil until it is open
-	start  int64   // of the span in the file; 0 until it is open
+	region *Region // nil until the region is open
+	start  int64   // offset of the span in the file; 0 until the region is open
 }
 
 func addressOf(mapping []byte) uintptr {
@@ -71,7 +71,7 @@ func remember(mapping []byte, path string) {
 	mapped.spans[addressOf(mapping)] = span{size: uintptr(len(mapping)), path: path}
 }
 
-// claim tells whose mapping it is, once the region is open.
+// claim records that the mapping belongs to r, once r is open.
 func (r *Region) claim() {
 	mapped.Lock()
 	defer mapped.Unlock()
@@ -87,7 +87,8 @@ func forget(mapping []byte) {
 	delete(mapped.spans, addressOf(mapping))
 }
 
-// owner returns the span that addr lies in, and where in its file that is.
+// owner returns the span that contains addr, and the offset of addr in its
+// file.
 func owner(addr uintptr) (s span, offset int64, ok bool) {
 	mapped.Lock()
 	defer mapped.Unlock()

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The file shrinks under the mapping: a real SIGBUS, in each way a channel is
-// touched.
+// The file shrinks under the mapping: a real SIGBUS, for each kind of access to
+// a channel.
 func TestGuardShrunkFile(t *testing.T) {
 	buf := make([]byte, 64)
 	for name, touch := range map[string]func(b []byte){
@@ -43,7 +43,7 @@ func TestGuardShrunkFile(t *testing.T) {
 			}
 			wantError(t, err, dir, "%DIR/c: the file shrank: it has 4096 bytes, 16384 are in use")
 			if err := Guard(func() { copy(buf, r.Bytes()) }); err != nil {
-				t.Errorf("the pages that are left: %v", err)
+				t.Errorf("the remaining pages: %v", err)
 			}
 			err = r.Intact()
 			if !errors.Is(err, ErrFault) {
@@ -60,7 +60,7 @@ func TestGuardShrunkFile(t *testing.T) {
 	}
 }
 
-// A window is intact while its own bytes are there, whatever is behind it.
+// A window is intact while its own bytes exist, whatever follows them.
 func TestIntactWindow(t *testing.T) {
 	_, path := file(t, 4096)
 	r := open(t, path+"@1024+1024", ReadOnly)
@@ -74,8 +74,8 @@ func TestIntactWindow(t *testing.T) {
 	}
 }
 
-// Without Guard the same access ends the process: the test above would not
-// notice if the file did not really shrink.
+// Without Guard the same access ends the process. This shows that the file in
+// the test above really shrinks.
 func TestUnguardedDies(t *testing.T) {
 	_, path := file(t, 4096)
 	out, err := helper("unguarded", path).CombinedOutput()
@@ -84,7 +84,7 @@ func TestUnguardedDies(t *testing.T) {
 	}
 }
 
-// recovered runs f and returns what it panics with.
+// recovered runs f and returns its panic value.
 func recovered(f func()) (v any) {
 	defer func() { v = recover() }()
 	f()
@@ -94,7 +94,7 @@ func recovered(f func()) (v any) {
 func TestGuardPassesOtherPanics(t *testing.T) {
 	var none *int
 	var empty []int
-	// mmap goes downwards: the region that stays open lies below this page.
+	// mmap allocates downwards: the open region lies below this page.
 	above, err := unix.Mmap(-1, 0, 4096, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		t.Fatal(err)
@@ -119,12 +119,12 @@ func TestGuardPassesOtherPanics(t *testing.T) {
 			t.Errorf("%s: panic %v, error %v", name, v, err)
 		}
 		if _, isRuntime := v.(runtime.Error); isRuntime == (name == "value") {
-			t.Errorf("%s: the panic's value became %#v", name, v)
+			t.Errorf("%s: the panic value became %#v", name, v)
 		}
 	}
 }
 
-// fault reads from an address that nothing is mapped at.
+// fault reads from an address where nothing is mapped.
 //
 //go:nocheckptr
 func fault(address uintptr) byte { return **(**byte)(unsafe.Pointer(&address)) }
@@ -162,8 +162,8 @@ func BenchmarkGuard(b *testing.B) {
 	}
 }
 
-// A Guard within a Guard: the inner one takes what is its business, and both
-// leave the rest alone.
+// A Guard within a Guard: the inner one handles its own faults, and both leave
+// the rest alone.
 func TestGuardNested(t *testing.T) {
 	_, path := file(t, 8192)
 	r := open(t, path, ReadOnly)
@@ -179,7 +179,7 @@ func TestGuardNested(t *testing.T) {
 	if !errors.Is(inner, ErrShrank) || outer != nil || !reached {
 		t.Errorf("inner %v, outer %v, reached %t", inner, outer, reached)
 	}
-	// Another panic is under way when the inner one deals with a fault.
+	// The inner Guard handles a fault during another panic.
 	v := recovered(func() {
 		outer = Guard(func() {
 			defer func() { inner = Guard(func() { _ = bytes.Clone(r.Bytes()) }) }()
@@ -192,7 +192,7 @@ func TestGuardNested(t *testing.T) {
 	outer = Guard(func() {
 		defer func() {
 			if debug.SetPanicOnFault(true) != true {
-				t.Error("the inner Guard has switched the outer one off")
+				t.Error("the inner Guard disabled the outer one")
 			}
 		}()
 		Guard(func() {})

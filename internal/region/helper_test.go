@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The test binary started with this variable set is one of the helper processes
-// below: its value is the helper's name, the arguments are the helper's.
+// With this variable set, the test binary runs one of the helpers below: the
+// value is the name of the helper, the arguments are those of the helper.
 const helperVariable = "MUENNET_REGION_HELPER"
 
 var helpers = map[string]func(args []string) error{
@@ -29,7 +29,7 @@ var helpers = map[string]func(args []string) error{
 		_, err = io.Copy(io.Discard, os.Stdin)
 		return err
 	},
-	// probe prints what a reader sees.
+	// probe prints whether a reader sees a writer.
 	"probe": func(args []string) error {
 		r, err := Open("/nowhere", args[0], ReadOnly)
 		if err != nil {
@@ -39,8 +39,8 @@ var helpers = map[string]func(args []string) error{
 		fmt.Println(r.WriterLocked())
 		return nil
 	},
-	// open opens a spec without privileges; a third argument is the default
-	// directory.
+	// open opens a spec without privileges; the third argument is the
+	// default directory.
 	"open": func(args []string) error {
 		if len(args) > 2 {
 			plainDir = args[2]
@@ -90,12 +90,12 @@ func TestMain(m *testing.M) {
 
 func helper(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
-	// The race detector sleeps a second at every exit unless told otherwise.
+	// By default the race detector sleeps a second at exit.
 	cmd.Env = append(os.Environ(), helperVariable+"="+name, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
-// run runs a helper to its end and returns the first line it prints.
+// run runs a helper to completion and returns the first line of its output.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	cmd := helper(name, args...)
@@ -108,8 +108,8 @@ func run(t *testing.T, name string, args ...string) string {
 	return line
 }
 
-// holdLock has another process hold the lock of spec and returns its pid. The
-// returned function kills it, as a crash would.
+// holdLock makes another process hold the lock of spec and returns its pid. The
+// returned function kills it, like a crash.
 func holdLock(t *testing.T, spec string) (pid int, kill func()) {
 	t.Helper()
 	cmd := helper("lock", spec)
@@ -141,7 +141,7 @@ func holdLock(t *testing.T, spec string) (pid int, kill func()) {
 	return cmd.Process.Pid, kill
 }
 
-// file makes a channel file of size bytes in a directory of its own.
+// file creates a channel file of size bytes in its own directory.
 func file(t *testing.T, size int64) (dir, path string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -161,7 +161,7 @@ func open(t *testing.T, spec string, access Access) *Region {
 	return r
 }
 
-// descriptors counts this process's open files.
+// descriptors counts the open files of this process.
 func descriptors(t *testing.T) int {
 	t.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
@@ -171,7 +171,7 @@ func descriptors(t *testing.T) int {
 	return len(fds)
 }
 
-// wantError checks the text of an error; %DIR in want stands for dir.
+// wantError compares the text of an error; %DIR in want stands for dir.
 func wantError(t *testing.T, err error, dir, want string) {
 	t.Helper()
 	want = strings.ReplaceAll(want, "%DIR", dir)
@@ -180,7 +180,7 @@ func wantError(t *testing.T, err error, dir, want string) {
 	}
 }
 
-// nothingMapped checks that no file of a directory is mapped.
+// nothingMapped checks that no file in the directory is mapped.
 func nothingMapped(t *testing.T, dir string) {
 	t.Helper()
 	mapped.Lock()

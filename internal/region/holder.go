@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileID tells files apart.
+// fileID identifies a file.
 type fileID struct{ dev, ino uint64 }
 
 func idOf(st *unix.Stat_t) fileID { return fileID{uint64(st.Dev), st.Ino} }
 
-// heldLock is one lock of one open file description, as /proc/PID/fdinfo/FD
-// shows it. The first and last byte are those of the kernel: inclusive.
+// heldLock is a lock of an open file description, as shown in
+// /proc/PID/fdinfo/FD. The last byte is inclusive.
 type heldLock struct {
 	kind        string // FLOCK, OFDLCK or POSIX
 	write       bool
@@ -26,12 +26,12 @@ type heldLock struct {
 	first, last int64
 }
 
-// parseLock reads the rest of a "lock:" line of fdinfo(5) (proc), such as
+// parseLock parses the rest of a "lock:" line of fdinfo (proc(5)), such as
 //
 //	1: FLOCK  ADVISORY  WRITE 4686 fe:00:9977900 0 EOF
 //
-// The pid in it is that of whoever took the lock, or -1: not needed, the path
-// of the file says whose it is.
+// It ignores the pid of the process that took the lock, or -1: the path of the
+// fdinfo file says who holds it.
 func parseLock(line string) (heldLock, bool) {
 	f := strings.Fields(line)
 	if len(f) != 8 {
@@ -54,7 +54,7 @@ func parseLock(line string) (heldLock, bool) {
 }
 
 // scanLocks calls visit for every lock that a visible process holds on a file
-// whose inode number is wanted.
+// with a wanted inode number.
 func scanLocks(wanted func(ino uint64) bool, visit func(pid int, id fileID, l heldLock)) {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
@@ -68,7 +68,7 @@ func scanLocks(wanted func(ino uint64) bool, visit func(pid int, id fileID, l he
 		base := filepath.Join("/proc", p.Name())
 		fds, err := os.ReadDir(filepath.Join(base, "fdinfo"))
 		if err != nil {
-			continue // it has ended, or is not ours to look at
+			continue // it has exited, or we may not look
 		}
 		for _, fd := range fds {
 			info, err := os.ReadFile(filepath.Join(base, "fdinfo", fd.Name()))
@@ -84,7 +84,8 @@ func scanLocks(wanted func(ino uint64) bool, visit func(pid int, id fileID, l he
 				if !ok || !wanted(l.ino) {
 					continue
 				}
-				// The line's device number is not always the one stat gives.
+				// The device number in the line may differ from
+				// that of stat.
 				var st unix.Stat_t
 				if unix.Stat(filepath.Join(base, "fd", fd.Name()), &st) == nil {
 					visit(pid, idOf(&st), l)
@@ -94,8 +95,8 @@ func scanLocks(wanted func(ino uint64) bool, visit func(pid int, id fileID, l he
 	}
 }
 
-// holder returns the pid of a process whose lock keeps us from taking ours, or
-// 0 where none is visible.
+// holder returns the pid of a process whose lock blocks ours, or 0 if none is
+// visible.
 func (r *Region) holder() int {
 	var st unix.Stat_t
 	if unix.Fstat(r.fd, &st) != nil {
@@ -104,7 +105,8 @@ func (r *Region) holder() int {
 	self := idOf(&st)
 	pid, certain := 0, false
 	scanLocks(func(ino uint64) bool { return ino == self.ino }, func(p int, id fileID, l heldLock) {
-		// A lock to read may be a reader's short probe: second choice only.
+		// A read lock may be the short probe of a reader: only a
+		// fallback.
 		if id == self && !certain && r.conflicts(l) && (l.write || pid == 0) {
 			pid, certain = p, l.write
 		}
@@ -112,7 +114,7 @@ func (r *Region) holder() int {
 	return pid
 }
 
-// conflicts tells whether l stands in the way of this region's writer.
+// conflicts reports whether l blocks this region's writer.
 func (r *Region) conflicts(l heldLock) bool {
 	if l.kind == "FLOCK" {
 		return l.write || !r.spec.Windowed

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernel is what the kernel is asked about files that decides what memory they
-// are. The tests put other answers in.
+// kernel holds the system calls that determine the kind of memory. The tests
+// replace them.
 var kernel = struct {
 	openat  func(dir int, name string, flags int, mode uint32) (fd int, err error)
 	fstat   func(fd int, st *unix.Stat_t) error
@@ -22,9 +22,9 @@ var kernel = struct {
 	writeFile func(path string, content []byte, mode os.FileMode) error
 }{unix.Openat, unix.Fstat, unix.Fstatfs, unix.Statfs, unix.Mmap, unix.Fallocate, os.WriteFile}
 
-// openFile opens the file of s. It stays away from os.File: that would put the
-// descriptor under Go's poller, and a poll of a muenfs file takes hold of the
-// channel's interrupt.
+// openFile opens the file of s. It avoids os.File, which would add the
+// descriptor to Go's poller: polling a muenfs file requests the interrupt of
+// the channel.
 func openFile(s Spec, access Access) (int, error) {
 	fd, err := openPath(s.Path, access)
 	var errno unix.Errno
@@ -32,7 +32,7 @@ func openFile(s Spec, access Access) (int, error) {
 	case err == nil:
 		return fd, nil
 	case !errors.As(err, &errno):
-		return -1, err // it says what is wrong
+		return -1, err // it already says what is wrong
 	case errno == unix.ENOENT:
 		return -1, missing(s, err)
 	case access != ReadWrite:
@@ -43,9 +43,9 @@ func openFile(s Spec, access Access) (int, error) {
 	return -1, fmt.Errorf("for writing: %w", err)
 }
 
-// openPath opens one file as access needs it: the last component of path is the
-// file itself, never a symbolic link. The error is a bare errno unless the
-// directory or the kind of file is refused.
+// openPath opens a file for access. The last component of path must be the file
+// itself, not a symbolic link. The error is a bare errno unless the directory
+// or the kind of file is refused.
 func openPath(path string, access Access) (int, error) {
 	parent, name := filepath.Split(path)
 	dir, err := openDirectory(parent, unix.O_PATH)
@@ -57,12 +57,13 @@ func openPath(path string, access Access) (int, error) {
 	if access == ReadWrite {
 		flags = unix.O_RDWR
 	}
-	// O_NONBLOCK keeps a FIFO from hanging us here.
+	// O_NONBLOCK: do not block on a FIFO.
 	fd, err := openAt(dir, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err == nil {
 		return fd, nil
 	}
-	// Some kinds of file cannot even be opened: say what it is, not ENXIO or ELOOP.
+	// Some kinds of file cannot be opened: say what it is instead of ENXIO
+	// or ELOOP.
 	var st unix.Stat_t
 	if unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
 		if err := checkKind(&st); err != nil {
@@ -96,7 +97,7 @@ func checkKind(st *unix.Stat_t) error {
 	return fmt.Errorf("it is a %s: want a regular file", kind)
 }
 
-// retry repeats a system call that a signal interrupted.
+// retry repeats a system call while signals interrupt it.
 func retry(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {

@@ -2,11 +2,11 @@ package region
 
 import "path/filepath"
 
-// Kind says what memory a region is made of.
+// Kind is the kind of memory of a region.
 type Kind uint8
 
 const (
-	// Plain is a regular file, by preference on a tmpfs.
+	// Plain is a regular file, preferably on a tmpfs.
 	Plain Kind = iota
 	// Muenfs is a channel of a subject of the Muen separation kernel.
 	Muenfs
@@ -25,30 +25,31 @@ func (k Kind) String() string {
 	return "file"
 }
 
-// eventDir holds a file for each channel of a muenfs whose writer may raise an
-// event: a byte written to it is one.
+// eventDir holds a file for each channel of a muenfs that has an event. Writing
+// a byte to the file raises the event.
 const eventDir = "/muenevents"
 
-// Kind tells what memory the region is made of.
+// Kind returns the kind of memory of the region.
 func (r *Region) Kind() Kind { return r.kind }
 
-// Descriptor returns the open file, for poll(2) on a muenfs: there it waits for
-// the channel's interrupt. It is the region's own: valid until Close, not to be
-// closed or read by anyone else. It is -1 after Close.
+// Descriptor returns the open file, on which poll(2) waits for the channel's
+// interrupt on a muenfs. It belongs to the region and is valid until Close: do
+// not close it or read from it. After Close it is -1.
 func (r *Region) Descriptor() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.fd
 }
 
-// Futex tells whether futex(2) works on the region's memory. It does not on a
-// muenfs and on PCI: they are mapped by page frame number, there are no struct
-// pages that a shared futex could be found by, and the call fails with EFAULT.
+// Futex reports whether futex(2) works on the region's memory. It does not on a
+// muenfs and on PCI: these are mapped by page frame number, so there are no
+// struct pages by which the kernel could find a shared futex, and the call
+// fails with EFAULT.
 func (r *Region) Futex() bool { return r.kind == Plain }
 
-// EventPath returns the file that takes the writer's events for this channel:
-// /muenevents/NAME on a muenfs, "" elsewhere. It need not exist: a channel
-// without an event has none.
+// EventPath returns the file through which the writer raises the events of this
+// channel: /muenevents/NAME on a muenfs, "" elsewhere. It need not exist: a
+// channel may have no event.
 func (r *Region) EventPath() string {
 	if r.kind != Muenfs {
 		return ""

@@ -27,7 +27,7 @@ func TestKindString(t *testing.T) {
 	}
 }
 
-// The event of a channel has the channel's own name, whatever characters it has.
+// The event file has the name of the channel, whatever characters it contains.
 func TestEventPath(t *testing.T) {
 	r := &Region{spec: Spec{Path: "/muenfs/keyfender|in", Offset: 64, Length: 128, Windowed: true}, kind: Muenfs}
 	if got, want := r.EventPath(), "/muenevents/keyfender|in"; got != want {

@@ -8,25 +8,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A reader's probe takes a shared flock for a moment; a writer that comes along
-// just then tries again this often, this long apart.
+// A reader's probe briefly takes a shared flock. A writer that meets one
+// retries this often, with this pause.
 const (
 	lockTries = 20
 	lockPause = time.Millisecond
 )
 
-// sleep is replaced in a test of these tries.
+// sleep is replaced by a test.
 var sleep = time.Sleep
 
-// HeldError says that a lock of another process keeps a writer from a channel.
+// HeldError says that a lock of another process blocks a writer.
 type HeldError struct {
-	// Path of the file.
+	// Path is the path of the file.
 	Path string
-	// PID of the holder as this process sees it; 0 when it is not visible,
+	// PID is the holder as seen by this process; 0 if it is not visible,
 	// because it lives in another PID namespace or belongs to another user.
 	PID int
-	// Shared is true for a lock that no writer takes alone, such as that of
-	// flock -s: any process that can read the file can hold one.
+	// Shared says that the lock is not a writer's, but only a shared one,
+	// such as that of flock -s. Any process that can read the file can hold
+	// one.
 	Shared bool
 }
 
@@ -43,9 +44,10 @@ func (e *HeldError) Error() string {
 }
 
 // Lock takes the writer's lock and holds it until Close or until the process
-// ends. It waits for no other writer; it may take some 20 ms to tell one from
-// readers that only look. When there is one the error is a [*HeldError]. The
-// region must have been opened for writing. Locking twice does nothing.
+// ends. It does not wait for another writer, but may need some 20 ms to tell a
+// writer from the probes of readers. If there is another writer the error is a
+// [*HeldError]. The region must be open for writing. Locking twice does
+// nothing.
 func (r *Region) Lock() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,7 +55,7 @@ func (r *Region) Lock() error {
 	case r.fd < 0:
 		return fmt.Errorf("lock channel %s: %w", r.name, os.ErrClosed)
 	case r.access != ReadWrite:
-		return fmt.Errorf("lock channel %s: it is open for reading only", r.name)
+		return fmt.Errorf("lock channel %s: it is open read-only", r.name)
 	case r.locked:
 		return nil
 	}
@@ -75,13 +77,13 @@ func (r *Region) Lock() error {
 	case nil:
 		r.locked = true
 		return nil
-	case unix.EWOULDBLOCK, unix.EACCES: // F_OFD_SETLK may say either
+	case unix.EWOULDBLOCK, unix.EACCES: // F_OFD_SETLK may return either
 		return &HeldError{Path: r.spec.Path, PID: r.holder(), Shared: !r.writerLocked()}
 	}
 	return fmt.Errorf("lock channel %s: %w", r.name, err)
 }
 
-// unlock gives up the writer's lock if we hold it.
+// unlock releases the writer's lock if we hold it.
 func (r *Region) unlock() {
 	if !r.locked {
 		return
@@ -93,10 +95,10 @@ func (r *Region) unlock() {
 	r.locked = false
 }
 
-// WriterLocked tells whether a writer holds its lock on this region at this
-// moment: this Region itself, or another one, here or in another process, whose
-// bytes overlap. False after Close. It does not disturb a writer; one that is
-// just starting tries again.
+// WriterLocked reports whether a writer currently holds its lock on this
+// region: this Region, or another one with overlapping bytes in this or another
+// process. It is false after Close. It does not disturb an active writer; one
+// that is just starting retries.
 func (r *Region) WriterLocked() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,8 +113,8 @@ func (r *Region) writerLocked() bool {
 	if lk := r.rangeOf(unix.F_RDLCK); unix.FcntlFlock(uintptr(r.fd), unix.F_OFD_GETLK, &lk) == nil && lk.Type != unix.F_UNLCK {
 		return true
 	}
-	// A writer of the whole file. There is no query for flock: take it, shared,
-	// and give it back at once.
+	// A writer of the whole file. flock has no query, so take it shared and
+	// release it at once.
 	err := r.flock(unix.LOCK_SH | unix.LOCK_NB)
 	if err == nil {
 		r.flock(unix.LOCK_UN)
@@ -130,8 +132,8 @@ func (r *Region) rangeLock(kind int16) error {
 	return retry(func() error { return unix.FcntlFlock(uintptr(r.fd), unix.F_OFD_SETLK, &lk) })
 }
 
-// rangeOf describes the region's range of the file; a Len of 0, which is what a
-// whole file has, means to the end of the file.
+// rangeOf returns the region's range of the file. A Len of 0, as for a whole
+// file, means to the end of the file.
 func (r *Region) rangeOf(kind int16) unix.Flock_t {
 	return unix.Flock_t{Type: kind, Whence: unix.SEEK_SET, Start: r.spec.Offset, Len: r.spec.Length}
 }

@@ -15,11 +15,11 @@ func TestLockBetweenProcesses(t *testing.T) {
 	dir, path := file(t, 16<<10)
 	r := open(t, path, ReadWrite)
 	if r.WriterLocked() {
-		t.Fatal("a new channel has a writer")
+		t.Fatal("a new channel is locked")
 	}
 	pid, kill := holdLock(t, path)
 	if !r.WriterLocked() || run(t, "probe", path) != "true" {
-		t.Error("the writer is not seen")
+		t.Error("the writer is not detected")
 	}
 	err := r.Lock()
 	wantError(t, err, dir, "channel %DIR/c: another writer holds it: pid "+strconv.Itoa(pid))
@@ -37,18 +37,18 @@ func TestLockBetweenProcesses(t *testing.T) {
 		}
 	}
 	if !r.WriterLocked() || run(t, "probe", path) != "true" {
-		t.Error("our own lock is not seen")
+		t.Error("our own lock is not detected")
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if run(t, "probe", path) != "false" {
-		t.Error("the lock outlives Close")
+		t.Error("the lock survives Close")
 	}
 }
 
-// Each pair of specs: does a writer on the first keep out one on the second,
-// and does a reader of the second see it?
+// For each pair of specs: does a writer on the first keep out one on the
+// second, and does a reader of the second detect it?
 func TestLockOverlap(t *testing.T) {
 	_, path := file(t, 16<<10)
 	for _, c := range []struct {
@@ -83,7 +83,7 @@ func TestLockOverlap(t *testing.T) {
 			t.Errorf("writer on %q, reader on %q: WriterLocked %s", c.first, c.second, got)
 		}
 		kill()
-		// A refused Lock must leave nothing locked.
+		// A refused Lock must not keep anything locked.
 		r = open(t, path+c.second, ReadWrite)
 		if err := r.Lock(); err != nil {
 			t.Errorf("writer on %q, later on %q: %v", c.first, c.second, err)
@@ -92,8 +92,8 @@ func TestLockOverlap(t *testing.T) {
 	}
 }
 
-// A refused window keeps no shared flock, which would keep out a later writer of
-// the whole file.
+// A refused window must not keep its shared flock, which would keep out a later
+// writer of the whole file.
 func TestRefusedWindowLeavesNothing(t *testing.T) {
 	_, path := file(t, 4096)
 	_, kill := holdLock(t, path+"@0+64")
@@ -107,8 +107,8 @@ func TestRefusedWindowLeavesNothing(t *testing.T) {
 	}
 }
 
-// Two regions of one process exclude each other as those of two processes do,
-// and the holder named is this process.
+// Two regions in one process exclude each other like those in two processes,
+// and the holder reported is this process.
 func TestLockWithinProcess(t *testing.T) {
 	_, path := file(t, 4096)
 	for _, window := range []string{"", "@8+128"} {
@@ -121,18 +121,18 @@ func TestLockWithinProcess(t *testing.T) {
 			t.Errorf("second writer: %v", err)
 		}
 		if !b.WriterLocked() || !a.WriterLocked() {
-			t.Error("the lock is not seen")
+			t.Error("the lock is not detected")
 		}
 		a.Close()
 		if b.WriterLocked() {
-			t.Error("the lock outlives Close")
+			t.Error("the lock survives Close")
 		}
 		b.Close()
 	}
 }
 
-// Closing gives the lock back even while a copy of the descriptor lives on, as in
-// a child process between fork and exec.
+// Close releases the lock even while a copy of the descriptor exists, as in a
+// child process between fork and exec.
 func TestCloseWithCopy(t *testing.T) {
 	for _, window := range []string{"", "@8+128"} {
 		_, path := file(t, 4096)
@@ -154,11 +154,10 @@ func TestCloseWithCopy(t *testing.T) {
 
 func TestLockNeedsWriteAccess(t *testing.T) {
 	_, path := file(t, 4096)
-	wantError(t, open(t, path, ReadOnly).Lock(), "", "lock channel "+path+": it is open for reading only")
+	wantError(t, open(t, path, ReadOnly).Lock(), "", "lock channel "+path+": it is open read-only")
 }
 
-// Readers that ask all the time must neither keep a writer out nor be taken for
-// one.
+// Constant probes by readers must neither keep a writer out nor look like one.
 func TestProbesDoNotDisturb(t *testing.T) {
 	_, path := file(t, 4096)
 	for _, window := range []string{"", "@0+64"} {
@@ -185,19 +184,18 @@ func TestProbesDoNotDisturb(t *testing.T) {
 		close(stop)
 		probing.Wait()
 		if r.WriterLocked() {
-			t.Error("a probe stayed behind")
+			t.Error("a probe left its lock behind")
 		}
 	}
 }
 
-// A probe that is under way at the moment of Lock is waited for, and a lock that
-// stays is not waited for without end.
+// Lock waits for a probe in progress, but not forever for a permanent lock.
 func TestLockWaitsForProbe(t *testing.T) {
 	_, path := file(t, 4096)
 	reader, w := open(t, path, ReadOnly), open(t, path, ReadWrite)
 	defer func() { sleep = time.Sleep }()
 	for _, c := range []struct {
-		until, want int // the probe ends in this pause; so many pauses are made
+		until, want int // the pause in which the probe ends; the number of pauses
 		refused     bool
 	}{{3, 3, false}, {lockTries - 1, lockTries - 1, false}, {lockTries, lockTries - 1, true}} {
 		if err := reader.flock(unix.LOCK_SH); err != nil {
@@ -224,8 +222,8 @@ func TestHeldErrorWithoutPID(t *testing.T) {
 	wantError(t, &HeldError{Path: "/x", Shared: true}, "", "channel /x: a process whose pid is not visible from here holds a shared lock on it, as flock -s does, and keeps writers out")
 }
 
-// Any process that can read the file can keep a writer out with a shared lock. It
-// is not called a writer.
+// Any process that can read the file can keep a writer out with a shared lock,
+// but is not called a writer.
 func TestLockAgainstReader(t *testing.T) {
 	dir, path := file(t, 4096)
 	reader := open(t, path, ReadOnly)
@@ -234,12 +232,12 @@ func TestLockAgainstReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, open(t, path, ReadWrite).Lock(), dir, want)
-	// Such a lock leaves windows alone, but one on their range does not.
+	// Such a lock does not affect windows, but one on their range does.
 	window := open(t, path+"@64+128", ReadWrite)
 	if err := window.Lock(); err != nil {
 		t.Error(err)
 	}
-	// With a writer beside the reader, it is the writer who is named.
+	// If there is a writer as well, the error names the writer.
 	var held *HeldError
 	if err := open(t, path, ReadWrite).Lock(); !errors.As(err, &held) || held.Shared {
 		t.Errorf("a writer of a window: %v", err)

@@ -10,19 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What became of the file that a region was opened from. The region itself goes
-// on as it is.
+// What happened to the file of a region. The region itself continues to work.
 var (
-	// ErrUnlinked says that there is no file of that name any more.
+	// ErrUnlinked says that the file no longer exists under its name.
 	ErrUnlinked = errors.New("its file was removed")
-	// ErrReplaced says that opening the region again would give other memory.
+	// ErrReplaced says that opening the region again would map other
+	// memory.
 	ErrReplaced = errors.New("its file was replaced")
 )
 
-// Look asks what became of the file, or the device, that the region was opened
-// from: nil when nothing did; [ErrUnlinked] or [ErrReplaced]; an [ErrFault] when
-// the region is not whole; or that the file cannot be looked at. It is one
-// lstat(2), of a device two stat(2), and may be called at any time.
+// Look checks the file or the device of the region. It returns nil if nothing
+// has changed, [ErrUnlinked], [ErrReplaced], an [ErrFault] if the region is
+// incomplete, or the error of the check. It costs one lstat(2), for a device
+// two stat(2), and may be called at any time.
 func (r *Region) Look() error {
 	if r.kind == PCI {
 		return r.Intact()
@@ -49,7 +49,7 @@ func (r *Region) Look() error {
 	if err := r.covered(st.Size); err != nil {
 		return err
 	}
-	// A writer may well use a part of a file. Its reader has to see all of it.
+	// A writer may use only part of a file, but its reader needs all of it.
 	if r.kind == Plain && r.access != ReadWrite && !r.spec.Windowed && st.Size > int64(len(r.bytes)) {
 		return fmt.Errorf("%w: it has %d bytes now instead of %d", ErrReplaced, st.Size, len(r.bytes))
 	}

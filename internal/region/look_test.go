@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What becomes of a file, step by step, as its readers and its writer see it.
+// What happens to a file, step by step, as seen by its readers and its writer.
 func TestLook(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "channels")
 	path := filepath.Join(dir, "c")

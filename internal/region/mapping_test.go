@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// Which file is mapped, by how fast their memory is said to be.
+// Which file is mapped, depending on the measured speed.
 func TestMappingChoice(t *testing.T) {
 	const ours, slow, slower = 1000, 20_000, 30_000 // nanoseconds for a sample
 	for _, c := range []struct {
 		name                string
-		device              bool // as on amd64
+		device              bool // like amd64
 		uncached, combining time.Duration
 		noCombining         bool
 		access              Access
 		want                string
-		wantFile            string // by the file that was mapped
+		wantFile            string // the file that must be mapped
 	}{
 		{"cached by the hypervisor, in", true, ours, ours, false, ReadOnly, "cached, reads 4096 MB/s", "resource2"},
 		{"cached by the hypervisor, out", true, ours, ours, false, ReadWrite, "cached, reads 4096 MB/s", "resource2"},
@@ -35,7 +35,8 @@ func TestMappingChoice(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			asKernel(t)
 			_, memory := ivshmem(t, 4096)
-			// The same memory in service; here two files, to tell them apart.
+			// In production the same memory; here two files, to
+			// tell them apart.
 			if err := errors.Join(os.Remove(memory+"_wc"), os.WriteFile(memory, page(1), 0o600)); err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +52,7 @@ func TestMappingChoice(t *testing.T) {
 				switch mem[8] {
 				case 1:
 					if !c.device {
-						t.Error("Device memory is read")
+						t.Error("read Device memory")
 					}
 					return c.uncached
 				case 2:
@@ -65,7 +66,7 @@ func TestMappingChoice(t *testing.T) {
 				t.Fatal(err)
 			}
 			if now := spans(); now != before+1 {
-				t.Errorf("%d mappings more", now-before)
+				t.Errorf("%d extra mappings", now-before)
 			}
 			files := map[byte]string{1: "resource2", 2: "resource2_wc"}
 			if got := files[r.Bytes()[8]]; r.Mapping() != c.want || got != c.wantFile {
@@ -78,7 +79,7 @@ func TestMappingChoice(t *testing.T) {
 	}
 }
 
-// page is a page of one byte.
+// page returns a page filled with b.
 func page(b byte) []byte { return []byte(strings.Repeat(string(rune(b)), 4096)) }
 
 func spans() int {
@@ -96,13 +97,13 @@ func TestMappingNotPrefetchable(t *testing.T) {
 	deviceOrder = false
 	before := descriptors(t)
 	_, err := Open("", "pci:00:04.0", ReadOnly)
-	wantError(t, err, dir, "open channel pci:00:04.0: BAR 2 of device 0000:00:04.0 is not prefetchable: it would be mapped as Device memory, which takes no unaligned access")
+	wantError(t, err, dir, "open channel pci:00:04.0: BAR 2 of device 0000:00:04.0 is not prefetchable: it would be mapped as Device memory, which does not support unaligned accesses")
 	if after := descriptors(t); after != before {
 		t.Errorf("%d open files afterwards, %d before", after, before)
 	}
 }
 
-// The device goes while it is measured: nothing stays mapped.
+// The device is removed during the measurement: nothing stays mapped.
 func TestMeasureFault(t *testing.T) {
 	_, memory := ivshmem(t, 4096)
 	defer func(read func([]byte) time.Duration) { readTime = read }(readTime)
@@ -122,11 +123,11 @@ func TestMeasureFault(t *testing.T) {
 	}
 }
 
-// The real measurement: it reads all of the sample and changes nothing; memory
-// that goes away meanwhile is an error.
+// The real measurement reads all of the sample and changes nothing. Memory that
+// disappears during it is an error.
 func TestMeasure(t *testing.T) {
 	_, path := file(t, 2*sampleSize)
-	r := open(t, path, ReadOnly) // a store would fault
+	r := open(t, path, ReadOnly) // stores would fault
 	s, err := measure(r.Bytes())
 	if err != nil || s.rate <= 0 {
 		t.Errorf("%+v, %v", s, err)

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// muenfsMagic is the f_type that statfs(2) reports for a muenfs (muenfs,
-// fs.c: MUENFS_MAGIC).
+// muenfsMagic is the f_type of a muenfs in statfs(2) (muenfs, fs.c:
+// MUENFS_MAGIC).
 const muenfsMagic = 0xd2c82edd
 
-// muenfsDir is where a muenfs is usually mounted; the tests have another place.
+// muenfsDir is the usual mount point of a muenfs. Tests change it.
 var muenfsDir = "/muenfs"
 
 var (
@@ -23,14 +23,14 @@ var (
 	errWritable = errors.New("the system's policy lets this subject write the channel: it can be an out, not an in")
 )
 
-// isMuenfs tells whether path lies on a muenfs.
+// isMuenfs reports whether path is on a muenfs.
 func isMuenfs(path string) bool {
 	var st unix.Statfs_t
 	return kernel.statfs(path, &st) == nil && uint32(st.Type) == muenfsMagic
 }
 
-// kindOf finds out what memory the open file is, and refuses those on which
-// access makes no sense.
+// kindOf returns the kind of memory of the open file, and refuses it if access
+// makes no sense for it.
 func (r *Region) kindOf(st *unix.Stat_t) (Kind, error) {
 	if r.spec.PCI != "" {
 		return PCI, nil
@@ -43,16 +43,17 @@ func (r *Region) kindOf(st *unix.Stat_t) (Kind, error) {
 	case muenfsMagic:
 		return Muenfs, r.checkDirection(st)
 	case unix.SYSFS_MAGIC:
-		// It would map, but nothing would know that it is a device's memory.
-		return Plain, fmt.Errorf("%s belongs to a sysfs: want %sBUS:DEV.FN for the memory of a device", r.spec.Path, names.PCIPrefix)
+		// The file can be mapped, but would not be treated as device
+		// memory.
+		return Plain, fmt.Errorf("%s is on a sysfs: want %sBUS:DEV.FN for the memory of a device", r.spec.Path, names.PCIPrefix)
 	}
 	return Plain, nil
 }
 
-// checkDirection keeps a muenfs channel from being used against its direction.
-// Its mode is 0600 where the policy lets this subject write it, else 0400.
-// Reading a channel that this subject itself may write is refused as well: there
-// the peer is the reader, and we would wait for ourselves.
+// checkDirection refuses to use a muenfs channel against its direction. Its
+// mode is 0600 if the policy lets this subject write it, otherwise 0400.
+// Reading a channel that this subject may write is refused as well: there the
+// peer is the reader, and we would wait for ourselves.
 func (r *Region) checkDirection(st *unix.Stat_t) error {
 	writable := st.Mode&0o222 != 0
 	switch {
@@ -64,21 +65,22 @@ func (r *Region) checkDirection(st *unix.Stat_t) error {
 	return nil
 }
 
-// notMounted is the error for a muenfs that is not there. The directory may be
-// missing, or be the empty one that it is to be mounted on.
+// notMounted returns the error for a missing muenfs. Its mount point may be
+// missing, or an empty directory.
 func notMounted() error {
 	return fmt.Errorf("no muenfs is mounted on %s; to mount it: mount -t muenfs none %s", muenfsDir, shellWord(muenfsDir))
 }
 
-// missing says where the file was looked for and what can be done.
+// missing returns the error for a missing file: where it was searched and what
+// can be done.
 func missing(s Spec, err error) error {
 	if s.PCI != "" {
-		return fmt.Errorf("device %s has no BAR 2, so it shares no memory: %w", s.PCI, err)
+		return fmt.Errorf("device %s has no BAR 2, and so no shared memory: %w", s.PCI, err)
 	}
 	dir, name := filepath.Split(s.Path)
 	dir = filepath.Clean(dir)
 	if isMuenfs(dir) {
-		return fmt.Errorf("not in %s, where the channels are those that the system's policy gives to this subject%s: %w", dir, namesIn(dir), err)
+		return fmt.Errorf("not in %s, whose channels the system's policy defines%s: %w", dir, namesIn(dir), err)
 	}
 	if dir == muenfsDir {
 		return fmt.Errorf("%w: %w", notMounted(), err)
@@ -92,9 +94,9 @@ func missing(s Spec, err error) error {
 		dir, option, shellWord(name), names.FormatSize(size), err)
 }
 
-// namesIn lists what there is instead, some of it.
+// namesIn lists some of the existing files.
 func namesIn(dir string) string {
-	const most = 8
+	const limit = 8
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return ""
@@ -102,12 +104,12 @@ func namesIn(dir string) string {
 	if len(entries) == 0 {
 		return " (none)"
 	}
-	var names []string
-	for _, e := range entries[:min(len(entries), most)] {
-		names = append(names, shellWord(e.Name()))
+	var list []string
+	for _, e := range entries[:min(len(entries), limit)] {
+		list = append(list, shellWord(e.Name()))
 	}
-	if len(entries) > most {
-		names = append(names, "...")
+	if len(entries) > limit {
+		list = append(list, "...")
 	}
-	return " (" + strings.Join(names, ", ") + ")"
+	return " (" + strings.Join(list, ", ") + ")"
 }

@@ -12,16 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// asKernel has the test replace some of kernel until it ends.
+// asKernel lets the test replace parts of kernel until it ends.
 func asKernel(t *testing.T) {
 	t.Helper()
 	before, dir := kernel, muenfsDir
 	t.Cleanup(func() { kernel, muenfsDir = before, dir })
 }
 
-// mountMuenfs makes a directory that is a muenfs for this package: files under
-// it report its type, and those of mode 0400 cannot be opened for writing, which
-// root could do anywhere else.
+// mountMuenfs makes a directory that this package takes for a muenfs: files in
+// it report its type, and those of mode 0400 cannot be opened for writing, not
+// even by root.
 func mountMuenfs(t *testing.T) (dir string) {
 	t.Helper()
 	asKernel(t)
@@ -52,7 +52,7 @@ func mountMuenfs(t *testing.T) (dir string) {
 	return dir
 }
 
-// pathAt is the path of what openat(2) would open.
+// pathAt returns the path of the file that openat(2) would open.
 func pathAt(dir int, name string) string {
 	if dir == unix.AT_FDCWD {
 		return name
@@ -64,7 +64,7 @@ func pathAt(dir int, name string) string {
 	return filepath.Join(path, name)
 }
 
-// channelFile makes a file as a muenfs would have it.
+// channelFile creates a file as on a muenfs.
 func channelFile(t *testing.T, dir, name string, mode os.FileMode) {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -90,7 +90,7 @@ func TestMuenfs(t *testing.T) {
 		{"x|in", Inspect, ""},
 		{"x|in", ReadOnly, "open channel x|in: %DIR/x|in has mode 0600: the system's policy lets this subject write the channel: it can be an out, not an in"},
 		{"x|out", ReadWrite, "open channel x|out: for writing: the system's policy lets this subject only read the channel: it can be an in, not an out: operation not permitted"},
-		{"y|out", ReadOnly, "open channel y|out: not in %DIR, where the channels are those that the system's policy gives to this subject ('x|in', 'x|out'): no such file or directory"},
+		{"y|out", ReadOnly, "open channel y|out: not in %DIR, whose channels the system's policy defines ('x|in', 'x|out'): no such file or directory"},
 	} {
 		r, err := Open(dir, c.spec, c.access)
 		if c.want != "" {
@@ -113,12 +113,12 @@ func TestMuenfs(t *testing.T) {
 	if err := Create(dir, "z", 4096, DefaultMode); err == nil {
 		t.Error("a channel was created in a muenfs")
 	} else {
-		wantError(t, err, dir, "create channel z: %DIR is a muenfs: its channels are those that the system's policy gives to this subject")
+		wantError(t, err, dir, "create channel z: %DIR is a muenfs: the system's policy defines its channels")
 	}
 }
 
-// The mode of the file is what counts: one that the kernel lets root open for
-// writing, because the mode was changed, is refused as well.
+// The mode of the file decides: a file that root may open for writing because
+// its mode was changed is refused as well.
 func TestMuenfsModeChanged(t *testing.T) {
 	dir := mountMuenfs(t)
 	channelFile(t, dir, "a", 0o400)
@@ -127,14 +127,14 @@ func TestMuenfsModeChanged(t *testing.T) {
 		_, err := Open(dir, "a", ReadWrite)
 		wantError(t, err, dir, "open channel a: %DIR/a has mode 0400: the system's policy lets this subject only read the channel: it can be an in, not an out")
 	}
-	// A user without rights is told about rights, not about the policy.
+	// Without permission the error is about that, not about the policy.
 	kernel.openat = func(int, string, int, uint32) (int, error) { return -1, unix.EACCES }
 	_, err := Open(dir, "a", ReadWrite)
 	wantError(t, err, dir, "open channel a: for writing: permission denied")
 }
 
-// Each question to the kernel may fail: an error that says which, no descriptor
-// left, no memory mapped.
+// Each system call may fail: the error says which, no descriptor stays open and
+// nothing stays mapped.
 func TestOpenStepsFail(t *testing.T) {
 	dir := mountMuenfs(t)
 	channelFile(t, dir, "a", 0o400)
@@ -175,7 +175,7 @@ func TestOpenStepsFail(t *testing.T) {
 	nothingMapped(t, dir)
 }
 
-// Nothing is mounted: the directory is missing, or empty, or full of other things.
+// Nothing is mounted: the directory is missing, empty, or contains other files.
 func TestMuenfsNotMounted(t *testing.T) {
 	asKernel(t)
 	muenfsDir = filepath.Join(t.TempDir(), "muenfs")
@@ -199,7 +199,7 @@ func TestMuenfsNotMounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Files there are channels like any others.
+	// Files there are ordinary channels.
 	channelFile(t, muenfsDir, "plain", 0o600)
 	r, err := Open(muenfsDir, "plain", ReadOnly)
 	if err != nil {
@@ -223,7 +223,7 @@ func TestDefaultDirMuenfs(t *testing.T) {
 		t.Errorf("the channel directory is %s, want %s", got, muenfsDir)
 	}
 	if got := namesIn(muenfsDir); got != " (none)" {
-		t.Errorf("an empty muenfs has the channels %q", got)
+		t.Errorf("an empty muenfs contains %q", got)
 	}
 	for i := range 9 {
 		channelFile(t, muenfsDir, fmt.Sprint(i), 0o400)
@@ -235,15 +235,15 @@ func TestDefaultDirMuenfs(t *testing.T) {
 
 func TestIsMuenfs(t *testing.T) {
 	if isMuenfs("/proc") || isMuenfs("/does/not/exist") {
-		t.Error("a directory is taken for what it is not")
+		t.Error("an ordinary directory is taken for a muenfs")
 	}
 }
 
-// Files of a sysfs would map like others, but are no plain memory.
+// Files on a sysfs can be mapped, but are not plain memory.
 func TestOpenSysfs(t *testing.T) {
 	asKernel(t)
 	dir, path := file(t, 4096)
 	kernel.fstatfs = func(_ int, st *unix.Statfs_t) error { st.Type = unix.SYSFS_MAGIC; return nil }
 	_, err := Open("", path, ReadOnly)
-	wantError(t, err, dir, "open channel %DIR/c: %DIR/c belongs to a sysfs: want pci:BUS:DEV.FN for the memory of a device")
+	wantError(t, err, dir, "open channel %DIR/c: %DIR/c is on a sysfs: want pci:BUS:DEV.FN for the memory of a device")
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// IsPCI tells whether spec names the memory of a PCI device.
+// IsPCI reports whether spec names the memory of a PCI device.
 func IsPCI(spec string) bool { return strings.HasPrefix(spec, names.PCIPrefix) }
 
-// Prepare is [Create] for the memory of an ivshmem device, which is there
-// already: it makes an inactive channel of zeros of it, or of the window that
-// spec names. A size other than 0 must be that of the memory.
+// Prepare is [Create] for the memory of an ivshmem device, which already
+// exists: it turns the memory, or the window in spec, into an inactive channel
+// of zeros. A size other than 0 must be that of the memory.
 //
-// Where a writer holds the lock, or is active by what the header says, it
-// refuses and changes nothing. Locks are seen within this system only, so a
-// writer in another virtual machine is known by the header alone: one that
+// It refuses, and changes nothing, if a writer holds the lock or is active
+// according to the header. Locks are only visible within this system, so a
+// writer in another virtual machine is recognised by the header alone: one that
 // starts at this very moment may lose what it has written so far.
 func Prepare(spec string, size int64) error {
 	if !IsPCI(spec) {
@@ -44,7 +44,7 @@ func Prepare(spec string, size int64) error {
 	return nil
 }
 
-// reset clears the region unless it is clear, or in use.
+// reset clears the region unless it is already clear or in use.
 func (r *Region) reset() error {
 	h, err := shmstream.ReadHeader(r.bytes)
 	if err != nil {
@@ -52,12 +52,12 @@ func (r *Region) reset() error {
 	}
 	switch contentsOf(h, len(r.bytes)) {
 	case blank:
-		return nil // as fresh memory is, or one that was prepared before
+		return nil // fresh memory, or already prepared
 	case other:
-		return fmt.Errorf("the memory is %w: a writer that starts there would overwrite it", ErrNoChannel)
+		return fmt.Errorf("the memory is %w: a writer would overwrite it", ErrNoChannel)
 	}
 	if h.Epoch != 0 {
-		return fmt.Errorf("a writer is active there, epoch %#x: it has to stop first; if it died, the next one needs no preparation", uint64(h.Epoch))
+		return fmt.Errorf("a writer is active, epoch %#x: it must stop first; if it died, the next one needs no preparation", uint64(h.Epoch))
 	}
 	clear(r.bytes)
 	return nil

@@ -27,12 +27,12 @@ func TestPrepare(t *testing.T) {
 	}
 	fill()
 	err = Prepare(window, 0)
-	wantError(t, err, dir, "prepare channel "+window+": the memory is neither a channel nor all zeros: a writer that starts there would overwrite it")
+	wantError(t, err, dir, "prepare channel "+window+": the memory is neither a channel nor all zeros: a writer would overwrite it")
 	if err := w.Start(shmstream.WriterConfig{Protocol: 1, Size: 100, Epoch: 0x77}); err != nil {
 		t.Fatal(err)
 	}
 	w.Write([]byte("hello"))
-	wantError(t, Prepare(window, 8192), dir, "prepare channel "+window+": a writer is active there, epoch 0x77: it has to stop first; if it died, the next one needs no preparation")
+	wantError(t, Prepare(window, 8192), dir, "prepare channel "+window+": a writer is active, epoch 0x77: it must stop first; if it died, the next one needs no preparation")
 	w.Stop()
 	wantError(t, Prepare(window, 4096), dir, "prepare channel "+window+": it has 8192 bytes, not 4096")
 	holder := open(t, "pci:00:04.0@8192+64", ReadWrite)
@@ -55,7 +55,7 @@ func TestPrepare(t *testing.T) {
 	if whole[4095] != 0xaa || whole[12288] != 0xaa {
 		t.Error("bytes beside the window were cleared")
 	}
-	// Behind a header of zeros there is nothing to be afraid of: left as it is.
+	// After a header of zeros any bytes are harmless, and stay.
 	whole[12000] = 1
 	if err := Prepare(window, 0); err != nil || whole[12000] != 1 {
 		t.Errorf("%v, byte %d", err, whole[12000])

@@ -10,49 +10,51 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MinSize is the size in bytes of the smallest region: a channel's header.
+// MinSize is the size of the smallest region in bytes: the header of a channel.
 const MinSize = 64
 
-// ErrTooSmall says that a file, or the memory of a device, ends before the
-// region does, or holds less than [MinSize] bytes. A file may grow yet.
+// ErrTooSmall says that a file or the memory of a device ends before the region
+// does, or holds less than [MinSize] bytes. A file may still grow.
 var ErrTooSmall = errors.New("region is too small")
 
-// sizeError is [ErrTooSmall] in the words of the case.
+// sizeError is an [ErrTooSmall] with details.
 type sizeError string
 
 func (e sizeError) Error() string { return string(e) }
 
 func (e sizeError) Is(target error) bool { return target == ErrTooSmall }
 
-// Access is what a region is opened for.
+// Access is the purpose for which a region is opened.
 type Access uint8
 
 const (
-	// ReadOnly maps the region so that a store into it faults, for the reader
-	// of an in-channel. On a muenfs, a channel that this system may write is
-	// refused: it goes the other way.
+	// ReadOnly maps the region read-only, so that stores fault, for the
+	// reader of an in-channel. On a muenfs it refuses channels that this
+	// system may write, because these have the other direction.
 	ReadOnly Access = iota
-	// ReadWrite maps it for a channel's writer. A file that is neither a
-	// channel nor all zeros is refused, because a writer overwrites it.
+	// ReadWrite maps the region for a channel's writer. It refuses a file
+	// that is neither a channel nor all zeros, because a writer overwrites
+	// it.
 	ReadWrite
-	// Inspect maps it like ReadOnly, whichever way the channel goes.
+	// Inspect maps the region like ReadOnly, whatever the direction of the
+	// channel.
 	Inspect
-	// Overwrite is ReadWrite whatever the file holds.
+	// Overwrite is ReadWrite for a file with any content.
 	Overwrite
 )
 
-// Region is an open piece of shared memory. [Open] makes it; whoever opened it
-// calls [Region.Close].
+// Region is an open region of shared memory. [Open] creates it; close it with
+// [Region.Close].
 type Region struct {
 	spec   Spec
 	name   string
-	access Access // never Overwrite: that is ReadWrite and force
-	force  bool   // do not ask what a file holds
+	access Access // never Overwrite, which becomes ReadWrite and force
+	force  bool   // do not check the content of the file
 	kind   Kind
 	how    string // see Mapping
-	owner  uint32 // user id, of the file
+	owner  uint32 // user ID of the file
 	id     fileID // of the open file
-	// mapping covers whole pages, bytes is the part of it that was asked for.
+	// mapping covers whole pages; bytes is the requested part of it.
 	mapping, bytes []byte
 
 	mu     sync.Mutex // guards fd and locked
@@ -60,14 +62,15 @@ type Region struct {
 	locked bool       // we hold the writer's lock
 }
 
-// Open maps the region that spec names (see [ParseSpec]; dir is the channel
-// directory). The file must be a regular one, no symbolic link, that holds at
-// least [MinSize] bytes, or the whole window: else the error is [ErrTooSmall]. A PCI
-// device must be an ivshmem device, and is enabled if it is not yet, and stays
-// so. A file in /dev/shm/muennet must belong to root or to the user of this
-// process, and so must that directory. A file that is to be written must hold a channel or
-// zeros ([ErrNoChannel]); nothing is written before that is known. The error for a
-// missing file or device is [fs.ErrNotExist] and says what can be done about it.
+// Open maps the region that spec names (see [ParseSpec]); dir is the channel
+// directory. The file must be a regular one, not a symbolic link, and hold at
+// least [MinSize] bytes or the whole window; otherwise the error is
+// [ErrTooSmall]. A PCI device must be an ivshmem device. Open enables it if
+// necessary, and it stays enabled. A file in /dev/shm/muennet, and that
+// directory, must belong to root or to the user of this process. A file to be
+// written must hold a channel or zeros ([ErrNoChannel]); Open writes nothing
+// before it has checked that. The error for a missing file or device is
+// [fs.ErrNotExist] and says what to do.
 func Open(dir, spec string, access Access) (*Region, error) {
 	s, err := ParseSpec(dir, spec)
 	if err != nil {
@@ -87,8 +90,8 @@ func Open(dir, spec string, access Access) (*Region, error) {
 	return r, nil
 }
 
-// open does it all, but leaves closing to the caller. Nothing changes before
-// everything has been checked.
+// open does the work of Open, but leaves closing the file to the caller. It
+// changes nothing before all checks have passed.
 func (r *Region) open() (err error) {
 	if r.spec.PCI != "" {
 		if err := device(r.spec.PCI).check(); err != nil {
@@ -113,11 +116,12 @@ func (r *Region) open() (err error) {
 	if r.kind, err = r.kindOf(&st); err != nil {
 		return err
 	}
-	start, skip, length, err := r.place(st.Size)
+	start, skip, length, err := r.layout(st.Size)
 	if err != nil {
 		return err
 	}
-	// What a muenfs or a device is for, the policy or the hypervisor says.
+	// The policy or the hypervisor decides what a muenfs or a device is
+	// used for.
 	if r.kind == Plain && r.access == ReadWrite && !r.force {
 		if err := r.checkContent(r.spec.Offset, int64(length)); err != nil {
 			return err
@@ -135,11 +139,11 @@ func (r *Region) open() (err error) {
 	return nil
 }
 
-// place finds out where the region lies in a file of size bytes: the first byte
-// to map, how many bytes of the mapping come before the region, and its length.
-// mmap wants whole pages, so the mapping begins with the page that holds the
+// layout computes where the region lies in a file of size bytes: the first byte
+// to map, the number of mapped bytes before the region, and its length. mmap
+// needs whole pages, so the mapping begins with the page that contains the
 // region's first byte.
-func (r *Region) place(size int64) (start int64, skip, length int, err error) {
+func (r *Region) layout(size int64) (start int64, skip, length int, err error) {
 	first, n := r.spec.Offset, r.spec.Length
 	if !r.spec.Windowed {
 		n = size
@@ -149,7 +153,7 @@ func (r *Region) place(size int64) (start int64, skip, length int, err error) {
 		what = "device's memory"
 	}
 	if n < MinSize {
-		return 0, 0, 0, sizeError(fmt.Sprintf("%d bytes are too small: a channel's header alone takes %d", n, MinSize))
+		return 0, 0, 0, sizeError(fmt.Sprintf("%d bytes are too small: a channel's header takes %d", n, MinSize))
 	}
 	if first+n > size {
 		return 0, 0, 0, sizeError(fmt.Sprintf("the window ends at byte %d, the %s at %d", first+n, what, size))
@@ -161,8 +165,8 @@ func (r *Region) place(size int64) (start int64, skip, length int, err error) {
 	return first - before, int(before), int(n), nil
 }
 
-// mapPages maps length bytes of an open file from offset on, which begins a
-// page. Accesses to them may fail under [Guard] from now on, with path in the error.
+// mapPages maps length bytes of an open file from offset on, which must be
+// page-aligned. [Guard] then handles faults in them, with path in the error.
 func mapPages(fd int, path string, offset int64, length int, access Access) ([]byte, error) {
 	prot := unix.PROT_READ
 	if access == ReadWrite {
@@ -176,41 +180,43 @@ func mapPages(fd int, path string, offset int64, length int, access Access) ([]b
 	return m, nil
 }
 
-// unmapPages is the reverse of mapPages.
+// unmapPages undoes mapPages.
 func unmapPages(m []byte) error {
 	forget(m)
 	return unix.Munmap(m)
 }
 
-// Bytes returns the region's memory, valid until Close and shared with the
-// peer. Touch it under [Guard]; a store needs [ReadWrite] or [Overwrite]. The first byte is
-// aligned to 8.
+// Bytes returns the region's memory, which is shared with the peer and valid
+// until Close. Access it under [Guard]; stores need [ReadWrite] or [Overwrite].
+// The first byte is aligned to 8 bytes.
 func (r *Region) Bytes() []byte { return r.bytes }
 
 // Path returns the path of the file, without the window.
 func (r *Region) Path() string { return r.spec.Path }
 
-// Owner returns the user that the file belonged to when it was opened: the name,
-// or the number where it has none.
+// Owner returns the user who owned the file when it was opened: the name, or
+// the number if it has none.
 func (r *Region) Owner() string { return userName(r.owner) }
 
-// Foreign tells whether the file belonged to another user than root or the user
-// of this process. Such a user can replace it, and change its mode and size.
+// Foreign reports whether the file belonged to a user other than root and the
+// user of this process. Such a user can replace it and change its mode and
+// size.
 func (r *Region) Foreign() bool { return foreign(r.owner) }
 
-// Mapping tells how the processor accesses a device's memory, and how fast it
-// was read while the region was opened, such as "cached, reads 5200 MB/s" or
-// "write-combining, reads 120 MB/s". It is "" for files, which are cached always.
+// Mapping returns how the processor accesses a device's memory, and how fast it
+// was to read when the region was opened, such as "cached, reads 5200 MB/s" or
+// "write-combining, reads 120 MB/s". For files, which are always cached, it is
+// "".
 func (r *Region) Mapping() string { return r.how }
 
-// Name returns the spec the region was opened by.
+// Name returns the spec that the region was opened with.
 func (r *Region) Name() string { return r.name }
 
-// Size returns the number of bytes, [MinSize] or more.
+// Size returns the size in bytes, at least [MinSize].
 func (r *Region) Size() int { return len(r.bytes) }
 
-// Overlaps tells whether r and other, both open, have bytes in common: they lie
-// in one file, whatever the names that led to it, or in one device.
+// Overlaps reports whether r and other, both open, have bytes in common: they
+// lie in the same device, or in the same file under whatever names.
 func (r *Region) Overlaps(other *Region) bool {
 	if r.id != other.id {
 		return false
@@ -219,16 +225,16 @@ func (r *Region) Overlaps(other *Region) bool {
 	return a < b+int64(other.Size()) && b < a+int64(r.Size())
 }
 
-// Close unmaps the region and gives up the writer's lock. Nobody may touch its
-// Bytes any more. Closing twice does nothing.
+// Close unmaps the region and releases the writer's lock. Its Bytes must no
+// longer be in use. Closing twice does nothing.
 func (r *Region) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.fd < 0 {
 		return nil
 	}
-	// A child process between fork and exec still has a copy of the descriptor
-	// that would keep the lock: let go of it by name.
+	// A child process between fork and exec still has a copy of the
+	// descriptor, which would keep the lock. So unlock explicitly.
 	r.unlock()
 	err := unmapPages(r.mapping)
 	if e := unix.Close(r.fd); err == nil {

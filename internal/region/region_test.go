@@ -14,7 +14,7 @@ import (
 )
 
 func TestOpenShares(t *testing.T) {
-	dir, path := file(t, 1000) // no multiple of 8, nor of a page
+	dir, path := file(t, 1000) // neither a multiple of 8 nor of a page
 	w, err := Open(dir, "c", ReadWrite)
 	if err != nil {
 		t.Fatal(err)
@@ -26,14 +26,14 @@ func TestOpenShares(t *testing.T) {
 	}
 	w.Bytes()[999] = 7
 	if r.Bytes()[999] != 7 {
-		t.Error("a store by one mapping does not show in the other")
+		t.Error("a store through one mapping is not visible in the other")
 	}
 	if err := w.Intact(); err != nil {
 		t.Error(err)
 	}
 }
 
-// Windows at every kind of place: inside a page, across pages, at the end.
+// Windows within a page, across pages, and at the end.
 func TestWindow(t *testing.T) {
 	_, path := file(t, 3*4096)
 	whole := open(t, path, ReadWrite).Bytes()
@@ -48,7 +48,7 @@ func TestWindow(t *testing.T) {
 	} {
 		b := open(t, path+c.spec, ReadOnly).Bytes()
 		if !bytes.Equal(b, whole[c.offset:c.offset+c.length]) {
-			t.Errorf("%s shows other bytes", c.spec)
+			t.Errorf("%s maps other bytes", c.spec)
 		}
 		if cap(b) != c.length {
 			t.Errorf("%s: capacity %d reaches beyond the window", c.spec, cap(b))
@@ -84,9 +84,9 @@ func TestOpenErrors(t *testing.T) {
 		{"a|b@1M+4K", "open channel a|b@1M+4K: not in %DIR; to create it: muennet --channels %DIR channel create 'a|b' --size 1028K: no such file or directory"},
 		{"/no/where/x", "open channel /no/where/x: not in /no/where; to create it: muennet --channels /no/where channel create x --size 1M: no such file or directory"},
 		{plainDir + "/no such", "open channel " + plainDir + "/no such: not in " + plainDir + "; to create it: muennet channel create 'no such' --size 1M: no such file or directory"},
-		{"small", "open channel small: 63 bytes are too small: a channel's header alone takes 64"},
-		{"empty", "open channel empty: 0 bytes are too small: a channel's header alone takes 64"},
-		{"page@0+63", "open channel page@0+63: 63 bytes are too small: a channel's header alone takes 64"},
+		{"small", "open channel small: 63 bytes are too small: a channel's header takes 64"},
+		{"empty", "open channel empty: 0 bytes are too small: a channel's header takes 64"},
+		{"page@0+63", "open channel page@0+63: 63 bytes are too small: a channel's header takes 64"},
 		{"page@4032+128", "open channel page@4032+128: the window ends at byte 4160, the file at 4096"},
 		{"page@4096+64", "open channel page@4096+64: the window ends at byte 4160, the file at 4096"},
 		{"fifo", "open channel fifo: it is a FIFO: want a regular file"},
@@ -118,8 +118,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// The rights count as they would for any program: a process without them gets
-// an error that says what it wanted.
+// Permissions apply as to any program: the error says what the process wanted.
 func TestOpenWithoutPermission(t *testing.T) {
 	dir, err := os.MkdirTemp("", "region")
 	if err != nil {
@@ -147,7 +146,7 @@ func TestOpenWithoutPermission(t *testing.T) {
 	}
 }
 
-// A descriptor must neither go to child processes nor be left behind.
+// A descriptor must neither be inherited by child processes nor leak.
 func TestDescriptors(t *testing.T) {
 	_, path := file(t, 4096)
 	before := descriptors(t)
@@ -177,7 +176,7 @@ func TestDescriptors(t *testing.T) {
 		t.Error("the file is still mapped after Close")
 	}
 	if r.WriterLocked() {
-		t.Error("a closed region says that its writer is locked")
+		t.Error("a closed region reports a writer")
 	}
 	for _, err := range []error{r.Lock(), r.Intact()} {
 		if !errors.Is(err, os.ErrClosed) {

@@ -7,12 +7,11 @@ import (
 	"github.com/muennet/muennet/internal/names"
 )
 
-// plainDir is the channel directory where there is no muenfs; only tests have
-// another one.
+// plainDir is the channel directory if there is no muenfs. Tests change it.
 var plainDir = "/dev/shm/muennet"
 
-// DefaultDir returns the channel directory of this system: /muenfs where a
-// muenfs is mounted there, else /dev/shm/muennet (which need not exist yet).
+// DefaultDir returns the channel directory of this system: /muenfs if a muenfs
+// is mounted there, otherwise /dev/shm/muennet, which need not exist yet.
 func DefaultDir() string {
 	if isMuenfs(muenfsDir) {
 		return muenfsDir
@@ -22,21 +21,22 @@ func DefaultDir() string {
 
 // Spec says which bytes a region consists of.
 type Spec struct {
-	// Path of the file, absolute when the channel directory is. Of a PCI device
-	// it is the file of its BAR 2 in sysfs, the same one however the address
-	// was written.
+	// Path is the path of the file, absolute if the channel directory is.
+	// For a PCI device it is the file of its BAR 2 in sysfs, the same for
+	// all notations of the address.
 	Path string
-	// Offset and Length of the window in bytes; both 0 unless Windowed.
+	// Offset and Length of the window are in bytes; both are 0 unless
+	// Windowed.
 	Offset, Length int64
 	// Windowed is false for the whole file.
 	Windowed bool
-	// PCI is the address of the device, as sysfs writes it: 0000:00:04.0. It is
-	// empty for files.
+	// PCI is the address of the device in the format of sysfs:
+	// 0000:00:04.0. It is empty for files.
 	PCI string
 }
 
-// ParseSpec reads the name of a region as [names.ParseChannel] does, and finds
-// out which file it is; a NAME is one in dir.
+// ParseSpec parses the name of a region like [names.ParseChannel] and
+// determines its file; a NAME is in dir.
 func ParseSpec(dir, s string) (Spec, error) {
 	c, err := names.ParseChannel(s)
 	if err != nil {

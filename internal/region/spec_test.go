@@ -31,7 +31,7 @@ func TestParseSpec(t *testing.T) {
 	}
 }
 
-// What is wrong with the name itself package names tests.
+// Package names tests the rules for names.
 func TestParseSpecError(t *testing.T) {
 	_, err := ParseSpec("/ch", "a/b")
 	wantError(t, err, "", `parse channel "a/b": want a name without '/' or an absolute path`)

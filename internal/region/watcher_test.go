@@ -41,7 +41,7 @@ func TestWatcher(t *testing.T) {
 			select {
 			case <-told:
 			case <-time.After(30 * time.Second):
-				t.Error("nothing is told")
+				t.Error("no report")
 			}
 			w.Close()
 		})
