@@ -18,7 +18,8 @@ import (
 // ready. So
 //
 //   - readiness is a level until it is reported, and a report clears it: an
-//     interrupt without a poll in progress is not lost, but is reported only once;
+//     interrupt without a poll in progress is not lost, but is reported only
+//     once;
 //   - an interrupt before the first poll is lost;
 //   - several interrupts may be reported as one.
 //
@@ -31,12 +32,12 @@ import (
 //     end the sleep, which is a spurious wake-up.
 //   - It writes after Look: the interrupt is later than that, and so later than
 //     the last report, because all reports are from earlier sleeps. If the
-//     interrupt was already requested, the file is ready or becomes ready during
-//     the poll, which joins the wait queue before it compares the counts: the
-//     sleep ends. If not, this is the first sleep. That one first polls without
-//     waiting, which requests the interrupt, and then reads the words again. Data
-//     written until then makes them differ from what Look saw; the interrupt for
-//     data written later is counted.
+//     interrupt was already requested, the file is ready or becomes ready
+//     during the poll, which joins the wait queue before it compares the
+//     counts: the sleep ends. If not, this is the first sleep. That one first
+//     polls without waiting, which requests the interrupt, and then reads the
+//     words again. Data written until then makes them differ from what Look
+//     saw; the interrupt for data written later is counted.
 //
 // In every case the caller looks again after a report, and only sleeps once it
 // has found nothing. So it drains everything that one report stands for.

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Operations of futex(2) and flags of futex_waitv(2), include/uapi/linux/futex.h.
+// Operations of futex(2) and flags of futex_waitv(2),
+// include/uapi/linux/futex.h.
 const (
 	futexWait     = 0
 	futexWake     = 1

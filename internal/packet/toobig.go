@@ -30,18 +30,18 @@ const (
 // if mtu is below 68, or 1280 for IPv6, or if dst is too short. It also returns
 // false if an ICMP error is not allowed:
 //
-//   - p is itself an ICMP error, or may be one: ICMP of an unknown type, or with
-//     headers that cannot be parsed (RFC 1122 section 3.2.2, RFC 4443 section 2.4
-//     (e.1), (e.2)).
+//   - p is itself an ICMP error, or may be one: ICMP of an unknown type, or
+//     with headers that cannot be parsed (RFC 1122 section 3.2.2, RFC 4443
+//     section 2.4 (e.1), (e.2)).
 //   - p is an IPv4 fragment other than the first (RFC 1122). IPv6 allows errors
 //     about these, unless the fragment belongs to an ICMPv6 message.
-//   - The source of p is not a single host: unspecified, loopback, multicast, or
-//     for IPv4 also 240.0.0.0/4 (RFC 1122, RFC 4443 (e.6)).
-//   - The destination of p must not be used as a source address: the same, except
-//     that of 240.0.0.0/4 only the broadcast address is excluded. RFC 4443 (e.3)
-//     would allow an error about a multicast packet. But its source would be a
-//     multicast address, which RFC 4291 section 2.7 forbids and receivers drop,
-//     and there is no other address to send it from.
+//   - The source of p is not a single host: unspecified, loopback, multicast,
+//     or for IPv4 also 240.0.0.0/4 (RFC 1122, RFC 4443 (e.6)).
+//   - The destination of p must not be used as a source address: the same,
+//     except that of 240.0.0.0/4 only the broadcast address is excluded. RFC
+//     4443 (e.3) would allow an error about a multicast packet. But its source
+//     would be a multicast address, which RFC 4291 section 2.7 forbids and
+//     receivers drop, and there is no other address to send it from.
 func TooBig(dst, p []byte, mtu int) (int, bool) {
 	if Check(p, mtu) != Refuse {
 		return 0, false

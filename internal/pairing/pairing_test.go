@@ -56,7 +56,8 @@ func TestOf(t *testing.T) {
 		{"nothing to write", infos("a|in\t0400", "a|out\t0444", "b|in\t0000", "b|out\t0000", "c|in\t0600", "c|out\t0600"), []string{"c c|out c|in"},
 			[]string{"a: both are read-only, modes 0400 and 0444: nothing to write", "b: both are read-only, modes 0000 and 0000: nothing to write"}},
 		{"halves", infos("a|in\t0600", "b|out\t0400", "c|in\t0600", "c|out\t0600"), []string{"c c|out c|in"}, []string{"a" + noOut, "b" + noIn}},
-		// '|' sorts after letters, '-' and digits: the order of files is not that of pairs.
+		// '|' sorts after letters, '-' and digits: the order of files
+		// is not that of pairs.
 		{"order", infos("a-b|in\t0600", "a-b|out\t0600", "a10|in\t0600", "a10|out\t0600", "a2|in\t0600", "a2|out\t0600", "a|in\t0600", "a|out\t0600", "B|in\t0600", "B|out\t0600"),
 			[]string{"B B|out B|in", "a a|out a|in", "a-b a-b|out a-b|in", "a10 a10|out a10|in", "a2 a2|out a2|in"}, nil},
 		{"the last suffix counts", infos("a|in\t0600", "a|in|in\t0600", "a|in|out\t0600"), []string{"a|in a|in|out a|in|in"}, []string{"a" + noOut}},
