@@ -81,7 +81,7 @@ func TestDefaultDirectory(t *testing.T) {
 		{"sticky for a group", 0, stranger, 0o1775, ""},
 		{"for root's group", 0, 0, 0o775, ""},
 		{"other user", stranger, 0, 0o755, "%DIR belongs to user 54321, who can replace every channel in it: want it owned by root or by the user of this process; remove it, or name another directory with --channels"},
-		{"other user, sticky", stranger, 0, 0o1777, "%DIR belongs to user 54321, who"},
+		{"other user with sticky bit", stranger, 0, 0o1777, "%DIR belongs to user 54321, who"},
 		{"for all", 0, 0, 0o777, "%DIR has mode 0777, so other users can replace every channel in it; to fix it: chmod go-w %DIR"},
 		{"for a group", 0, stranger, 0o775, "%DIR has mode 0775, so"},
 	} {
