@@ -7,7 +7,7 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// What a device costs at start: both directions, loaded and closed.
+// The cost of a device at startup: both directions, loaded and closed.
 func BenchmarkLoad(b *testing.B) {
 	testnet.Privileged(b)
 	for b.Loop() {
@@ -24,7 +24,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// Sending 4 bytes by UDP and reading the packet, without and with programs.
+// Sending 4 bytes over UDP and reading the packet, without and with programs.
 func BenchmarkSendAndRead(b *testing.B) {
 	b.Run("NoPrograms", func(b *testing.B) { sendAndRead(b, false, 0, 0) })
 	b.Run("Unmarked", func(b *testing.B) { sendAndRead(b, true, 0, 0) })
@@ -64,7 +64,7 @@ func sendAndRead(b *testing.B, programs bool, mark, others uint32) {
 	}
 }
 
-// Writing a packet nobody receives, without and with the program.
+// Writing a packet that has no receiver, without and with the program.
 func BenchmarkWrite(b *testing.B) {
 	for _, name := range []string{"NoProgram", "Armed"} {
 		b.Run(name, func(b *testing.B) {
@@ -78,14 +78,14 @@ func BenchmarkWrite(b *testing.B) {
 				attach(b, ns, "t0", i)
 			}
 			p := packet(7)
-			p[0] = 0x40 // no IPv4 header: dropped as early as can be
+			p[0] = 0x40 // not an IPv4 header: dropped as early as possible
 			for b.Loop() {
 				if armed {
 					i.Arm(7)
 				}
 				write(b, d, p)
 				if !i.Seen() {
-					b.Fatal("not seen")
+					b.Fatal("Seen reports false")
 				}
 			}
 		})

@@ -13,9 +13,9 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// Senders on all processors keep coming up with new marks, while queues are
-// retired, emptied and released as fast as it goes. No packet may have another
-// mark than its queue, and none may be unaccounted for.
+// Senders on all processors keep using new marks, while queues are retired,
+// drained and released as fast as possible. No packet may have another mark
+// than its queue, and every packet must be accounted for.
 func TestNoWrongMarkWhileQueuesAreReused(t *testing.T) {
 	const (
 		queues      = 16
@@ -36,8 +36,9 @@ func TestNoWrongMarkWhileQueuesAreReused(t *testing.T) {
 		s := newSender(t, ns)
 		work.Go(func() {
 			for n := uint32(0); !isClosed(stop); n++ {
-				// Two marks at a time, shared by all senders, and one that a
-				// sender has for itself; all go out of use after a while.
+				// Two marks at a time, shared by all senders,
+				// and one for each sender; all fall out of use
+				// after a while.
 				mark := 1 + n/8000*8 + n%2
 				if n%3 == 0 {
 					mark += 4 + i
@@ -50,7 +51,7 @@ func TestNoWrongMarkWhileQueuesAreReused(t *testing.T) {
 			}
 		})
 	}
-	work.Go(func() { // another goroutine than the reader
+	work.Go(func() { // not the goroutine of the reader
 		defer close(retired)
 		for !isClosed(stop) {
 			queues := o.Retire()
@@ -93,7 +94,7 @@ func TestNoWrongMarkWhileQueuesAreReused(t *testing.T) {
 					released.Add(1)
 				}
 			default:
-				// So slowly that idle queues are not empty.
+				// Slowly, so that idle queues are not empty.
 				if err := readSome(1); err != nil {
 					fail <- err
 					return
@@ -111,7 +112,7 @@ func TestNoWrongMarkWhileQueuesAreReused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost := dropped(t, ns, "t0") // with those that found their queue full
+	lost := dropped(t, ns, "t0") // including those that found their queue full
 	t.Logf("%d sent, %d received, %d overflows, %d mismatches, %d dropped in all, %d queues released",
 		sent.Load(), received, o.Overflows(), o.Mismatches(), lost, released.Load())
 	if received+lost != sent.Load() {
@@ -123,7 +124,7 @@ func TestNoWrongMarkWhileQueuesAreReused(t *testing.T) {
 	}
 }
 
-// Packets that wait in a qdisc meet slots that have changed hands meanwhile.
+// Packets waiting in a qdisc meet slots that have changed hands.
 func TestNoWrongMarkBehindSlowQdisc(t *testing.T) {
 	const queues, rounds, perRound = 8, 40, 100
 	ns := namespace(t)
@@ -153,7 +154,7 @@ func TestNoWrongMarkBehindSlowQdisc(t *testing.T) {
 			reused++
 		}
 	}
-	// The rest comes out by and by; the counters say when it is through.
+	// The rest leaves gradually; the counters say when all have left.
 	deadline := time.Now().Add(testnet.Patience)
 	total := func() uint64 { return uint64(received) + o.Overflows() + o.Mismatches() }
 	for total() < rounds*perRound && time.Now().Before(deadline) {
@@ -177,7 +178,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// until waits until done says so, or for an error.
+// until waits until done returns true, or for an error.
 func until(fail <-chan error, done func() bool) error {
 	deadline := time.After(testnet.Patience)
 	for !done() {
@@ -185,7 +186,7 @@ func until(fail <-chan error, done func() bool) error {
 		case err := <-fail:
 			return err
 		case <-deadline:
-			return errors.New("it takes too long")
+			return errors.New("timed out")
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -9,19 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filterName is the name of our filters, by which those of a process that
-// crashed are recognised.
+// filterName is the name of our filters. It also identifies those that a
+// crashed process left behind.
 const filterName = "muennet"
 
-// clsactFilter is a tc filter that runs a program on an interface's ingress.
+// clsactFilter is a tc filter that runs a program on the ingress of an
+// interface.
 type clsactFilter struct {
 	device   netlink.Link
-	program  int  // id
-	ownQdisc bool // made here
+	program  int  // ID
+	ownQdisc bool // we added the qdisc
 }
 
-// addClsact adds a filter that runs the program, in place of those that were
-// left behind, to an interface in the namespace of the calling thread.
+// addClsact adds a filter that runs the program to an interface in the
+// namespace of the calling thread. It replaces filters that were left behind.
 func addClsact(ifindex int, program *ebpf.Program) (*clsactFilter, error) {
 	info, err := program.Info()
 	if err != nil {
@@ -41,8 +42,8 @@ func addClsact(ifindex int, program *ebpf.Program) (*clsactFilter, error) {
 	return f, nil
 }
 
-// request makes requests in the namespace of the calling thread. Its socket
-// keeps that namespace alive, so it is open for them only.
+// request makes requests in the namespace of the calling thread. A socket keeps
+// its namespace alive, so it is closed right after them.
 func request(f func(h *netlink.Handle) error) error {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -64,7 +65,7 @@ func (f *clsactFilter) add(h *netlink.Handle, program int) error {
 			LinkIndex: f.device.Attrs().Index,
 			Parent:    netlink.HANDLE_MIN_INGRESS,
 			Protocol:  unix.ETH_P_ALL,
-			Priority:  0, // the kernel takes one in front of what is there
+			Priority:  0, // the kernel picks one before the existing filters
 		},
 		Fd:           program,
 		Name:         filterName,
@@ -76,8 +77,8 @@ func (f *clsactFilter) add(h *netlink.Handle, program int) error {
 	return nil
 }
 
-// addQdisc adds a clsact qdisc, unless it or its elder brother, ingress, is
-// there already.
+// addQdisc adds a clsact qdisc unless there is one, or an ingress qdisc, its
+// predecessor.
 func (f *clsactFilter) addQdisc(h *netlink.Handle) error {
 	err := h.QdiscAdd(f.qdisc())
 	f.ownQdisc = err == nil
@@ -95,8 +96,8 @@ func (f *clsactFilter) qdisc() netlink.Qdisc {
 	}}
 }
 
-// unsupported says so if the kernel does not know the kind of a qdisc or
-// filter.
+// unsupported adds ebpf.ErrNotSupported if the kernel does not know the kind of
+// a qdisc or filter.
 func unsupported(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("%w: %w", ebpf.ErrNotSupported, err)
@@ -104,12 +105,12 @@ func unsupported(err error) error {
 	return err
 }
 
-// remove removes the filter, and the qdisc if it was made for it. It is no
-// error that the interface is not in the namespace of the calling thread: it is
-// gone, or was moved, which removes both.
+// remove removes the filter, and the qdisc if we added it. It is not an error
+// if the interface is not in the namespace of the calling thread: it was
+// removed or moved, and both remove the filter.
 func (f *clsactFilter) remove() error {
 	err := request(func(h *netlink.Handle) error {
-		// The index may be that of another interface, here or meanwhile.
+		// The index may belong to another interface here, or by now.
 		found, err := f.removeFilters(h, f.program)
 		if err != nil || !found {
 			return err
@@ -124,8 +125,8 @@ func (f *clsactFilter) remove() error {
 
 const anyProgram = 0
 
-// removeFilters removes our filters that run the program with this id, and
-// tells whether there were any.
+// removeFilters removes our filters that run the program with this ID, and
+// reports whether there were any.
 func (f *clsactFilter) removeFilters(h *netlink.Handle, program int) (found bool, err error) {
 	all, err := h.FilterList(f.device, netlink.HANDLE_MIN_INGRESS)
 	if err != nil {
@@ -144,8 +145,7 @@ func (f *clsactFilter) removeFilters(h *netlink.Handle, program int) (found bool
 	return found, nil
 }
 
-// removeQdisc removes the qdisc if it was made here and nobody else has put
-// filters into it.
+// removeQdisc removes the qdisc if we added it and it has no other filters.
 func (f *clsactFilter) removeQdisc(h *netlink.Handle) error {
 	if !f.ownQdisc {
 		return nil

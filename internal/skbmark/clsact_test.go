@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// qdiscs returns the kinds of qdisc on a device, and ours the number of our
-// filters on its ingress.
+// qdiscs returns the kinds of qdisc on a device, and the number of our filters
+// on its ingress.
 func qdiscs(t *testing.T, ns *testnet.NS, name string) (kinds string, ours int) {
 	t.Helper()
 	ns.Do(func() {
@@ -43,7 +43,7 @@ func qdiscs(t *testing.T, ns *testnet.NS, name string) (kinds string, ours int) 
 	return kinds, ours
 }
 
-// clsactOnly returns an Incoming, not attached, that does without tcx.
+// clsactOnly returns an unattached Incoming that does not use tcx.
 func clsactOnly(t *testing.T) *skbmark.Incoming {
 	t.Helper()
 	i, err := skbmark.NewIncoming()
@@ -64,7 +64,7 @@ func mustClose(t *testing.T, ns *testnet.NS, i *skbmark.Incoming) {
 	})
 }
 
-// Elsewhere it only takes effect off, and leaves other interfaces alone.
+// In another namespace Close only disarms, and leaves other interfaces alone.
 func TestClsactClosedElsewhere(t *testing.T) {
 	ns, elsewhere := namespace(t), namespace(t)
 	d := openDevice(t, ns, "t0", 1)
@@ -86,7 +86,7 @@ func TestClsactClosedElsewhere(t *testing.T) {
 	mustClose(t, elsewhere, other)
 }
 
-// The filter of an interface does not keep its namespace alive.
+// The filter of an interface must not keep its namespace alive.
 func TestClsactLetsTheNamespaceDie(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)
@@ -157,7 +157,7 @@ func TestClsactKeepsAnothersQdisc(t *testing.T) {
 	}
 }
 
-// Somebody adds a filter to the qdisc we made: it runs behind ours, and stays.
+// A filter that others add to our qdisc runs after ours, and stays.
 func TestClsactKeepsAnothersFilter(t *testing.T) {
 	ns := namespace(t)
 	d := openDevice(t, ns, "t0", 1)
@@ -199,7 +199,7 @@ func TestClsactKeepsAnothersFilter(t *testing.T) {
 func TestClsactReplacesWhatWasLeftBehind(t *testing.T) {
 	ns := namespace(t)
 	d := openDevice(t, ns, "t0", 1)
-	stale := clsactOnly(t) // as if its process had crashed
+	stale := clsactOnly(t) // as left by a crashed process
 	attach(t, ns, "t0", stale)
 	i := clsactOnly(t)
 	attach(t, ns, "t0", i)
@@ -208,7 +208,7 @@ func TestClsactReplacesWhatWasLeftBehind(t *testing.T) {
 	}
 	stale.Arm(5)
 	checkIncoming(t, ns, d, i)
-	mustClose(t, ns, stale) // does not touch the filter that is another's now
+	mustClose(t, ns, stale) // must not touch the filter, which is another's now
 	checkIncoming(t, ns, d, i)
 	mustClose(t, ns, i)
 }

@@ -15,9 +15,9 @@ import (
 // inChild is set in the process that TestFewDescriptors starts.
 const inChild = "MUENNET_TEST_FEW_DESCRIPTORS"
 
-// Too few descriptors are told as such, and are not remembered as a kernel that
-// lacks something: what has been found out about it holds as long as a process,
-// so this takes one in which nothing has been yet.
+// A lack of descriptors is reported as such, and not remembered as a missing
+// kernel feature. Probe results hold for the lifetime of a process, so the test
+// needs a new one.
 func TestFewDescriptors(t *testing.T) {
 	testnet.Privileged(t)
 	if os.Getenv(inChild) == "" {

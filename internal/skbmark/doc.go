@@ -1,10 +1,10 @@
 // Package skbmark carries the Netfilter mark (skb->mark) of packets through a
-// TUN device, whose interface has no field for it. Packets are not changed:
-// three small eBPF programs, which live in bpf/skbmark.c, do it beside them.
+// TUN device, which has no field for it. Packets are not changed: three small
+// eBPF programs in bpf/skbmark.c carry the marks separately.
 //
-// Outgoing packets, from the network stack to the device's reader. The device
-// has several queues, and each carries one mark; the number of the queue says
-// which:
+// Outgoing packets go from the network stack to the device's reader. The device
+// has several queues, each of which carries one mark, so the number of the
+// queue determines the mark:
 //
 //	network stack                                          user space
 //	   |
@@ -21,23 +21,23 @@
 //	   v                                                Mark(q)
 //	queue q  ----------------- read ------------------>  packet
 //
-// A slot is given to a mark before the first packet can be queued, and taken
-// away in an order that lets no packet meet another's mark:
+// A slot gets its mark before the first packet can be queued. It loses the mark
+// in steps that never let a packet meet the mark of another:
 //
 //	free --- steering program ---> open: as long as packets use it
-//	open --- Retire -------------> closed: nothing enters its queue from now on
-//	         Grace: what had passed the filter program before is in the queue
-//	         the reader empties the queue
+//	open --- Retire -------------> closed: nothing enters its queue any more
+//	         Grace: packets that had passed the filter program are in the queue
+//	         the reader drains the queue
 //	closed - Release ------------> free: for any mark
 //
-// What waits in a qdisc meanwhile is not lost track of: the filter program sees
-// that its slot is closed or has another mark, and drops it. There are 255
-// slots, so that many marks can be live at once; a packet whose mark finds none
-// is counted and dropped, never sent with a wrong one.
+// Packets that are still waiting in a qdisc are safe: the filter program sees
+// that their slot is closed or has another mark, and drops them. With 255 slots
+// many marks can be live at the same time. A packet whose mark finds no slot is
+// counted and dropped, never sent with a wrong mark.
 //
-// Incoming packets, from the device's writer to the network stack. Writing a
-// packet to a TUN runs the receive path before the call returns, so one word of
-// shared memory, the armed mark, belongs to exactly the packet being written:
+// Incoming packets go from the device's writer to the network stack. A write to
+// a TUN runs the receive path before it returns. So one word of shared memory,
+// the armed mark, belongs to exactly the packet being written:
 //
 //	user space                                              kernel
 //	Arm(mark) ------> armed = sequence, mark
@@ -47,40 +47,40 @@
 //	Seen() <--------  is it the one just armed?      routing, Netfilter, sockets
 //	<----------------------------------------------- write returns
 //
-// It runs so unless an administrator sets receive packet steering (RPS) on the
-// device. Then Seen reports false after the first packet, and the caller stops
-// arming; as nothing else was armed before that answer, no packet has had
-// another's mark.
+// This does not hold if an administrator enables receive packet steering (RPS)
+// on the device. Then Seen reports false after the first packet, and the caller
+// stops arming. As nothing else was armed before that, no packet gets the mark
+// of another.
 //
 // The package does not open devices, read or write packets, or decide what a
-// mark is for. It holds no state about queues besides the slots. It is for TUN
-// devices only: a TAP lets XDP programs redirect frames into any of its queues,
-// past both programs. Processors must be little-endian.
+// mark means. The slots are its only state about queues. It supports only TUN
+// devices: on a TAP, XDP programs can redirect frames into any queue and so
+// bypass both programs. Processors must be little-endian.
 //
-// Mark and Release are for the goroutine that reads the queue: if another one
-// released it between the read of a packet and Mark, that would answer for the
-// next mark. The other methods of an Outgoing, and Grace, may be called from
-// anywhere. An Incoming is for the goroutine that writes to the device. Close
-// must be the last call to either, and nothing may run beside it.
+// Call Mark and Release only from the goroutine that reads the queue: if
+// another one released it between the read of a packet and Mark, Mark would
+// return the next mark. Any goroutine may call the other methods of an
+// Outgoing, and Grace. An Incoming belongs to the goroutine that writes to the
+// device. Close must be the last call to either, without concurrent calls.
 //
-// The kernel is trusted, and so is whoever may configure interfaces or load
-// programs: tc rules that change a packet's queue or mark behind the steering
-// program make the filter drop and count it, but a tc rule of another interface
-// that redirects packets to the ingress of this one can have one of them take
-// the mark of the packet being written at that moment. Programs that send
-// packets choose marks within their privileges and so can use up the slots of
-// an interface they send through; they can neither forge the mark of another's
-// packet nor stop queue 0. Peers behind a channel choose incoming marks, all
-// values of which are valid.
+// The kernel is trusted, and so are users who may configure interfaces or load
+// programs. If tc rules change a packet's queue or mark after the steering
+// program, the filter drops and counts the packet. But if a tc rule of another
+// interface redirects packets to the ingress of this one, they can get the mark
+// of the packet that is being written at that moment. Programs that send
+// packets choose marks within their privileges, and so can use up the slots of
+// an interface; they can neither forge the mark of another program's packet nor
+// block queue 0. Peers behind a channel choose incoming marks, and any value is
+// valid.
 //
 // Loading the programs needs root, or CAP_BPF and CAP_NET_ADMIN, in the initial
-// user namespace. Kernel type information (BTF) is not needed.
+// user namespace. It does not need kernel type information (BTF).
 //
-// To carry outgoing marks, and to take idle queues back now and then:
+// To carry outgoing marks and reclaim idle queues from time to time:
 //
 //	out, err := skbmark.NewOutgoing()
 //	if err != nil {
-//		return err // errors.Is ErrUnsupported, ErrPermission: go on without marks
+//		return err // errors.Is ErrUnsupported, ErrPermission: continue without marks
 //	}
 //	err = out.Attach(queueFD[0])
 //	out.SetQueues(len(queueFD))
@@ -91,7 +91,7 @@
 //	retired := out.Retire()
 //	err = skbmark.Grace()
 //	for _, q := range retired {
-//		drain(q) // read until it is empty
+//		drain(q) // read until empty
 //		out.Release(q)
 //	}
 package skbmark

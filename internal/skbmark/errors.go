@@ -10,8 +10,8 @@ import (
 	"github.com/muennet/muennet/internal/shortage"
 )
 
-// Errors that NewOutgoing, NewIncoming and Incoming.Attach wrap. In both cases
-// packets can be carried without their marks.
+// Errors that NewOutgoing, NewIncoming and Incoming.Attach wrap. Packets can
+// then be carried without their marks.
 var (
 	ErrUnsupported = errors.New("not supported by this kernel")
 	ErrPermission  = errors.New("not permitted")
@@ -19,8 +19,8 @@ var (
 
 const permissionHelp = "needs root, or CAP_BPF and CAP_NET_ADMIN, in the initial user namespace"
 
-// explain says whether the kernel or a permission is missing. needs names what
-// the kernel must have.
+// explain adds whether the kernel or a permission is the problem. needs names
+// the kernel's requirements.
 func explain(err error, needs string) error {
 	var rejected *ebpf.VerifierError
 	switch {
@@ -34,13 +34,13 @@ func explain(err error, needs string) error {
 	return err
 }
 
-// descriptors is how many of them it takes, for a moment, to load the programs of
-// one direction and to find out what the kernel can do. The library takes a probe
-// that finds none for a feature that the kernel lacks, and remembers that as long
-// as the process runs.
+// descriptors is how many file descriptors are temporarily needed to load the
+// programs of one direction and to probe the kernel's features. If a probe
+// finds no descriptor, the library takes that for a missing feature, and
+// remembers it for the lifetime of the process.
 const descriptors = 8
 
-// release returns the kernel version, as uname -r.
+// release returns the kernel release, like uname -r.
 func release() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {

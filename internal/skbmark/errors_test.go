@@ -13,7 +13,7 @@ import (
 func TestExplain(t *testing.T) {
 	for _, test := range []struct {
 		err  error
-		want error // nil = as it is
+		want error // nil = unchanged
 	}{
 		{unix.EPERM, ErrPermission},
 		{unix.ENOSYS, ErrUnsupported},

@@ -2,7 +2,7 @@ package skbmark
 
 import "github.com/cilium/ebpf"
 
-// WithoutTCX makes Attach act as on a kernel without tcx.
+// WithoutTCX makes Attach behave as on a kernel without tcx.
 func (i *Incoming) WithoutTCX() { i.withoutTCX = true }
 
 // SetSequence sets the sequence number of the last Arm.
@@ -11,11 +11,11 @@ func (i *Incoming) SetSequence(n uint32) { i.sequence = n }
 // Program returns the ingress program.
 func (i *Incoming) Program() *ebpf.Program { return i.program }
 
-// WaitMapUpdate is the second way of Grace.
+// WaitMapUpdate is the fallback of Grace.
 var WaitMapUpdate = waitMapUpdate
 
 // FilterName is the name of our tc filters.
 const FilterName = filterName
 
-// NewOlderOutgoing is NewOutgoing as on a kernel without bpf_loop.
+// NewOlderOutgoing is NewOutgoing on a kernel without bpf_loop.
 func NewOlderOutgoing() (*Outgoing, error) { return newOutgoing(olderPrograms) }

@@ -19,13 +19,13 @@ const membarrierGlobal = 1
 // is in its queue. It takes some milliseconds.
 //
 // The kernel runs filter and queueing in one RCU read-side critical section
-// (tun_net_xmit in drivers/net/tun.c), so the end of an RCU grace period is what
-// is waited for. membarrier(2) does that and needs no permission, but refuses
-// where CPUs run without a tick (nohz_full), and returns at once where there is
-// one CPU, which is right unless a packet can be interrupted half-way
-// (PREEMPT_RT). In those two cases an update of a BPF map of maps is used, which
-// waits in the same way (maybe_wait_bpf_programs in kernel/bpf/syscall.c) and
-// needs the permissions of NewOutgoing; only it makes this return an error.
+// (tun_net_xmit in drivers/net/tun.c), so Grace waits for an RCU grace period.
+// membarrier(2) does that and needs no permission. But it fails if CPUs run
+// without a tick (nohz_full), and returns at once on a single CPU, which is
+// only correct if packets cannot be preempted half-way (not on PREEMPT_RT). In
+// those two cases Grace updates a BPF map of maps, which waits in the same way
+// (maybe_wait_bpf_programs in kernel/bpf/syscall.c) and needs the permissions
+// of NewOutgoing. Only that can return an error.
 func Grace() error {
 	if !preemptRT() && waitMembarrier() == nil {
 		return nil
@@ -64,13 +64,14 @@ func waitMapUpdate() error {
 }
 
 // Received returns when every packet that was written to a device before the
-// call has been received, also those that the kernel has put aside for another
-// processor (RPS). It takes some milliseconds, and longer while such packets
-// from anywhere keep coming; after a second it returns an error.
+// call has been received, including those that the kernel has queued for
+// another processor (RPS). It takes some milliseconds, and longer while such
+// packets keep arriving from anywhere; after a second it returns an error.
 //
-// They wait in the backlogs of the processors, whose lengths Linux tells since
-// 5.10 (softnet_seq_show in net/core/net-procfs.c). Each backlog must be seen
-// empty once. Where that is not told it just waits for a second.
+// Such packets wait in the backlogs of the processors. Linux reports the
+// lengths of these since 5.10 (softnet_seq_show in net/core/net-procfs.c).
+// Received waits until it has seen each backlog empty once. Without the lengths
+// it waits for a second.
 func Received() error {
 	const most = time.Second
 	deadline := time.Now().Add(most)
@@ -87,7 +88,8 @@ func Received() error {
 			all = all && empty[cpu]
 		}
 		if all {
-			// What has left a backlog is processed in an RCU read-side section.
+			// Packets leave a backlog within an RCU read-side
+			// critical section.
 			return Grace()
 		}
 		if time.Now().After(deadline) {
@@ -97,11 +99,11 @@ func Received() error {
 	}
 }
 
-// softnetStat is where Linux tells the lengths of the backlogs.
+// softnetStat is the file with the lengths of the backlogs.
 var softnetStat = "/proc/net/softnet_stat"
 
-// backlogs returns the number of packets that wait to be received, by line of
-// the file, which stands for a processor.
+// backlogs returns the number of packets waiting to be received, for each line
+// of the file, that is, for each processor.
 func backlogs() ([]int, error) {
 	const column = 11
 	stat, err := os.ReadFile(softnetStat)
@@ -112,7 +114,7 @@ func backlogs() ([]int, error) {
 	for line := range strings.Lines(string(stat)) {
 		fields := strings.Fields(line)
 		if len(fields) <= column {
-			return nil, fmt.Errorf("%s: no lengths of backlogs", softnetStat)
+			return nil, fmt.Errorf("%s: no backlog lengths", softnetStat)
 		}
 		n, err := strconv.ParseUint(fields[column], 16, 32)
 		if err != nil {

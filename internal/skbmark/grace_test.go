@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// stat writes a /proc/net/softnet_stat with these backlogs.
+// stat creates a /proc/net/softnet_stat with these backlogs.
 func stat(t *testing.T, backlogs ...int) {
 	t.Helper()
 	var b strings.Builder
@@ -33,7 +33,7 @@ func TestBacklogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := backlogs(); err == nil {
-		t.Errorf("%v from a kernel that tells no lengths", got)
+		t.Errorf("%v from a kernel without backlog lengths", got)
 	}
 	if err := os.Remove(softnetStat); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestBacklogs(t *testing.T) {
 }
 
 func TestReceived(t *testing.T) {
-	if err := Received(); err != nil { // of the real kernel
+	if err := Received(); err != nil { // on the real kernel
 		t.Error(err)
 	}
 	stat(t, 0, 3)

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The device's own address and one behind it.
+// The device's own address, and a remote one.
 var (
 	local  = netip.MustParsePrefix("10.9.0.1/24")
 	remote = netip.MustParseAddr("10.9.0.2")
@@ -23,7 +23,8 @@ var (
 
 const port = 4000
 
-// namespace returns a quiet namespace, in a test that may leave nothing behind.
+// namespace returns a quiet namespace, and checks that the test leaves nothing
+// behind.
 func namespace(t testing.TB) *testnet.NS {
 	t.Helper()
 	testnet.Privileged(t)
@@ -41,7 +42,7 @@ type device struct {
 	buf    [2048]byte
 }
 
-// openDevice makes a device that is up and has an address.
+// openDevice creates a device that is up and has an address.
 func openDevice(t testing.TB, ns *testnet.NS, name string, queues int) *device {
 	t.Helper()
 	d := &device{t: t, name: name}
@@ -55,7 +56,7 @@ func openDevice(t testing.TB, ns *testnet.NS, name string, queues int) *device {
 	return d
 }
 
-// addQueues attaches queues to the device of the namespace the caller is in.
+// addQueues attaches queues to the device in the namespace of the caller.
 func (d *device) addQueues(n int) {
 	d.t.Helper()
 	for range n {
@@ -75,7 +76,7 @@ func (d *device) addQueues(n int) {
 	}
 }
 
-// up brings the device up, under the name and in the namespace it has now.
+// up brings the device up, under its current name and in its current namespace.
 func (d *device) up(ns *testnet.NS, name string) {
 	d.t.Helper()
 	h := ns.Link()
@@ -130,7 +131,7 @@ func packet(mark uint32) []byte {
 	return p
 }
 
-// sender sends UDP packets that say what mark they have.
+// sender sends UDP packets whose payload is their mark.
 type sender struct {
 	fd   int
 	to   unix.SockaddrInet4
@@ -148,7 +149,7 @@ func newSender(t testing.TB, ns *testnet.NS) *sender {
 		}
 	})
 	t.Cleanup(func() { unix.Close(s.fd) })
-	// A test may have many packets wait.
+	// Tests may make many packets wait.
 	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 16<<20); err != nil {
 		t.Fatal(err)
 	}
@@ -175,13 +176,13 @@ func mustSend(t testing.TB, s *sender, marks ...uint32) {
 	}
 }
 
-// kernels runs a test with the programs for kernels of now and of before.
+// kernels runs a test with the programs for current and for older kernels.
 func kernels(t *testing.T, test func(t *testing.T, load func() (*skbmark.Outgoing, error))) {
 	t.Run("loop", func(t *testing.T) { test(t, skbmark.NewOutgoing) })
 	t.Run("older", func(t *testing.T) { test(t, skbmark.NewOlderOutgoing) })
 }
 
-// outgoing returns an Outgoing that is attached to the device.
+// outgoing returns an Outgoing attached to the device.
 func outgoing(t testing.TB, d *device) *skbmark.Outgoing {
 	t.Helper()
 	return attached(t, d, skbmark.NewOutgoing)
@@ -206,12 +207,12 @@ func attached(t testing.TB, d *device, load func() (*skbmark.Outgoing, error)) *
 }
 
 // drain empties a queue, checks that all its packets have its mark, and returns
-// how many there were.
+// their number.
 func drain(d *device, o *skbmark.Outgoing, queue int) (packets int, err error) {
 	return take(d, o, queue, math.MaxInt)
 }
 
-// take is drain, but reads a few packets at most.
+// take is drain for at most limit packets.
 func take(d *device, o *skbmark.Outgoing, queue, limit int) (packets int, err error) {
 	for packets < limit {
 		mark, ok, err := d.read(queue)
@@ -226,8 +227,7 @@ func take(d *device, o *skbmark.Outgoing, queue, limit int) (packets int, err er
 	return packets, nil
 }
 
-// drainAll empties all queues and returns how many packets of each mark there
-// were.
+// drainAll empties all queues and returns the number of packets of each mark.
 func drainAll(t testing.TB, d *device, o *skbmark.Outgoing) map[uint32]int {
 	t.Helper()
 	got := make(map[uint32]int)

@@ -13,7 +13,7 @@ import (
 	"github.com/muennet/muennet/internal/shortage"
 )
 
-// Incoming gives packets that are written to a device their mark. It is for one
+// Incoming sets the mark of packets that are written to a device. It is for one
 // device.
 type Incoming struct {
 	state      *programsIncoming // in mem, shared with the program
@@ -22,12 +22,12 @@ type Incoming struct {
 	sequence   uint32 // of the last Arm
 	armed      bool
 	tcx        link.Link
-	clsact     *clsactFilter // where there is no tcx
+	clsact     *clsactFilter // without tcx
 	withoutTCX bool          // for tests
 }
 
-// NewIncoming loads the program. It does nothing until Attach. The error wraps
-// ErrUnsupported or ErrPermission where that is the reason.
+// NewIncoming loads the program, which does nothing until Attach. The error may
+// wrap ErrUnsupported or ErrPermission.
 func NewIncoming() (*Incoming, error) {
 	i, err := newIncoming()
 	if err != nil {
@@ -58,19 +58,19 @@ func newIncoming() (*Incoming, error) {
 }
 
 // Attach makes an interface in the network namespace of the calling thread run
-// the program on the packets it receives, before other tc programs, which run
-// as well. The error wraps ErrUnsupported or ErrPermission where that is the
-// reason.
+// the program on the packets it receives, before other tc programs, which still
+// run. The error may wrap ErrUnsupported or ErrPermission.
 //
-// With tcx, which Linux has since 6.6, the program stays when the interface is
-// renamed or moved to another namespace, and goes with this process. Without
-// it, a filter with the name "muennet" is added to the clsact or ingress qdisc,
-// which is made if it is not there. Such a filter that a process left behind is
-// replaced. The kernel removes all qdiscs from an interface that is moved, so
-// Attach must be called again then. Attaching keeps no namespace alive.
+// With tcx, available since Linux 6.6, the program stays attached when the
+// interface is renamed or moved to another namespace, and is removed with this
+// process. Without it, Attach adds a filter named "muennet" to the clsact or
+// ingress qdisc, and creates the qdisc if necessary. It replaces such a filter
+// if a process left one behind. The kernel removes all qdiscs from an interface
+// that is moved, so call Attach again then. Attaching does not keep a namespace
+// alive.
 //
-// Attach may be called any number of times. It changes nothing where the program
-// is attached already.
+// Attach may be called any number of times. If the program is already attached,
+// it changes nothing.
 func (i *Incoming) Attach(ifindex int) error {
 	if i.tcx != nil && i.tcxIndex() == ifindex {
 		return nil
@@ -100,7 +100,7 @@ func (i *Incoming) attachTCX(ifindex int) (err error) {
 		Interface: ifindex,
 		Program:   i.program,
 		Attach:    ebpf.AttachTCXIngress,
-		Anchor:    link.Head(), // the others see the mark
+		Anchor:    link.Head(), // the other programs see the mark
 	})
 	if err != nil {
 		i.tcx = nil
@@ -108,7 +108,7 @@ func (i *Incoming) attachTCX(ifindex int) (err error) {
 	return err
 }
 
-// tcxIndex returns the index of the interface the link is on, in whatever
+// tcxIndex returns the index of the interface with the link, in whatever
 // namespace that is now; 0 if the interface is gone.
 func (i *Incoming) tcxIndex() int {
 	info, err := i.tcx.Info()
@@ -123,8 +123,7 @@ func (i *Incoming) attachClsact(ifindex int) (err error) {
 	return err
 }
 
-// How returns by what means the program is attached: "tcx", "clsact", or "" if
-// it is not.
+// How returns how the program is attached: "tcx", "clsact", or "" if it is not.
 func (i *Incoming) How() string {
 	switch {
 	case i.tcx != nil:
@@ -135,40 +134,40 @@ func (i *Incoming) How() string {
 	return ""
 }
 
-// Arm sets the mark of the next packet that is written to the device. Call it
-// before each write, of packets without a mark too, for which mark is 0: only
-// then does Seen notice that a packet was not processed before the next one is
-// armed. It does not allocate.
+// Arm sets the mark of the next packet written to the device. Call it before
+// each write, with 0 for packets without a mark: only then can Seen detect that
+// a packet was not processed before the next one is armed. It does not
+// allocate.
 func (i *Incoming) Arm(mark uint32) {
 	i.sequence++
-	if i.sequence == 0 { // means disarmed
+	if i.sequence == 0 { // 0 means disarmed
 		i.sequence = 1
 	}
 	i.armed = true
-	// One word, so that the program never sees the mark of one packet with the
-	// sequence number of another.
+	// One word, so that the program never combines the mark of one packet
+	// with the sequence number of another.
 	atomic.StoreUint64(&i.state.Armed, uint64(i.sequence)<<32|uint64(mark))
 }
 
-// Seen reports, after a write that succeeded, whether the program has processed
-// the packet armed for; true if nothing is armed. If it is false, the device
-// does not receive synchronously (RPS), or a program in front of this one has
-// taken the packet, or the program is no longer attached; then call Disarm, and
-// arm no more. It does not allocate.
+// Seen reports, after a successful write, whether the program has processed the
+// armed packet; true if nothing is armed. If it is false, the device does not
+// receive synchronously (RPS), an earlier program has taken the packet, or the
+// program is no longer attached. Then call Disarm and do not arm any more. It
+// does not allocate.
 func (i *Incoming) Seen() bool {
 	return !i.armed || atomic.LoadUint64(&i.state.Seen) == uint64(i.sequence)
 }
 
-// Disarm makes the program leave packets as they are, until the next Arm.
+// Disarm makes the program leave packets alone until the next Arm.
 func (i *Incoming) Disarm() {
 	i.armed = false
 	atomic.StoreUint64(&i.state.Armed, 0)
 }
 
-// Close detaches the program and gives back what the process holds of it. The
-// interface may be gone already. A filter of clsact is removed if the calling
-// thread is in the namespace of the interface; elsewhere it stays, without an
-// effect, until the interface goes.
+// Close detaches the program and releases it. The interface may already be
+// gone. A clsact filter is removed only if the calling thread is in the
+// namespace of the interface; otherwise it remains, without effect, until the
+// interface is removed.
 func (i *Incoming) Close() error {
 	i.Disarm()
 	err := errors.Join(i.detach(), unix.Munmap(i.mem), i.program.Close())

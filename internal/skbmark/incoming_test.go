@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newIncoming returns an Incoming that is not attached.
+// newIncoming returns an unattached Incoming.
 func newIncoming(t testing.TB) *skbmark.Incoming {
 	t.Helper()
 	i, err := skbmark.NewIncoming()
@@ -39,7 +39,7 @@ func attach(t testing.TB, ns *testnet.NS, name string, i *skbmark.Incoming) {
 	})
 }
 
-// receiver is a UDP socket that learns the marks of packets.
+// receiver is a UDP socket that receives the marks of packets.
 type receiver struct {
 	fd   int
 	data [64]byte
@@ -60,9 +60,9 @@ func newReceiver(t testing.TB, ns *testnet.NS) *receiver {
 	})
 	t.Cleanup(func() { unix.Close(r.fd) })
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, soRcvmark, 1); err != nil {
-		t.Fatalf("have marks told: %v", err)
+		t.Fatalf("enable SO_RCVMARK: %v", err)
 	}
-	// The last one that is bound gets the packets.
+	// The last socket bound gets the packets.
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +72,8 @@ func newReceiver(t testing.TB, ns *testnet.NS) *receiver {
 	return r
 }
 
-// receive returns the mark in the payload of the next packet and the one the
-// kernel tells; ok is false if there is no packet.
+// receive returns the mark in the payload of the next packet and the one
+// reported by the kernel; ok is false if there is no packet.
 func (r *receiver) receive(t testing.TB) (payload, mark uint32, ok bool) {
 	t.Helper()
 	n, oobn, _, _, err := unix.Recvmsg(r.fd, r.data[:], r.oob[:], 0)
@@ -98,7 +98,7 @@ func write(t testing.TB, d *device, p []byte) {
 }
 
 // checkIncoming writes packets with some marks and checks that a socket and
-// Netfilter see these.
+// Netfilter see them.
 func checkIncoming(t *testing.T, ns *testnet.NS, d *device, i *skbmark.Incoming) {
 	t.Helper()
 	r := newReceiver(t, ns)
@@ -170,7 +170,7 @@ func TestIncomingSurvivesRenameMoveAndDown(t *testing.T) {
 			attach(t, other, "t1", i)
 		}
 		checkIncoming(t, other, d, i)
-		attach(t, other, "t1", i) // does no harm where nothing was lost
+		attach(t, other, "t1", i) // harmless if nothing was lost
 		checkIncoming(t, other, d, i)
 	})
 }
@@ -220,7 +220,7 @@ func TestIncomingCloseAfterTheDevice(t *testing.T) {
 	ways(t, func(t *testing.T, how string, set func(*skbmark.Incoming)) {
 		ns := namespace(t)
 		openDevice(t, ns, "t0", 1)
-		i := newIncoming(t) // closed at the end, which must not fail
+		i := newIncoming(t) // closed at the end, must not fail
 		set(i)
 		attach(t, ns, "t0", i)
 		if err := ns.Link().Delete(ns.Index("t0")); err != nil {
@@ -235,10 +235,10 @@ func TestTwoIncomingCoexist(t *testing.T) {
 	i := newIncoming(t)
 	attach(t, ns, "t0", i)
 	second := newIncoming(t)
-	attach(t, ns, "t0", second) // goes in front
+	attach(t, ns, "t0", second) // runs first
 	filter := newIncoming(t)
 	filter.WithoutTCX()
-	attach(t, ns, "t0", filter) // behind tcx
+	attach(t, ns, "t0", filter) // after tcx
 	r := newReceiver(t, ns)
 	for n := range uint32(3) {
 		all := []*skbmark.Incoming{second, i, filter} // in the order they run
@@ -262,8 +262,8 @@ func TestTwoIncomingCoexist(t *testing.T) {
 	}
 }
 
-// With RPS another processor handles a packet at its leisure. The caller learns
-// it and stops; nothing that was written has another packet's mark.
+// With RPS another processor handles a packet some time later. The caller
+// detects that and stops, and no packet gets the mark of another.
 func TestSeenNoticesRPS(t *testing.T) {
 	if runtime.NumCPU() < 2 {
 		t.Skip("needs two processors")
@@ -286,7 +286,7 @@ func TestSeenNoticesRPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.SchedSetaffinity(0, &before)
-	// What belongs to processor 0 itself is done before the write returns.
+	// Processor 0 handles its own packets before the write returns.
 	ns.MustRun("unshare", "--mount", "sh", "-c",
 		"mount -t sysfs sysfs /sys && echo 2 > /sys/class/net/t0/queues/rx-0/rps_cpus")
 
@@ -315,7 +315,7 @@ func TestSeenNoticesRPS(t *testing.T) {
 		}
 		check()
 		if time.Now().After(deadline) {
-			t.Fatal("the other processor is always faster")
+			t.Fatal("the other processor was always faster")
 		}
 	}
 	i.Disarm()
@@ -330,7 +330,7 @@ func TestSeenNoticesRPS(t *testing.T) {
 		t.Errorf("%d packets received, want %d", len(seen), written)
 	}
 	if !i.Seen() {
-		t.Error("not seen, with nothing armed")
+		t.Error("Seen reports false with nothing armed")
 	}
 }
 

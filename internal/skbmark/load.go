@@ -10,13 +10,13 @@ import (
 	"github.com/muennet/muennet/internal/shortage"
 )
 
-// spec is what all devices' programs are made from. Each device has its own
-// programs, as a program is bound to its map.
+// spec is the template of the programs of all devices. Each device needs its
+// own programs, because a program is bound to its map.
 var spec = sync.OnceValues(loadPrograms)
 
-// load loads programs, given as a struct for ebpf.CollectionSpec.LoadAndAssign.
-// It takes those of the map in place of others.
-func load(programs any, inPlaceOf map[string]string) error {
+// load loads programs into a struct for ebpf.CollectionSpec.LoadAndAssign.
+// replace maps the names of programs to those of their replacements.
+func load(programs any, replace map[string]string) error {
 	if err := shortage.Descriptors(descriptors); err != nil {
 		return err
 	}
@@ -25,14 +25,14 @@ func load(programs any, inPlaceOf map[string]string) error {
 		return err
 	}
 	s = s.Copy()
-	for name, other := range inPlaceOf {
+	for name, other := range replace {
 		s.Programs[name] = s.Programs[other]
 	}
 	return s.LoadAndAssign(programs, nil)
 }
 
-// share maps the only value of an array, which has size bytes, and closes the
-// array: the mapping and the programs keep it.
+// share maps the only value of an array into memory. The value has size bytes.
+// share closes the array; the mapping and the programs keep it alive.
 func share(array *ebpf.Map, size uintptr) ([]byte, error) {
 	defer array.Close()
 	if uintptr(array.ValueSize()) != size {

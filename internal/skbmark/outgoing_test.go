@@ -33,7 +33,7 @@ func TestOutgoingMarks(t *testing.T) {
 		d := openDevice(t, ns, "t0", 8)
 		o := attached(t, d, load)
 		checkMarks(t, ns, d, o)
-		checkMarks(t, ns, d, o) // with the slots there already
+		checkMarks(t, ns, d, o) // with existing slots
 		if free := o.Free(); free != 2 {
 			t.Errorf("%d queues free, want 2", free)
 		}
@@ -85,7 +85,7 @@ func TestOutgoingOverflowIsCounted(t *testing.T) {
 			mustSend(t, s, m+1)
 		}
 		got := drainAll(t, d, o)
-		for m := range uint32(queues - 1) { // those that came first
+		for m := range uint32(queues - 1) { // those that were sent first
 			if got[m+1] != 1 {
 				t.Errorf("received %d packets with mark %d, want 1", got[m+1], m+1)
 			}
@@ -136,7 +136,7 @@ func TestRetire(t *testing.T) {
 	s := newSender(t, ns)
 	mustSend(t, s, 10, 20, 30)
 	if got := o.Retire(); got != nil {
-		t.Fatalf("queues %v were retired before they had a chance", got)
+		t.Fatalf("queues %v were retired too early", got)
 	}
 	mustSend(t, s, 20)
 	if got := o.Retire(); !slices.Equal(got, []int{1, 3}) {
@@ -159,12 +159,12 @@ func TestRetire(t *testing.T) {
 	if o.Free() != 1 || o.Mark(3) != 0 {
 		t.Fatalf("%d free, mark %d after the release", o.Free(), o.Mark(3))
 	}
-	mustSend(t, s, 10) // its own is still closed, so it gets the free one
+	mustSend(t, s, 10) // its old queue is still closed, so it gets the free one
 	want := map[uint32]int{10: 2, 20: 2}
 	if got := drainAll(t, d, o); !maps.Equal(got, want) || o.Mark(3) != 10 {
 		t.Errorf("received packets by mark %v, want %v; mark %d in queue 3", got, want, o.Mark(3))
 	}
-	// What is closed is not returned again, and 10 has been used since.
+	// Closed queues are not returned again, and 10 has been used since.
 	if got := o.Retire(); !slices.Equal(got, []int{2}) {
 		t.Errorf("queues %v were retired, want 2", got)
 	}
@@ -178,7 +178,7 @@ func TestRetireWhilePacketsWait(t *testing.T) {
 	d := openDevice(t, ns, "t0", queues)
 	o := outgoing(t, d)
 	s := newSender(t, ns)
-	// The burst goes through at once; the next packet would take minutes.
+	// The burst passes at once; the next packet would take minutes.
 	ns.MustRun("tc", "qdisc", "add", "dev", "t0", "root", "tbf", "rate", "8bit", "burst", "2000", "limit", "10mb")
 	for i := range uint32(old) {
 		mustSend(t, s, 1+i%(queues-1))
@@ -207,7 +207,7 @@ func TestRetireWhilePacketsWait(t *testing.T) {
 		mustSend(t, s, 1001+m)
 	}
 	ns.MustRun("tc", "qdisc", "change", "dev", "t0", "root", "tbf", "rate", "10gbit", "burst", "1mb", "limit", "10mb")
-	// Packets without a mark make the qdisc look again, sooner or later.
+	// Packets without a mark make the qdisc run again, sooner or later.
 	got := make(map[uint32]int)
 	deadline := time.Now().Add(testnet.Patience)
 	for received := 0; received < queues-1 && time.Now().Before(deadline); received -= got[0] {
@@ -237,8 +237,8 @@ func total(packets map[uint32]int) (n int) {
 	return n
 }
 
-// Whoever sends through a packet socket that bypasses the qdisc, or sets the
-// queue by a tc rule, meets the filter all the same.
+// Packets from a packet socket that bypasses the qdisc, or whose queue is set
+// by a tc rule, still pass the filter.
 func TestFilterWithoutSteering(t *testing.T) {
 	ns := namespace(t)
 	d := openDevice(t, ns, "t0", 4)
@@ -303,7 +303,7 @@ func TestAttachReplacesWhatWasLeftBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSender(t, ns)
-	mustSend(t, s, 7) // the program is still there and drops it
+	mustSend(t, s, 7) // the program is still attached and drops it
 	if _, ok, err := d.read(0); ok || err != nil {
 		t.Fatalf("received a packet, error %v", err)
 	}
@@ -345,6 +345,6 @@ func TestGrace(t *testing.T) {
 		t.Error(err)
 	}
 	if err := skbmark.WaitMapUpdate(); err != nil {
-		t.Errorf("the other way: %v", err)
+		t.Errorf("fallback: %v", err)
 	}
 }

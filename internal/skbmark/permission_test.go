@@ -13,8 +13,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// loadOnly in the environment makes the test program load the programs, say how
-// that went, and do nothing else.
+// With loadOnly in the environment, the test binary loads the programs, prints
+// the result and exits.
 const loadOnly = "SKBMARK_LOAD_ONLY"
 
 func TestMain(m *testing.M) {
@@ -41,7 +41,8 @@ func TestWithoutPermission(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Not by its path, whose directory may be closed to others.
+			// Not by path: other users may have no access to its
+			// directory.
 			cmd := exec.Command("/proc/self/exe")
 			cmd.Env = append(os.Environ(), loadOnly+"=1")
 			cmd.SysProcAttr = attr

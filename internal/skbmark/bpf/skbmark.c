@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The programs of package skbmark, which explains them. They use no kernel
-// header, so that what is built does not depend on the machine it is built on,
-// no helper that is reserved for GPL programs, and no kernel type information.
+// The programs of package skbmark, which documents them. They use no kernel
+// headers, so that the build does not depend on the machine, no helpers that
+// are reserved for GPL programs, and no kernel type information.
 
 typedef unsigned char u8;
 typedef unsigned int u32;
@@ -13,7 +13,7 @@ typedef unsigned long long u64;
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
 
-// The head of struct __sk_buff in <linux/bpf.h>.
+// The beginning of struct __sk_buff in <linux/bpf.h>.
 struct __sk_buff {
 	u32 len;
 	u32 pkt_type;
@@ -24,8 +24,8 @@ struct __sk_buff {
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_loop)(u32 turns, void *turn, void *context, u64 flags) = (void *)181;
 
-// An array of one value that user space maps: BPF_MAP_TYPE_ARRAY with
-// BPF_F_MMAPABLE, in the notation that loaders read.
+// An array with one value that user space maps: BPF_MAP_TYPE_ARRAY with
+// BPF_F_MMAPABLE, in the notation for loaders.
 #define SHARED(name, value_type)                                               \
 	struct {                                                               \
 		int (*type)[2];                                                \
@@ -38,17 +38,17 @@ static long (*bpf_loop)(u32 turns, void *turn, void *context, u64 flags) = (void
 #define SLOTS 256
 #define HINT_BITS 12
 
-// A slot says which mark its queue carries, in bits 0 to 31. It is free (0),
-// open (mark, or mark | USED), closed (mark | CLOSED) or without a queue
-// (CLOSED). Queue 0 carries mark 0 and needs no slot: slot 0 is as one without
-// a queue.
+// A slot holds the mark of its queue in bits 0 to 31. It is free (0), open
+// (mark, or mark | USED), closed (mark | CLOSED) or without a queue (CLOSED).
+// Queue 0 carries mark 0 and needs no slot: slot 0 looks like one without a
+// queue.
 #define USED (1ull << 32)
 #define CLOSED (1ull << 33)
 
 struct outgoing {
 	u64 slot[SLOTS];
-	u8 hint[1 << HINT_BITS]; // queue where the mark was found last, by hash
-	u64 overflows;           // packets with a mark and no queue of their own
+	u8 hint[1 << HINT_BITS]; // the last queue of a mark, by hash of the mark
+	u64 overflows;           // packets with a mark but without a queue for it
 	u64 mismatches;          // packets whose queue is not that of their mark
 };
 
@@ -61,7 +61,7 @@ INLINE struct outgoing *outgoing_state(void)
 	return bpf_map_lookup_elem(&outgoing_map, &key);
 }
 
-// use says whether the slot is open with this mark, and if so notes its use.
+// use reports whether the slot is open with this mark, and if so marks it used.
 INLINE int use(u64 *slot, u32 mark)
 {
 	u64 word = READ_ONCE(*slot);
@@ -70,21 +70,21 @@ INLINE int use(u64 *slot, u32 mark)
 		return 1;
 	if (word != mark)
 		return 0;
-	// The first use since user space looked. Whoever was faster has either
-	// noted one as well or closed the slot.
+	// The first use since user space looked. Another processor may have been
+	// faster and set USED, or user space may have closed the slot.
 	word = __sync_val_compare_and_swap(slot, mark, mark | USED);
 	return word == mark || word == (mark | USED);
 }
 
-// A search goes through the slots for a queue.
+// search is a search through the slots for a queue.
 struct search {
 	struct outgoing *state;
 	u32 mark;
 	u32 queue; // found; 0 = none
 };
 
-// find is a turn of the search for the queue whose slot is open with the mark.
-// A turn is for queue i + 1 and says whether it was the last one.
+// find is a step of the search for the queue whose slot is open with the mark.
+// Step i is for queue i + 1. It reports whether it was the last one.
 INLINE long find(u32 i, struct search *s)
 {
 	u32 q = i + 1;
@@ -97,7 +97,7 @@ INLINE long find(u32 i, struct search *s)
 	return 1;
 }
 
-// take is a turn of the search for a free slot, which it gives to the mark.
+// take is a step of the search for a free slot, which it gives to the mark.
 INLINE long take(u32 i, struct search *s)
 {
 	u32 q = i + 1;
@@ -107,15 +107,15 @@ INLINE long take(u32 i, struct search *s)
 	if (READ_ONCE(s->state->slot[q]))
 		return 0;
 	u64 word = __sync_val_compare_and_swap(&s->state->slot[q], 0, s->mark | USED);
-	// Another processor may have taken it for the same mark.
+	// Another processor may have given it to the same mark.
 	if (word && word != (s->mark | USED))
 		return 0;
 	s->queue = q;
 	return 1;
 }
 
-// all takes turns. The verifier walks through one turn of the kernel's loop,
-// but through all of one that is written out, which takes it 5 ms for each
+// all runs all steps. In the kernel's loop the verifier checks one step; in a
+// loop in the program it checks every iteration, which takes 5 ms for each
 // device.
 INLINE void all(long (*turn)(u32 i, struct search *s), struct search *s, int kernel_loop)
 {
@@ -129,7 +129,7 @@ INLINE void all(long (*turn)(u32 i, struct search *s), struct search *s, int ker
 			return;
 }
 
-// queue_of returns the queue of a packet, 0 for one that gets none.
+// queue_of returns the queue of a packet, 0 if it gets none.
 INLINE u32 queue_of(struct __sk_buff *skb, int kernel_loop)
 {
 	struct outgoing *o = outgoing_state();
@@ -151,8 +151,8 @@ INLINE u32 queue_of(struct __sk_buff *skb, int kernel_loop)
 	return s.queue;
 }
 
-// steer returns the queue of a packet, before it enters a qdisc. A packet that
-// gets no queue goes to 0, where the filter knows it by its mark.
+// steer returns the queue of a packet before it enters a qdisc. A packet that
+// gets no queue goes to queue 0, where the filter detects it by its mark.
 SEC("socket/steer")
 int steer(struct __sk_buff *skb)
 {
@@ -166,8 +166,8 @@ int steer_old(struct __sk_buff *skb)
 	return queue_of(skb, 0);
 }
 
-// filter returns how much of a packet enters its queue, all or nothing. It runs
-// behind the qdisc, where a packet may have waited for any time.
+// filter returns how much of a packet enters its queue: all or nothing. It runs
+// after the qdisc, where a packet may have waited for any time.
 SEC("socket/filter")
 int filter(struct __sk_buff *skb)
 {
@@ -196,10 +196,10 @@ struct incoming {
 
 SHARED(incoming_map, struct incoming);
 
-// TCX_NEXT and TC_ACT_UNSPEC: go on with the next program.
+// TCX_NEXT and TC_ACT_UNSPEC: continue with the next program.
 #define NEXT -1
 
-// mark gives a packet that user space writes to the device the armed mark.
+// mark sets the armed mark on a packet that user space writes to the device.
 SEC("tcx/ingress")
 int mark(struct __sk_buff *skb)
 {
