@@ -9,17 +9,18 @@ import (
 	"github.com/muennet/muennet/internal/pairing"
 )
 
-// Auto completes the arguments of a load whose channels were found, not named:
-// the result has one interface for each of pairs, of which there is at least
-// one, and is what [Parse] takes. Names are net0, net1 and so on in the order of
-// pairs, flags are eth_dev, both protocols [config.SoloProtocol].
+// Auto completes the arguments of a load whose channels were found instead of
+// named. The result has one interface for each of pairs, of which there must be
+// at least one, and is valid input for [Parse]. Names are net0, net1 and so on
+// in the order of pairs, flags are eth_dev, and both protocols
+// [config.SoloProtocol].
 //
-// Arguments override that, entry by entry; an empty entry is not given. A list
-// of a single entry counts for all interfaces, but a name without %d and a mac,
-// which can be had only once, for the first.
+// Arguments override that, entry by entry; empty entries do not. A list with a
+// single entry applies to all interfaces. But a name without %d, and a mac,
+// which must be unique, only apply to the first.
 //
-// It is an error to name channels, or to give a list more entries than there
-// are pairs. What is wrong with an entry itself, Parse will say.
+// Naming channels is an error, and so is a list with more entries than pairs.
+// Parse reports errors in the entries themselves.
 func Auto(args []string, pairs []pairing.Pair) ([]string, error) {
 	given, err := split(args)
 	if err != nil {
@@ -30,7 +31,7 @@ func Auto(args []string, pairs []pairing.Pair) ([]string, error) {
 	for _, a := range given {
 		switch {
 		case a.Name == "in" || a.Name == "out":
-			return nil, fmt.Errorf("parameter %s: not together with auto, which finds the channels itself: name them all, or none", a.Name)
+			return nil, fmt.Errorf("parameter %s: not together with auto, which finds the channels itself", a.Name)
 		case a.global != nil:
 			whole = append(whole, a.Name+"="+a.value)
 			continue
@@ -64,7 +65,7 @@ func Auto(args []string, pairs []pairing.Pair) ([]string, error) {
 	return append(complete, whole...), nil
 }
 
-// defaults are the lists that Auto begins with, by parameter.
+// defaults returns the default lists of Auto, by parameter.
 func defaults(pairs []pairing.Pair) map[string][]string {
 	lists := make(map[string][]string)
 	add := func(name, entry string) { lists[name] = append(lists[name], entry) }
@@ -79,7 +80,7 @@ func defaults(pairs []pairing.Pair) map[string][]string {
 	return lists
 }
 
-// sharable tells whether several interfaces can have the single entry of a.
+// sharable reports whether several interfaces can have the single entry of a.
 func (a argument) sharable() bool {
 	switch a.Name {
 	case "name":

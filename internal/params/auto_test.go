@@ -14,7 +14,7 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// found makes pairs of these names as a directory without modes gives them.
+// found returns pairs with these names, as in a directory without modes.
 func found(names ...string) (pairs []pairing.Pair) {
 	for _, x := range names {
 		pairs = append(pairs, pairing.Pair{Name: x, In: region.Info{Name: x + "|out"}, Out: region.Info{Name: x + "|in"}})
@@ -22,7 +22,7 @@ func found(names ...string) (pairs []pairing.Pair) {
 	return pairs
 }
 
-// ethernet is what Auto makes of the pair x with nothing overridden.
+// ethernet is the result of Auto for the pair x without overrides.
 func ethernet(name, x string) config.Interface {
 	return config.Interface{Name: name, Format: element.EthDev, In: x + "|out", Out: x + "|in",
 		ReaderProtocol: config.SoloProtocol, WriterProtocol: config.SoloProtocol}
@@ -38,7 +38,8 @@ func TestAuto(t *testing.T) {
 		want config.Load
 	}{
 		{"", config.Load{Interfaces: []config.Interface{net0, net1, net2}}},
-		// One entry is for all, several are for their positions, an empty one is not given.
+		// One entry applies to all, several to their positions, an
+		// empty one to none.
 		{"mtu=9000 force=1", config.Load{Interfaces: []config.Interface{with(net0, mtu(9000)), with(net1, mtu(9000)), with(net2, mtu(9000))}}},
 		{"mtu=,9000 force=,1,", config.Load{Interfaces: []config.Interface{net0, with(net1, mtu(9000)), net2}}},
 		{"flags=net_hdr,,net_hdr reader-protocol=1,2 writer_protocol=,,0x3", config.Load{Interfaces: []config.Interface{
@@ -50,7 +51,7 @@ func TestAuto(t *testing.T) {
 			with(net0, func(i *config.Interface) { i.Format = element.NetHdr }),
 			with(net1, func(i *config.Interface) { i.Format, i.PMTU = element.NetHdr, "table" }),
 			with(net2, func(i *config.Interface) { i.Format = element.NetHdr })}}},
-		// What can be had only once is for the first, unless it is numbered.
+		// Unique values only apply to the first, unless numbered.
 		{"name=wan", config.Load{Interfaces: []config.Interface{with(net0, named("wan")), net1, net2}}},
 		{"name=,wan,", config.Load{Interfaces: []config.Interface{net0, with(net1, named("wan")), net2}}},
 		{"name=m%d", config.Load{Interfaces: []config.Interface{with(net0, named("m%d")), with(net1, named("m%d")), with(net2, named("m%d"))}}},
@@ -60,7 +61,7 @@ func TestAuto(t *testing.T) {
 			}),
 			with(net1, func(i *config.Interface) { i.Carrier = config.CarrierPeer }),
 			with(net2, func(i *config.Interface) { i.Carrier = config.CarrierPeer })}}},
-		// Parameters of the whole load.
+		// Global parameters.
 		{"poll=5 busy_poll=7", config.Load{Interfaces: []config.Interface{net0, net1, net2}, Poll: 5 * time.Millisecond, BusyPoll: 7 * time.Microsecond}},
 	} {
 		args, err := Auto(strings.Fields(c.line), found("a", "b", "c"))
@@ -74,7 +75,7 @@ func TestAuto(t *testing.T) {
 	}
 }
 
-// The modes of the files have been heard when the pair was made.
+// Auto uses the directions of the pairs, whatever their suffixes.
 func TestAutoTakesDirections(t *testing.T) {
 	pairs := []pairing.Pair{{Name: "a", In: region.Info{Name: "a|in"}, Out: region.Info{Name: "a|out"}}}
 	want := []string{"name=net0", "in=a|in", "out=a|out", "reader_protocol=7ade5c549b08e814", "writer_protocol=7ade5c549b08e814", "flags=eth_dev"}
@@ -85,14 +86,14 @@ func TestAutoTakesDirections(t *testing.T) {
 
 func TestAutoErrors(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
-		{"in=a", `parameter in: not together with auto, which finds the channels itself: name them all, or none`},
-		{"mtu=1 out=", `parameter out: not together with auto, which finds the channels itself: name them all, or none`},
+		{"in=a", `parameter in: not together with auto, which finds the channels itself`},
+		{"mtu=1 out=", `parameter out: not together with auto, which finds the channels itself`},
 		{"mtu=1,2,3", `parameter mtu: 3 entries: want at most 2, one for each pair of channels`},
 		{"name=a,b,", `parameter name: 3 entries: want at most 2, one for each pair of channels`},
-		{"mtu=1 mtu=2", `parameter mtu: given twice, "1" and "2": want it once, with a list`},
+		{"mtu=1 mtu=2", `parameter mtu: given twice, "1" and "2": want one list`},
 		{"what=1", `parameter "what": unknown: want one of name, in, `},
 		{"what", `argument "what": want PARAMETER=VALUE`},
-		// These are Parse's, and about what was written.
+		// Parse reports these, with the text as written.
 		{"name=net1", `parameter name, entry 2 "net1": an earlier interface has the same name`},
 		{"mtu=,9000", `parameter mtu, entry 2 "9000" (interface net1): protocol 7ade5c549b08e814 is for Solo5/MirageOS peers`},
 		{"flags=eth", `parameter flags, entry 1 "eth" (interface net0): unknown flag "eth": want net_hdr or eth_dev`},
@@ -110,8 +111,8 @@ func TestAutoErrors(t *testing.T) {
 	}
 }
 
-// FuzzAuto: no text changes which channels are used, and what Auto lets pass is
-// as many interfaces as there are pairs.
+// FuzzAuto: no text changes which channels are used, and a valid result has as
+// many interfaces as there are pairs.
 func FuzzAuto(f *testing.F) {
 	f.Add("name=a,b\nmtu=1500", "a", "b")
 	f.Add("flags=net_hdr\nreader_protocol=,2\npoll=5", "x|in", "")

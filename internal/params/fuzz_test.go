@@ -12,8 +12,8 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// FuzzParse states the rules a second time: no text gives a config that breaks
-// one, and every config can be written as parameters again.
+// FuzzParse checks the rules independently: no text gives a Load that breaks
+// one, and every Load can be written as parameters again.
 func FuzzParse(f *testing.F) {
 	for _, line := range lines {
 		f.Add(strings.ReplaceAll(line, " ", "\n"))
@@ -90,7 +90,7 @@ func checkConfig(t *testing.T, c config.Load) {
 	}
 }
 
-// FuzzModprobeOptions: any text gives words or an error with a line of the file.
+// FuzzModprobeOptions: any text gives words, or an error with a line number.
 func FuzzModprobeOptions(f *testing.F) {
 	f.Add("# c\noptions muennet a=b \\\n c=\"d e\"\nalias x y\n")
 	f.Add("options muennet \"\\\"\noptions")

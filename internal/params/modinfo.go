@@ -6,11 +6,12 @@ import (
 	"io"
 )
 
-// modinfoColumn is where modinfo begins the values.
+// modinfoColumn is the column where modinfo begins the values.
 const modinfoColumn = 16
 
-// Modinfo writes what modinfo prints about a module: one "field: value" a line,
-// values aligned, one parm line for each parameter. It returns w's error.
+// Modinfo writes what modinfo prints about a module: one "field: value" per
+// line, with values aligned, and one parm line per parameter. It returns the
+// error of w.
 func Modinfo(w io.Writer, version string) error {
 	var out bytes.Buffer
 	field := func(name, value string) {

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// Module is the name that the lines of modprobe.d files call us by.
+// Module is our name in the lines of modprobe.d files.
 const Module = "muennet"
 
 // directives are the first words of lines in modprobe.d(5).
 var directives = []string{"alias", "blacklist", "install", "options", "remove", "softdep", "weakdep"}
 
 // ReadFile returns the parameters that the modprobe.d file at path sets for
-// [Module], as [ModprobeOptions] does.
+// [Module], like [ModprobeOptions].
 func ReadFile(path string) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read options: %w", err) // names the file
+		return nil, fmt.Errorf("read options: %w", err) // err names the file
 	}
 	defer f.Close()
 	options, err := ModprobeOptions(f, Module)
@@ -30,16 +30,16 @@ func ReadFile(path string) ([]string, error) {
 }
 
 // ModprobeOptions returns the PARAMETER=VALUE words of all lines "options
-// module ..." in a modprobe.d file, in order; none is no error. The syntax is
-// that of modprobe.d(5) and of the kernel's command line:
+// module ..." in a modprobe.d file, in order. No such line is not an error. The
+// syntax is that of modprobe.d(5) and of the kernel's command line:
 //
-//   - a '#' at the beginning of a word begins a comment;
-//   - a backslash at the end of a line joins the next line to it, one before
-//     another character stands for that character;
-//   - double quotes keep white space together, and go away.
+//   - A '#' at the beginning of a word begins a comment.
+//   - A backslash at the end of a line joins the next line to it. Before any
+//     other character it escapes that character.
+//   - Double quotes keep white space together and are removed.
 //
-// Other directives are skipped; a line that begins with none is an error, for
-// it is most likely a misspelt one. Errors name the line.
+// Other directives are skipped. An unknown directive is an error, because it is
+// most likely a misspelt one. Errors contain the number of the line.
 func ModprobeOptions(r io.Reader, module string) ([]string, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
@@ -66,16 +66,16 @@ func ModprobeOptions(r io.Reader, module string) ([]string, error) {
 	return options, nil
 }
 
-// scanner cuts a file into lines of words.
+// scanner splits a file into lines of words.
 type scanner struct {
-	text string // what is left
-	line int    // number of the line it begins with
+	text string // the remaining text
+	line int    // line number at its beginning
 }
 
 func (s *scanner) done() bool { return s.text == "" }
 
-// next returns the next character, and whether a backslash takes its special
-// meaning away. A joined line end is passed over. False at the end.
+// next returns the next character, and whether a backslash escapes it. It skips
+// joined line ends. ok is false at the end.
 func (s *scanner) next() (c byte, plain, ok bool) {
 	for strings.HasPrefix(s.text, "\\\n") {
 		s.text = s.text[2:]
@@ -95,7 +95,7 @@ func (s *scanner) next() (c byte, plain, ok bool) {
 	return c, plain, true
 }
 
-// words returns the words of the next line, after joining.
+// words returns the words of the next line, after joining lines.
 func (s *scanner) words() ([]string, error) {
 	var words []string
 	var word strings.Builder

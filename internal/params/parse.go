@@ -16,21 +16,20 @@ type argument struct {
 	value string
 }
 
-// entry is an interface in the making.
+// entry is an interface under construction.
 type entry struct {
 	config.Interface
 	position int               // in the lists, from 1
-	given    map[string]string // what the lists hold for it, by parameter; for error texts
+	given    map[string]string // its entries in the lists, by parameter; for error texts
 }
 
-// Parse reads the arguments of one load, each "PARAMETER=VALUE", in any order.
-// As in the kernel, a '-' in a parameter's name counts as '_'. What is not
-// given stays at the zero value in the result, which stands for the default:
-// an MTU or a poll of 0 was not asked for. The entry of a protocol whose
-// direction is absent is dropped.
+// Parse parses the arguments of one load, each "PARAMETER=VALUE", in any order.
+// As in the kernel, a '-' in the name of a parameter counts as '_'. Fields
+// without an argument keep their zero value, which selects the default. The
+// protocol id of an absent direction is dropped.
 //
-// On an error, which names the parameter, its entry and what is allowed, the
-// Load is empty.
+// On error, which names the parameter, its entry and what is allowed, the Load
+// is empty.
 func Parse(args []string) (config.Load, error) {
 	given, err := split(args)
 	if err != nil {
@@ -63,7 +62,7 @@ func Parse(args []string) (config.Load, error) {
 	return load, nil
 }
 
-// dropAbsent drops the protocol id of a direction that is absent.
+// dropAbsent drops the protocol id of an absent direction.
 func (e *entry) dropAbsent() {
 	if e.In == "" {
 		e.ReaderProtocol = 0
@@ -73,8 +72,8 @@ func (e *entry) dropAbsent() {
 	}
 }
 
-// translate puts an error of the configuration into the words of the parameters
-// it came from.
+// translate rewrites an error about a field of the configuration as one about
+// its parameter.
 func translate(err error, given []argument, entries []entry) error {
 	var rule *config.Error
 	if !errors.As(err, &rule) {
@@ -96,10 +95,11 @@ func translate(err error, given []argument, entries []entry) error {
 	return err
 }
 
-// notation is what only parameters have to say of a value, by field.
+// notation is what an error adds for parameters, by field.
 var notation = map[string]string{"ReaderProtocol": ", hexadecimal", "WriterProtocol": ", hexadecimal"}
 
-// reworded is a config.Error whose place the text around it tells.
+// reworded is a config.Error without the field, which the surrounding text
+// names.
 type reworded struct {
 	rule     *config.Error
 	notation string
@@ -108,11 +108,12 @@ type reworded struct {
 func (r *reworded) Error() string { return r.rule.Allowed + r.notation }
 func (r *reworded) Unwrap() error { return r.rule }
 
-// split tells names from values and refuses unknown and repeated names.
+// split splits arguments into names and values, and refuses unknown and
+// repeated names.
 func split(args []string) ([]argument, error) {
 	given := make([]argument, 0, len(args))
 	for _, arg := range args {
-		// The control socket's JSON could not carry it unchanged.
+		// JSON on the control socket could not carry it unchanged.
 		if !utf8.ValidString(arg) {
 			return nil, fmt.Errorf("argument %q: want UTF-8", arg)
 		}
@@ -126,7 +127,7 @@ func split(args []string) ([]argument, error) {
 		}
 		for _, a := range given {
 			if a.definition == d {
-				return nil, fmt.Errorf("parameter %s: given twice, %q and %q: want it once, with a list", d.Name, a.value, value)
+				return nil, fmt.Errorf("parameter %s: given twice, %q and %q: want one list", d.Name, a.value, value)
 			}
 		}
 		given = append(given, argument{d, value})
@@ -142,8 +143,8 @@ func knownNames() string {
 	return strings.Join(all, ", ")
 }
 
-// names makes one named entry for each position of name= that is not empty, and
-// counts the positions.
+// names returns an entry for each non-empty position of name=, and the number
+// of positions.
 func names(given []argument) (entries []entry, count int, err error) {
 	i := slices.IndexFunc(given, func(a argument) bool { return a.Name == "name" })
 	if i >= 0 {
@@ -160,7 +161,7 @@ func names(given []argument) (entries []entry, count int, err error) {
 	return entries, count, given[i].apply(entries, count)
 }
 
-// apply hands the entries of a list to the interfaces.
+// apply passes the entries of a list to the interfaces.
 func (a argument) apply(entries []entry, count int) error {
 	if a.value == "" {
 		return nil
@@ -186,7 +187,7 @@ func (a argument) apply(entries []entry, count int) error {
 	return nil
 }
 
-// applyGlobal hands the value of a parameter of the whole load to it.
+// applyGlobal passes the value of a global parameter to the load.
 func (a argument) applyGlobal(load *config.Load) error {
 	if err := a.global(load, a.value); err != nil {
 		return a.wrong(err)
@@ -194,12 +195,12 @@ func (a argument) applyGlobal(load *config.Load) error {
 	return nil
 }
 
-// wrong says which parameter of the whole load an error is about.
+// wrong adds the global parameter to an error.
 func (a argument) wrong(err error) error {
 	return fmt.Errorf("parameter %s %q: %w", a.Name, a.value, err)
 }
 
-// wrong says which entry of which parameter an error is about.
+// wrong adds the parameter and its entry to an error.
 func (e *entry) wrong(parameter string, err error) error {
 	if parameter == "name" {
 		return fmt.Errorf("parameter name, entry %d %q: %w", e.position, e.given["name"], err)

@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 				{Name: "net0", Format: element.NetHdr, In: "channel_in", Out: "channel_out", ReaderProtocol: 2, WriterProtocol: 2},
 			}},
 		},
-		{ // two interfaces; the ids are hexadecimal without saying so
+		{ // two interfaces; ids are hexadecimal without 0x, too
 			"name=net0,net1 reader_protocol=12,2 writer_protocol=8,2 in=testchannel_1,testchannel_3 out=testchannel_2,testchannel_4 flags=net_hdr,net_hdr",
 			config.Load{Interfaces: []config.Interface{
 				{Name: "net0", Format: element.NetHdr, In: "testchannel_1", Out: "testchannel_2", ReaderProtocol: 0x12, WriterProtocol: 8},
@@ -42,14 +42,14 @@ func TestParse(t *testing.T) {
 				},
 			},
 		},
-		{ // one direction each; the ids of the others, and all of a skipped name, do not matter
+		{ // one direction each; the ids of the other and all entries of a skipped name do not matter
 			"in=a,bad/skipped, name=x,,y out=,,b reader_protocol=1,zz,0 writer_protocol=7,,2 mtu=,0,9000",
 			config.Load{Interfaces: []config.Interface{
 				{Name: "x", In: "a", ReaderProtocol: 1},
 				{Name: "y", Out: "b", WriterProtocol: 2, MTU: 9000},
 			}},
 		},
-		{ // short and empty lists are defaults; a '-' is a '_'
+		{ // short and empty lists select defaults; a '-' is a '_'
 			"name=x,y in=a,b reader-protocol=1,2 out= mtu= flags=net_hdr",
 			config.Load{Interfaces: []config.Interface{
 				{Name: "x", In: "a", ReaderProtocol: 1, Format: element.NetHdr},
@@ -70,14 +70,14 @@ func TestParse(t *testing.T) {
 				{Name: "y", Out: "b", WriterProtocol: config.SoloProtocol, Format: element.NetHdr, MTU: 9000},
 			}},
 		},
-		{ // one direction is no reason to refuse what renew= switches off
+		{ // with one direction renew=0 is still allowed
 			"name=x,y in=a,b reader_protocol=1,1 renew=0",
 			config.Load{Interfaces: []config.Interface{
 				{Name: "x", In: "a", ReaderProtocol: 1, Renew: config.RenewOff},
 				{Name: "y", In: "b", ReaderProtocol: 1},
 			}},
 		},
-		{ // the edges of each range
+		{ // the limits of each range
 			"name=123456789012345,b,c,d,e,f in=a,b,c,d,e,f reader_protocol=1,1,1,1,1,1 flags=,,net_hdr,net_hdr,eth_dev,eth_dev mtu=1,65535,68,65535,68,65521 poll=60000 busy_poll=0",
 			config.Load{Poll: time.Minute, BusyPoll: config.BusyPollOff, Interfaces: []config.Interface{
 				{Name: "123456789012345", In: "a", ReaderProtocol: 1, MTU: 1},
@@ -112,8 +112,8 @@ func TestParseErrors(t *testing.T) {
 		{ok + "speed=1", `parameter "speed": unknown: ` + known},
 		{ok + "=1", `parameter "": unknown: ` + known},
 		{ok + "MTU=1500", `parameter "MTU": unknown: ` + known},
-		{ok + "mtu=1500 mtu=1400", `parameter mtu: given twice, "1500" and "1400": want it once, with a list`},
-		{ok + "reader-protocol=3", `parameter reader_protocol: given twice, "1" and "3": want it once, with a list`},
+		{ok + "mtu=1500 mtu=1400", `parameter mtu: given twice, "1500" and "1400": want one list`},
+		{ok + "reader-protocol=3", `parameter reader_protocol: given twice, "1" and "3": want one list`},
 
 		{"name=net0 in=a,b reader_protocol=1", "parameter in: 2 entries: want at most 1, one for each entry of name"},
 		{"name=x,,y in=a,b,c,", "parameter in: 4 entries: want at most 3, one for each entry of name"},
@@ -147,7 +147,7 @@ func TestParseErrors(t *testing.T) {
 		{"name=x out=pci:4.0 writer_protocol=1", `parameter out, entry 1 "pci:4.0" (interface x): device "4.0": want pci:BUS:DEV.FN or pci:DOMAIN:BUS:DEV.FN, hexadecimal, such as pci:00:04.0`},
 		{"name=x,y out=a,a@0+64 writer_protocol=1,1", `parameter out, entry 2 "a@0+64" (interface y): interface x already writes it: want one writer per channel`},
 
-		{ok + "out=", `parameter out: given twice, "b" and "": want it once, with a list`},
+		{ok + "out=", `parameter out: given twice, "b" and "": want one list`},
 		{"name=x in=a out=a reader_protocol=1 writer_protocol=1", `parameter out, entry 1 "a" (interface x): overlaps in: want a channel for each direction`},
 		{"name=net0 in=a", `parameter reader_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of in=a, hexadecimal`},
 		{"name=net0 out=b", `parameter writer_protocol, entry 1 "" (interface net0): missing or 0: want the protocol id of out=b, hexadecimal`},
@@ -216,14 +216,13 @@ func TestParseErrors(t *testing.T) {
 			t.Errorf("Parse(%s): an error and a config %+v", c.line, got)
 		}
 	}
-	// White space cannot come through Fields.
+	// Fields would remove white space.
 	if _, err := Parse([]string{"name=a b"}); err == nil || err.Error() != `parameter name, entry 1 "a b": want no '/', ':', white space or control characters` {
 		t.Errorf("a name with a space: %v", err)
 	}
 }
 
-// Every parameter of the table is understood, and its order in a load does not
-// matter.
+// Parse understands every parameter of the table, in any order.
 func TestEveryParameterAnyOrder(t *testing.T) {
 	values := map[string]string{
 		"name": "a", "in": "x", "out": "y", "reader_protocol": "1", "writer_protocol": "2", "mtu": "1400", "flags": "net_hdr", "pmtu": "p",
@@ -249,7 +248,7 @@ func TestEveryParameterAnyOrder(t *testing.T) {
 	}
 }
 
-// arguments writes a config as parameters again.
+// arguments writes a Load as parameters again.
 func arguments(c config.Load) []string {
 	lists := map[string][]string{}
 	for _, i := range c.Interfaces {
@@ -290,7 +289,7 @@ func arguments(c config.Load) []string {
 	return args
 }
 
-// lines are command lines that the kernel module is used with.
+// lines are command lines used with the kernel module.
 var lines = []string{
 	"name=net0 reader_protocol=2 writer_protocol=2 in=channel_in out=channel_out flags=net_hdr",
 	"name=net0,net1 reader_protocol=12,2 writer_protocol=8,2 in=testchannel_1,testchannel_3 out=testchannel_2,testchannel_4 flags=net_hdr,net_hdr",

@@ -12,24 +12,24 @@ import (
 	"github.com/muennet/muennet/internal/config"
 )
 
-// Parameter describes one parameter for people.
+// Parameter describes a parameter for users.
 type Parameter struct {
-	// Name as in Name=VALUE.
+	// Name is the NAME in NAME=VALUE.
 	Name string
-	// Type in the words of modinfo: "uint", or "array of charp" for a list of
-	// texts.
+	// Type is the type as shown by modinfo: "uint", or "array of charp" for
+	// a list of strings.
 	Type string
-	// Description of the meaning, one line.
+	// Description is the meaning in one line.
 	Description string
 }
 
-// definition is a row of the table. Exactly one of the two setters is there:
-// entry for a list, global for a parameter of the whole load. They get a value
-// that is not empty, store it, and say how it is to be written in the error. What
-// a value may be is for [config.Load.Validate] to say.
+// definition is a row of the table. It has exactly one of the two setters:
+// entry for a list, global for a parameter of the whole load. A setter gets a
+// non-empty value and stores it; its error says how to write the value.
+// [config.Load.Validate] checks the value itself.
 type definition struct {
 	Parameter
-	field  string // of the configuration, as a config.Error names it
+	field  string // of the configuration, as in config.Error
 	entry  func(*config.Interface, string) error
 	global func(*config.Load, string) error
 }
@@ -39,7 +39,7 @@ const (
 	number = "uint"
 )
 
-// table holds every parameter, in the order modinfo shows.
+// table holds all parameters, in the order of modinfo.
 var table = []definition{
 	{Parameter{"name", list, "Interface names; one %d in a name is numbered by the kernel, an empty entry is skipped"}, "Name", setName, nil},
 	{Parameter{"in", list, "Channels to read: NAME, /PATH or pci:BUS:DEV.FN, optionally @OFFSET+LENGTH; empty for none"}, "In", setIn, nil},
@@ -53,12 +53,12 @@ var table = []definition{
 	{Parameter{"mac", list, "Ethernet addresses, eth_dev only (default derived from machine and channels)"}, "HardwareAddr", setMAC, nil},
 	{Parameter{"carrier", list, "What the carrier follows: admin (up and down) or peer (its writer is active) (default admin)"}, "Carrier", setCarrier, nil},
 	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, "NoOffload", setOffload, nil},
-	{Parameter{"busy_poll", number, "Longest time in us to keep looking for the next of single packets before sleeping (default 50, 0 on one processor)"}, "BusyPoll", nil, setBusyPoll},
-	{Parameter{"renew", list, "Seconds of silence of a peer that was heard before, while more than a ring is sent, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, "Renew", setRenew, nil},
-	{Parameter{"force", list, "1 allows what is refused for known fragile peers, and to overwrite an out that is no channel (default 0)"}, "Force", setForce, nil},
+	{Parameter{"busy_poll", number, "Longest time in us to poll for the next packet before sleeping, when packets come singly (default 50, 0 on one processor)"}, "BusyPoll", nil, setBusyPoll},
+	{Parameter{"renew", list, "Seconds without packets from a peer that sent some before, while more than a ring is sent to it, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, "Renew", setRenew, nil},
+	{Parameter{"force", list, "1 allows what is refused for known fragile peers, and to overwrite an out that is not a channel (default 0)"}, "Force", setForce, nil},
 }
 
-// Parameters returns every parameter there is, in the order modinfo shows them.
+// Parameters returns all parameters, in the order of modinfo.
 func Parameters() []Parameter {
 	all := make([]Parameter, len(table))
 	for i, d := range table {
@@ -67,7 +67,7 @@ func Parameters() []Parameter {
 	return all
 }
 
-// find returns the definition of key, nil where there is none.
+// find returns the definition of key, nil if there is none.
 func find(key string) *definition {
 	for i := range table {
 		if table[i].Name == key {
@@ -107,8 +107,8 @@ func setWriterProtocol(i *config.Interface, s string) (err error) {
 	return err
 }
 
-// parseProtocol reads a hexadecimal u64. It lets 0 pass: in the entry of a
-// direction that is absent it does no harm.
+// parseProtocol parses a hexadecimal u64. It accepts 0, which is harmless in
+// the entry of an absent direction.
 func parseProtocol(s string) (uint64, error) {
 	digits := s
 	if len(s) > 1 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') {
@@ -121,8 +121,8 @@ func parseProtocol(s string) (uint64, error) {
 	return id, nil
 }
 
-// setMTU takes what any format allows; the format's own range is checked when
-// the flags are known.
+// setMTU accepts the MTUs of all formats. The range of the format is checked
+// once the flags are known.
 func setMTU(i *config.Interface, s string) (err error) {
 	lowest, highest := element.Raw.MTU()
 	i.MTU, err = parseNumber(s, lowest, highest)
@@ -143,7 +143,7 @@ func setBusyPoll(l *config.Load, s string) error {
 	return err
 }
 
-// parseNumber reads a decimal number: no sign, no prefix.
+// parseNumber parses a decimal number without sign or prefix.
 func parseNumber(s string, lowest, highest int) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 31)
 	if err != nil || int(n) < lowest || int(n) > highest {
@@ -202,7 +202,7 @@ func setOffload(i *config.Interface, s string) error {
 	return nil
 }
 
-// setRenew tells a 0 that was given from none.
+// setRenew distinguishes an explicit 0 from no value.
 func setRenew(i *config.Interface, s string) error {
 	n, err := parseNumber(s, 0, int(config.MaxRenew/time.Second))
 	if i.Renew = time.Duration(n) * time.Second; n == 0 {
