@@ -70,8 +70,8 @@ INLINE int use(u64 *slot, u32 mark)
 		return 1;
 	if (word != mark)
 		return 0;
-	// The first use since user space looked. Another processor may have been
-	// faster and set USED, or user space may have closed the slot.
+	// The first use since user space looked. Another processor may have
+	// been faster and set USED, or user space may have closed the slot.
 	word = __sync_val_compare_and_swap(slot, mark, mark | USED);
 	return word == mark || word == (mark | USED);
 }
