@@ -13,71 +13,72 @@ const (
 	PathShutdown   = "/v1/shutdown"
 )
 
-// QueryName is the query key, given any number of times, that names the
-// interfaces a DELETE of PathInterfaces is meant for.
+// QueryName is the query key that names the interfaces of a DELETE of
+// PathInterfaces. It may be repeated.
 const QueryName = "name"
 
-// MaxBody is the longest request body in bytes that is read.
+// MaxBody is the maximum size of a request body in bytes.
 const MaxBody = 1 << 20
 
-// DefaultControl is where the socket is when nothing else is said.
+// DefaultControl is the default path of the socket.
 const DefaultControl = "/run/muennet/control.sock"
 
-// PathInterface is the path of one interface.
+// PathInterface returns the path of an interface.
 func PathInterface(name string) string {
 	return PathInterfaces + "/" + url.PathEscape(name)
 }
 
-// PathChild is the path of one child.
+// PathChild returns the path of a child.
 func PathChild(child string) string {
 	return PathChildren + "/" + url.PathEscape(child)
 }
 
-// PathMarks is the path of the marks of a child.
+// PathMarks returns the path of the marks of a child.
 func PathMarks(child string) string { return PathChild(child) + "/marks" }
 
-// PathMark is the path of one of them.
+// PathMark returns the path of a mark of a child.
 func PathMark(child string, mark uint32) string {
 	return PathMarks(child) + "/" + strconv.FormatUint(uint64(mark), 10)
 }
 
-// Version says what is running.
+// Version describes the running program.
 type Version struct {
 	Version string `json:"version"`
-	Commit  string `json:"commit,omitempty"` // with "+dirty" when the tree had changes
+	Commit  string `json:"commit,omitempty"` // with "+dirty" if the tree had changes
 	Go      string `json:"go"`
 	PID     int    `json:"pid,omitempty"` // of the running muennet
 }
 
-// LoadRequest asks for interfaces: all of them or, on an error, none.
+// LoadRequest creates interfaces: all of them or, on error, none.
 type LoadRequest struct {
-	// Parameters in the kernel module's syntax, one "key=value" each, for
-	// example "name=net0,net1".
+	// Parameters are in the syntax of the kernel module, one "key=value"
+	// each, such as "name=net0,net1".
 	Parameters []string `json:"parameters"`
-	// Channels is the absolute path of the directory in which channels given
-	// by name are found; empty means the directory muennet was started with.
+	// Channels is the absolute path of the directory for channels given by
+	// name. Empty means the directory that muennet was started with.
 	Channels string `json:"channels,omitempty"`
 }
 
-// LoadResponse tells what a load created.
+// LoadResponse is the result of a load.
 type LoadResponse struct {
-	// Interfaces are the names, with %d resolved, in the order of the request.
+	// Interfaces are the names, with %d resolved, in the order of the
+	// request.
 	Interfaces []string `json:"interfaces"`
 }
 
-// AddChildRequest asks for an interface that shares the channels of another.
+// AddChildRequest creates an interface that shares the channels of another.
 type AddChildRequest struct {
 	Parent string `json:"parent"`
 	Child  string `json:"child"` // name of the new interface, 1 to 15 bytes
 }
 
-// AddMarkRequest sends the packets of a mark to a child.
+// AddMarkRequest directs the packets of a mark to a child.
 type AddMarkRequest struct {
 	Mark uint32 `json:"mark"` // not 0
 }
 
-// ShutdownRequest ends muennet. An empty body is the zero value.
+// ShutdownRequest stops muennet. An empty body is the zero value.
 type ShutdownRequest struct {
-	// Idle makes the request fail with 409 as long as there are interfaces.
+	// Idle makes the request fail with 409 if there are interfaces.
 	Idle bool `json:"idle,omitempty"`
 }

@@ -11,7 +11,7 @@ import (
 const page = "../docs/api.md"
 
 // TestPageDescribesTheJSON compares the tables of docs/api.md with the structs:
-// every key is there, with its type, and no other.
+// the page must have exactly their keys, with their types.
 func TestPageDescribesTheJSON(t *testing.T) {
 	described := keys(t)
 	for _, v := range []any{
@@ -22,7 +22,7 @@ func TestPageDescribesTheJSON(t *testing.T) {
 		table := described[typ.Name()]
 		for i := range typ.NumField() {
 			f := typ.Field(i)
-			if f.Anonymous { // its keys stand beside those of typ
+			if f.Anonymous { // its keys are on the level of those of typ
 				continue
 			}
 			key, omit, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -36,16 +36,16 @@ func TestPageDescribesTheJSON(t *testing.T) {
 			delete(table, key)
 		}
 		for key := range table {
-			t.Errorf("%s.%s is on the page only", typ.Name(), key)
+			t.Errorf("%s.%s is only on the page", typ.Name(), key)
 		}
 		delete(described, typ.Name())
 	}
 	for name := range described {
-		t.Errorf("%s is on the page only", name)
+		t.Errorf("%s is only on the page", name)
 	}
 }
 
-// TestPageListsTheCodes compares the table of error codes.
+// TestPageListsTheCodes checks the table of error codes.
 func TestPageListsTheCodes(t *testing.T) {
 	b, err := os.ReadFile(page)
 	if err != nil {
@@ -58,7 +58,7 @@ func TestPageListsTheCodes(t *testing.T) {
 	}
 }
 
-// keys reads the tables below "## Objects": object, key, type.
+// keys parses the tables below "## Objects": object, key, type.
 func keys(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	b, err := os.ReadFile(page)
@@ -80,7 +80,7 @@ func keys(t *testing.T) map[string]map[string]string {
 	return all
 }
 
-// jsonType is how the page writes the JSON of a type.
+// jsonType returns the type of a JSON value as the page names it.
 func jsonType(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:

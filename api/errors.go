@@ -2,25 +2,25 @@ package api
 
 import "errors"
 
-// The reasons for which a request is refused, as far as a program can act on
-// them. Errors of packages muennet and client wrap them: use errors.Is. The texts
-// are parts of a sentence.
+// The reasons for refusing a request that a program can act on. Errors of
+// packages muennet and client wrap them: use errors.Is. The texts are parts of
+// sentences.
 var (
-	ErrUnknown  = errors.New("no such interface here")                     // none of that name is muennet's
-	ErrChild    = errors.New("is a child of")                              // a child is named where none is wanted
-	ErrHeld     = errors.New("is held by")                                 // the mark to be added has a child already
-	ErrNotHeld  = errors.New("is not a mark of")                           // the mark to be deleted is not the child's
+	ErrUnknown  = errors.New("no such interface here")                     // muennet has no interface of that name
+	ErrChild    = errors.New("is a child of")                              // a child is named where none is allowed
+	ErrHeld     = errors.New("is held by")                                 // another or the same child already holds the mark
+	ErrNotHeld  = errors.New("is not a mark of")                           // the child does not hold the mark
 	ErrZeroMark = errors.New("0 stands for no mark: want 1 to 4294967295") // a mark is 0
 	ErrClosed   = errors.New("muennet is closed")                          // the Net is closed, or muennet is ending
 )
 
-// Error is the body of every answer that is not a success.
+// Error is the body of every unsuccessful answer.
 type Error struct {
-	// Error is the reason, one line for people.
+	// Error is the reason, one line for display.
 	Error string `json:"error"`
-	// Code stands for the Err variable that the reason wraps, for programs:
-	// "unknown", "child", "held", "not_held", "zero_mark" or "closed". Absent:
-	// none of them; the HTTP status is all there is to know.
+	// Code identifies the Err variable that the reason wraps, for programs:
+	// "unknown", "child", "held", "not_held", "zero_mark" or "closed".
+	// Absent: none of them; only the HTTP status is known.
 	Code string `json:"code,omitempty"`
 }
 
@@ -47,8 +47,8 @@ func CodeOf(err error) string {
 	return ""
 }
 
-// ErrorOf returns the Err variable that a code stands for; nil if it is not
-// known, as one of a later version.
+// ErrorOf returns the Err variable for a code; nil if the code is unknown, such
+// as one of a later version.
 func ErrorOf(code string) error {
 	for _, c := range codes {
 		if c.code == code {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestCodes pins the codes: programs in other languages compare them.
+// TestCodes pins the codes, which programs in other languages compare.
 func TestCodes(t *testing.T) {
 	want := map[error]string{
 		ErrUnknown: "unknown", ErrChild: "child", ErrHeld: "held",
