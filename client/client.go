@@ -20,48 +20,49 @@ import (
 // ErrNotRunning says that nothing listens on the control socket.
 var ErrNotRunning = errors.New("muennet is not running")
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer is the maximum size of an answer in bytes.
 const maxAnswer = 16 << 20
 
-// connectTries and connectPause bound how long a call waits for a place in the
-// queue of the control socket: 5 s.
+// connectTries and connectPause limit how long a call waits for room in the
+// backlog of the control socket: 5 s.
 const (
 	connectTries = 500
 	connectPause = 10 * time.Millisecond
 )
 
-// Error is a request that muennet refused.
+// Error is the error for a request that muennet refused.
 type Error struct {
 	Status  int    // HTTP status code, listed in package api
-	Message string // the reason as muennet gave it
+	Message string // the reason given by muennet
 	Code    string // api.Error.Code; "" if there is none
 }
 
-// Error gives the reason.
+// Error returns the reason.
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap gives the variable of package api that the code stands for, such as
+// Unwrap returns the variable of package api that the code stands for, such as
 // api.ErrUnknown, for errors.Is; nil if there is none.
 func (e *Error) Unwrap() error { return api.ErrorOf(e.Code) }
 
-// Client speaks to the muennet that listens on one socket.
+// Client is a client of the muennet that listens on a socket.
 type Client struct {
 	path string
 	http http.Client
 }
 
-// dialError is about a connection that was not made, in contrast to one that was
-// and broke.
+// dialError is an error in connecting, as opposed to one on an established
+// connection.
 type dialError struct{ error }
 
 func (e *dialError) Unwrap() error { return e.error }
 
-// New makes a client for the control socket at path. Nothing is opened until
+// New returns a client for the control socket at path. It opens nothing before
 // the first call.
 func New(path string) *Client {
 	c := &Client{path: path}
 	c.http.Transport = &http.Transport{
-		// A command is one request; a kept connection would only outlive it.
+		// A command is one request: there is nothing to keep a
+		// connection for.
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := c.dial(ctx)
@@ -74,22 +75,22 @@ func New(path string) *Client {
 	return c
 }
 
-// Version says what is running.
+// Version describes the running muennet.
 func (c *Client) Version(ctx context.Context) (api.Version, error) {
 	var v api.Version
 	err := c.call(ctx, http.MethodGet, api.PathVersion, nil, &v)
 	return v, err
 }
 
-// Interfaces gives the state of all interfaces in order of creation.
+// Interfaces returns the state of all interfaces, in order of creation.
 func (c *Client) Interfaces(ctx context.Context) ([]api.Interface, error) {
 	var l []api.Interface
 	err := c.call(ctx, http.MethodGet, api.PathInterfaces, nil, &l)
 	return l, err
 }
 
-// Interface gives the state of one interface; 404 when there is none of that
-// name.
+// Interface returns the state of an interface. The status of the error is 404
+// if there is none of that name.
 func (c *Client) Interface(ctx context.Context, name string) (api.Interface, error) {
 	if err := inPath(name); err != nil {
 		return api.Interface{}, err
@@ -99,7 +100,7 @@ func (c *Client) Interface(ctx context.Context, name string) (api.Interface, err
 	return i, err
 }
 
-// Load creates interfaces, all or none, and returns their names when they
+// Load creates interfaces, all or none, and returns their names once they
 // exist.
 func (c *Client) Load(ctx context.Context, r api.LoadRequest) ([]string, error) {
 	var l api.LoadResponse
@@ -108,8 +109,8 @@ func (c *Client) Load(ctx context.Context, r api.LoadRequest) ([]string, error) 
 }
 
 // Unload removes the named interfaces, all or none of them; muennet keeps
-// running. Without a name it removes nothing, so that a list that happens to be
-// empty is not taken for all.
+// running. Without names it removes nothing, so that an empty list does not
+// mean all.
 func (c *Client) Unload(ctx context.Context, names ...string) error {
 	if len(names) == 0 {
 		return nil
@@ -123,12 +124,12 @@ func (c *Client) UnloadAll(ctx context.Context) error {
 	return c.call(ctx, http.MethodDelete, api.PathInterfaces, nil, nil)
 }
 
-// AddChild makes the interface child, which shares the channels of parent.
+// AddChild creates the interface child, which shares the channels of parent.
 func (c *Client) AddChild(ctx context.Context, parent, child string) error {
 	return c.call(ctx, http.MethodPost, api.PathChildren, api.AddChildRequest{Parent: parent, Child: child}, nil)
 }
 
-// DeleteChild removes a child; from then on its marks are the parent's.
+// DeleteChild removes a child; from then on its marks belong to the parent.
 func (c *Client) DeleteChild(ctx context.Context, child string) error {
 	if err := inPath(child); err != nil {
 		return err
@@ -136,7 +137,7 @@ func (c *Client) DeleteChild(ctx context.Context, child string) error {
 	return c.call(ctx, http.MethodDelete, api.PathChild(child), nil, nil)
 }
 
-// AddMark sends the packets of a mark, which is not 0, to a child.
+// AddMark directs the packets of a mark other than 0 to a child.
 func (c *Client) AddMark(ctx context.Context, child string, mark uint32) error {
 	if err := inPath(child); err != nil {
 		return err
@@ -144,8 +145,7 @@ func (c *Client) AddMark(ctx context.Context, child string, mark uint32) error {
 	return c.call(ctx, http.MethodPost, api.PathMarks(child), api.AddMarkRequest{Mark: mark}, nil)
 }
 
-// DeleteMark sends the packets of a mark that the child holds to the parent
-// again.
+// DeleteMark directs the packets of a mark of the child back to the parent.
 func (c *Client) DeleteMark(ctx context.Context, child string, mark uint32) error {
 	if err := inPath(child); err != nil {
 		return err
@@ -153,9 +153,9 @@ func (c *Client) DeleteMark(ctx context.Context, child string, mark uint32) erro
 	return c.call(ctx, http.MethodDelete, api.PathMark(child, mark), nil, nil)
 }
 
-// Shutdown removes every interface and ends muennet. It returns when the
-// process is gone; where that cannot be seen (muennet runs in this process or
-// in a process namespace that is not visible) when the interfaces are.
+// Shutdown removes all interfaces and stops muennet. It returns when the
+// process has exited or, if the process is not visible (because muennet runs in
+// this process or in another PID namespace), when the interfaces are gone.
 func (c *Client) Shutdown(ctx context.Context, r api.ShutdownRequest) error {
 	p, err := c.process(ctx)
 	if err != nil {
@@ -168,8 +168,8 @@ func (c *Client) Shutdown(ctx context.Context, r api.ShutdownRequest) error {
 	return p.wait(ctx)
 }
 
-// inPath refuses names that no interface can have, and that would make a
-// request's path another one.
+// inPath refuses names that no interface can have and that would change the
+// path of a request.
 func inPath(name string) error {
 	if name == "" || name == "." || name == ".." {
 		return &Error{Status: http.StatusNotFound, Code: api.CodeOf(api.ErrUnknown), Message: fmt.Sprintf("interface %q: %v", name, api.ErrUnknown)}
@@ -177,7 +177,7 @@ func inPath(name string) error {
 	return nil
 }
 
-// dial connects to the socket and gives the usual failures their meaning.
+// dial connects to the socket and explains the usual failures.
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := c.connect(ctx)
 	switch {
@@ -193,8 +193,8 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	return nil, fmt.Errorf("open control socket %s: %w", c.path, err)
 }
 
-// connect waits for a place in the queue of the socket, which connects of others
-// may have filled, for as long as connectTries and connectPause allow.
+// connect waits for room in the backlog of the socket, which other clients may
+// have filled.
 func (c *Client) connect(ctx context.Context) (conn net.Conn, err error) {
 	var d net.Dialer
 	for range connectTries {
@@ -211,7 +211,7 @@ func (c *Client) connect(ctx context.Context) (conn net.Conn, err error) {
 	return conn, err
 }
 
-// call makes one request. in and out may be nil.
+// call makes a request. in and out may be nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -230,7 +230,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		// url.Error would put an address in front that nobody typed.
+		// url.Error would add an address that the user never typed.
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err
@@ -261,7 +261,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// refused makes the error of an answer that is no success.
+// refused returns the error for an unsuccessful answer.
 func refused(resp *http.Response, body []byte) error {
 	var e api.Error
 	if json.Unmarshal(body, &e) != nil || strings.TrimSpace(e.Error) == "" {

@@ -20,8 +20,8 @@ import (
 	"github.com/muennet/muennet/client"
 )
 
-// serverEnv makes the test binary a server that answers one shutdown and then
-// takes its time to end.
+// serverEnv makes the test binary a server that answers one shutdown request
+// and exits some time later.
 const serverEnv = "MUENNET_TEST_SERVER"
 
 func TestMain(m *testing.M) {
@@ -41,7 +41,7 @@ func slowServer(path string) {
 	http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		w.WriteHeader(http.StatusNoContent)
-		if !strings.Contains(string(b), "idle") { // else it never ends
+		if !strings.Contains(string(b), "idle") { // otherwise it never exits
 			time.AfterFunc(200*time.Millisecond, func() { os.Exit(0) })
 		}
 	}))
@@ -104,7 +104,7 @@ func TestPermission(t *testing.T) {
 	}
 }
 
-// TestRequests: what each method puts on the wire.
+// TestRequests checks the request that each method sends.
 func TestRequests(t *testing.T) {
 	var got string
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -149,7 +149,7 @@ func TestRequests(t *testing.T) {
 	check("nothing", "", "", c.Unload(ctx)) // never "all"
 }
 
-// TestNamesInPaths: names that would make another path of a request's.
+// TestNamesInPaths checks names that would change the path of a request.
 func TestNamesInPaths(t *testing.T) {
 	c := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("sent %s %s", r.Method, r.URL) })
 	ctx := t.Context()
@@ -228,7 +228,8 @@ func startServer(t *testing.T) (c *client.Client, pid int) {
 	return client.New(path), cmd.Process.Pid
 }
 
-// TestShutdownWaits: an answer is not the end, the end of the process is.
+// TestShutdownWaits: Shutdown waits for the exit of the process, not only for
+// the answer.
 func TestShutdownWaits(t *testing.T) {
 	c, pid := startServer(t)
 	if err := c.Shutdown(t.Context(), api.ShutdownRequest{}); err != nil {
@@ -236,14 +237,14 @@ func TestShutdownWaits(t *testing.T) {
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		t.Fatal(err) // it is our child: not yet waited for
+		t.Fatal(err) // fails: it is our child and was not waited for
 	}
 	if _, state, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(state, "Z") {
-		t.Errorf("the process still lives: %s", stat)
+		t.Errorf("the process has not exited: %s", stat)
 	}
 }
 
-// TestShutdownCancel: the wait ends with the context.
+// TestShutdownCancel: the context ends the wait.
 func TestShutdownCancel(t *testing.T) {
 	c, _ := startServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

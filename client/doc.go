@@ -1,22 +1,22 @@
-// Package client talks to a running muennet through its control socket.
+// Package client controls a running muennet through its control socket.
 //
 //	c := client.New(api.DefaultControl)
 //	names, err := c.Load(ctx, api.LoadRequest{Parameters: []string{
 //		"name=net0", "in=a", "out=b", "reader_protocol=12", "writer_protocol=12"}})
 //
-// It does not start muennet and holds no connection between calls: there is
+// It does not start muennet, and keeps no connection between calls: there is
 // nothing to close. A Client may be used from several goroutines at once.
 //
-// Errors a program can act on: ErrNotRunning when nothing listens on the
-// socket, fs.ErrPermission when the socket may not be opened, and *Error with
-// the HTTP status when muennet refused the request. An *Error wraps the Err
-// variable of package api that tells the reason, if there is one. Answers longer
-// than 16 MiB are refused.
+// A program can act on these errors: ErrNotRunning if nothing listens on the
+// socket, fs.ErrPermission if the program may not open the socket, and *Error
+// with the HTTP status if muennet refused the request. An *Error wraps the Err
+// variable of package api for the reason, if there is one. Answers longer than
+// 16 MiB are refused.
 //
 // # Stability
 //
-// Until version 1 a minor version may change the Go API, and CHANGELOG.md says so.
-// A client works with a muennet of another version that speaks /v1, as docs/api.md
-// promises. Of this module it imports package api only, and it builds on any
-// system; only on Linux does Shutdown wait for the end of the process.
+// Before version 1 a minor version may change the Go API; CHANGELOG.md says so.
+// A client works with any version of muennet that supports /v1, as docs/api.md
+// promises. The package imports only package api of this module and builds on
+// any system. Only on Linux does Shutdown wait for the process to exit.
 package client

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is the process behind the socket, to wait for its end. The zero
-// value is one that cannot be seen.
+// process is the process that listens on the socket, to wait for its exit. The
+// zero value is a process that is not visible.
 type process struct{ fd *os.File }
 
-// process finds who listens on the socket.
+// process returns the process that listens on the socket.
 func (c *Client) process(ctx context.Context) (process, error) {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -24,13 +24,13 @@ func (c *Client) process(ctx context.Context) (process, error) {
 	defer conn.Close()
 	pid, err := listener(conn.(*net.UnixConn))
 	if err != nil {
-		return process{}, fmt.Errorf("ask who listens at %s: %w", c.path, err)
+		return process{}, fmt.Errorf("find the process that listens at %s: %w", c.path, err)
 	}
 	if pid == 0 || pid == os.Getpid() {
 		return process{}, nil
 	}
-	// The connection was made a moment ago, so the number is still that
-	// process's; from here on the descriptor stands for it.
+	// The connection is new, so the pid still belongs to that process. From
+	// here on the descriptor identifies it.
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
 		if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
@@ -41,8 +41,8 @@ func (c *Client) process(ctx context.Context) (process, error) {
 	return process{os.NewFile(uintptr(fd), "pidfd")}, nil
 }
 
-// listener gives the pid of the process at the other end: for a unix socket
-// the one that called listen.
+// listener returns the pid of the process at the other end, which for a Unix
+// socket is the one that called listen.
 func listener(conn *net.UnixConn) (int, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -59,7 +59,7 @@ func listener(conn *net.UnixConn) (int, error) {
 	return int(cred.Pid), nil
 }
 
-// wait returns when the process has ended or ctx is done.
+// wait returns when the process has exited or ctx is done.
 func (p process) wait(ctx context.Context) error {
 	if p.fd == nil {
 		return nil
@@ -70,8 +70,8 @@ func (p process) wait(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { p.fd.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	// A pidfd polls readable once the process has ended; there is nothing to
-	// read from it.
+	// A pidfd is readable once the process has exited; there is no data to
+	// read.
 	err = raw.Read(func(fd uintptr) bool {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 		return err == nil && n == 1

@@ -4,8 +4,9 @@ package client
 
 import "context"
 
-// process is the process behind the socket. muennet runs on Linux only; what
-// listens here forwards to it, and its end says nothing about muennet's.
+// process is the process that listens on the socket. muennet runs only on
+// Linux: a listener on this system forwards to it, and its exit says nothing
+// about that of muennet.
 type process struct{}
 
 func (c *Client) process(context.Context) (process, error) { return process{}, nil }

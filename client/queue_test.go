@@ -15,8 +15,8 @@ import (
 	"github.com/muennet/muennet/client"
 )
 
-// fullQueue listens at path, accepts nothing, and has as many connections waiting
-// as there is room for.
+// fullQueue listens at path, accepts nothing, and fills the backlog with
+// connections.
 func fullQueue(t *testing.T, path string) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -39,7 +39,7 @@ func fullQueue(t *testing.T, path string) {
 	}
 }
 
-// TestFullQueue: a call waits for a place in the queue of the socket.
+// TestFullQueue: a call waits for room in the backlog of the socket.
 func TestFullQueue(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	fullQueue(t, path)
@@ -50,7 +50,7 @@ func TestFullQueue(t *testing.T) {
 	}
 }
 
-// TestConnectionClosed: what a server that has too many connections does.
+// TestConnectionClosed: the error if a server has too many connections.
 func TestConnectionClosed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
