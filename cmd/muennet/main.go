@@ -1,5 +1,5 @@
-// Command muennet gives Linux network interfaces over shared-memory channels.
-// See `muennet help`.
+// Command muennet provides Linux network interfaces over shared-memory
+// channels. See `muennet help`.
 package main
 
 import (
