@@ -17,7 +17,7 @@ import (
 
 const solo = 0x7ade5c549b08e814
 
-// channels makes a directory of channels of 64 KiB.
+// channels creates a directory of channels of 64 KiB.
 func channels(t *testing.T, modes map[string]os.FileMode) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "channels")
@@ -65,7 +65,7 @@ func TestAutoErrors(t *testing.T) {
 	}
 }
 
-// What Auto gives, Open takes.
+// Open accepts the result of Auto.
 func TestAutoOpen(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)

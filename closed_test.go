@@ -9,8 +9,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// TestUnloadWithoutNamesRemovesNothing: as package client has it. All is
-// another method.
+// TestUnloadWithoutNamesRemovesNothing: as in package client. Removing all is a
+// separate method.
 func TestUnloadWithoutNamesRemovesNothing(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)
@@ -33,7 +33,7 @@ func TestUnloadWithoutNamesRemovesNothing(t *testing.T) {
 			t.Error(err)
 		}
 		if names := interfaces(t); len(names) != 0 {
-			t.Errorf("unload of all leaves %v", names)
+			t.Errorf("unload all leaves %v", names)
 		}
 		if _, err := n.Load(load); err != nil {
 			t.Errorf("load after unload of all: %v", err)
@@ -41,8 +41,8 @@ func TestUnloadWithoutNamesRemovesNothing(t *testing.T) {
 	})
 }
 
-// TestClosed: what a closed Net answers. It needs no privilege: nothing was
-// loaded.
+// TestClosed checks the errors of a closed Net. It needs no privilege because
+// nothing was loaded.
 func TestClosed(t *testing.T) {
 	n, err := muennet.Open(muennet.Config{})
 	if err != nil {

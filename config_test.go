@@ -18,16 +18,17 @@ import (
 	"github.com/muennet/muennet/internal/daemon"
 )
 
-// rules are all rules of a configuration, each broken once in a Load and in
-// parameters. What a Load can hold and parameters cannot, such as a Format of 7,
-// is broken there in its own way.
+// rules lists all rules of a configuration, each broken once in a Load and once
+// in parameters. What a Load can hold but parameters cannot, such as a Format
+// of 7, is broken there in a different way.
 var rules = []struct {
 	what  string
 	spoil func(*muennet.Load)
-	// Where the Load is wrong, and what the error says.
+	// Where the Load is invalid, and the expected error.
 	index       int
 	field, want string
-	// Parameters instead of or besides those of sound, and the one that is wrong.
+	// Parameters that replace or supplement those of valid, and the invalid
+	// one.
 	text, parameter string
 }{
 	{"no name", first(func(i *muennet.Interface) { i.Name = "" }), 0, "Name", `interface 0 of the load: Name "": the name is empty`, "name=", "name"},
@@ -83,7 +84,7 @@ func ethernet(mac ...byte) func(*muennet.Load) {
 	})
 }
 
-// add adds an interface that is in order but for the change.
+// add adds an interface that is valid apart from the change.
 func add(change func(*muennet.Interface)) func(*muennet.Load) {
 	return func(l *muennet.Load) {
 		i := muennet.Interface{Name: "net1", In: "c", ReaderProtocol: 1, Out: "d", WriterProtocol: 1}
@@ -92,13 +93,13 @@ func add(change func(*muennet.Interface)) func(*muennet.Load) {
 	}
 }
 
-// sound is a load that keeps all rules.
-func sound() muennet.Load {
+// valid returns a Load that keeps all rules.
+func valid() muennet.Load {
 	return muennet.Load{Interfaces: []muennet.Interface{{Name: "net0", In: "a", ReaderProtocol: 1, Out: "b", WriterProtocol: 1}}}
 }
 
-// soundText returns the parameters of sound, overridden by those of text.
-func soundText(text string) (args []string) {
+// validText returns the parameters of valid, overridden by those of text.
+func validText(text string) (args []string) {
 	for _, arg := range strings.Fields("name=net0 in=a out=b reader_protocol=1 writer_protocol=1") {
 		key, _, _ := strings.Cut(arg, "=")
 		if !strings.HasPrefix(text, key+"=") && !strings.Contains(text, " "+key+"=") {
@@ -108,8 +109,8 @@ func soundText(text string) (args []string) {
 	return append(args, strings.Fields(text)...)
 }
 
-// TestRules breaks each rule in a Go program, in parameters, and in a request to
-// a running muennet.
+// TestRules breaks each rule in a Go program, in parameters, and in a request
+// to a running muennet.
 func TestRules(t *testing.T) {
 	n, err := muennet.Open(muennet.Config{})
 	if err != nil {
@@ -119,7 +120,7 @@ func TestRules(t *testing.T) {
 	c := control(t)
 	for _, r := range rules {
 		t.Run(strings.ReplaceAll(r.what, " ", "_"), func(t *testing.T) {
-			load := sound()
+			load := valid()
 			r.spoil(&load)
 			other, opened := muennet.Open(muennet.Config{Load: load})
 			if opened == nil {
@@ -132,7 +133,7 @@ func TestRules(t *testing.T) {
 					t.Errorf("error %#v (%v)\nwant %s of interface %d: %s", err, err, r.field, r.index, r.want)
 				}
 			}
-			args := soundText(r.text)
+			args := validText(r.text)
 			prefix := "parameter " + r.parameter
 			if _, err := muennet.ParseLoad(args...); err == nil || !names(err.Error(), prefix) {
 				t.Errorf("parameters %q: error %v, want %s", args, err, prefix)
@@ -143,11 +144,11 @@ func TestRules(t *testing.T) {
 		})
 	}
 	if s := n.Status(); len(s) != 0 {
-		t.Errorf("loaded all the same: %+v", s)
+		t.Errorf("loaded nevertheless: %+v", s)
 	}
 }
 
-// names tells whether text begins with a whole parameter.
+// names reports whether text begins with a whole parameter.
 func names(text, parameter string) bool {
 	rest, ok := strings.CutPrefix(text, parameter)
 	return ok && strings.IndexAny(rest, ", :") == 0
@@ -176,7 +177,7 @@ func control(t *testing.T) *client.Client {
 	return client.New(path)
 }
 
-// Every field but those that allow everything has a rule.
+// Every field has a rule unless it allows any value.
 func TestEveryFieldHasARule(t *testing.T) {
 	free := []string{"Interfaces", "Channels", "NoOffload", "Force"}
 	for _, typ := range []reflect.Type{reflect.TypeFor[muennet.Load](), reflect.TypeFor[muennet.Interface]()} {
@@ -195,12 +196,12 @@ func TestEveryFieldHasARule(t *testing.T) {
 	}
 }
 
-// What a zero value or a sentinel stands for is no mistake.
+// Zero values and sentinels are valid.
 func TestZeroValuesAndSentinels(t *testing.T) {
-	edges := func(change func(*muennet.Load)) muennet.Load { l := sound(); change(&l); return l }
+	edges := func(change func(*muennet.Load)) muennet.Load { l := valid(); change(&l); return l }
 	for what, l := range map[string]muennet.Load{
 		"nothing":  {},
-		"defaults": sound(),
+		"defaults": valid(),
 		"off":      edges(func(l *muennet.Load) { l.BusyPoll, l.Interfaces[0].Renew = muennet.BusyPollOff, muennet.RenewOff }),
 		"least": edges(func(l *muennet.Load) {
 			l.Poll, l.BusyPoll, l.Interfaces[0].Renew = time.Millisecond, time.Microsecond, time.Second
@@ -228,10 +229,10 @@ func TestZeroValuesAndSentinels(t *testing.T) {
 	}
 }
 
-// Nothing is lost between ParseLoad, which makes a Load of an internal one, and
-// Net.Load, which does the reverse.
+// ParseLoad, which converts an internal Load, and Net.Load, which does the
+// reverse, lose nothing.
 func TestParseLoadKeepsEveryField(t *testing.T) {
-	load, err := muennet.ParseLoad(soundText("flags=net_hdr mtu=1400 pmtu=p carrier=peer offload=off renew=3 force=1 poll=4 busy_poll=5")...)
+	load, err := muennet.ParseLoad(validText("flags=net_hdr mtu=1400 pmtu=p carrier=peer offload=off renew=3 force=1 poll=4 busy_poll=5")...)
 	if err != nil {
 		t.Fatal(err)
 	}

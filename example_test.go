@@ -12,7 +12,7 @@ import (
 	"github.com/muennet/muennet/element"
 )
 
-// A program that has an interface of its own until it is interrupted.
+// A program has its own interface until it is interrupted.
 func ExampleOpen() {
 	n, err := muennet.Open(muennet.Config{
 		Load: muennet.Load{
@@ -39,7 +39,7 @@ func ExampleOpen() {
 	<-stop
 }
 
-// A directory with the channels of two unikernels, of which one is incomplete.
+// A directory has the channels of two unikernels, one of them incomplete.
 func ExampleAuto() {
 	dir, err := os.MkdirTemp("", "channels")
 	if err != nil {
@@ -62,7 +62,7 @@ func ExampleAuto() {
 	for _, i := range load.Interfaces {
 		fmt.Printf("%s reads %s and writes %s\n", i.Name, i.In, i.Out)
 	}
-	// The load is for muennet.Open, or for Net.Load.
+	// Pass the load to muennet.Open or Net.Load.
 
 	// Output:
 	// skipped logger: half a pair: |in without |out

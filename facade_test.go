@@ -18,7 +18,7 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// twoInterfaces is a load of one interface of each kind that matters here: with
+// twoInterfaces returns a load with one interface of each relevant kind: with
 // programs for marks, and without.
 func twoInterfaces(t testing.TB) muennet.Load {
 	t.Helper()
@@ -50,7 +50,7 @@ func TestParseLoadTakesWhatTheCommandTakes(t *testing.T) {
 	}
 }
 
-// TestOpenReturnsWhenTheInterfacesExist also looks at what a failed Open leaves.
+// TestOpenReturnsWhenTheInterfacesExist also checks what a failed Open leaves.
 func TestOpenReturnsWhenTheInterfacesExist(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)
@@ -81,7 +81,7 @@ func TestOpenReturnsWhenTheInterfacesExist(t *testing.T) {
 	})
 }
 
-// TestForgetNamesTheDamagedFile: a program sees where the file is now.
+// TestForgetNamesTheDamagedFile: the error says where the file is now.
 func TestForgetNamesTheDamagedFile(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)
@@ -102,9 +102,9 @@ func TestForgetNamesTheDamagedFile(t *testing.T) {
 	})
 }
 
-// TestOpenAndCloseAgainAndAgain counts what a program of long life must not
-// collect. Go keeps threads that have nothing to do for the next goroutine that
-// needs one, so the first rounds may make some.
+// TestOpenAndCloseAgainAndAgain counts what must not accumulate in a
+// long-running program. Go keeps idle threads for the next goroutine that needs
+// one, so the first rounds may create some.
 func TestOpenAndCloseAgainAndAgain(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)
@@ -133,13 +133,13 @@ func TestOpenAndCloseAgainAndAgain(t *testing.T) {
 	if n := settled(); n > goroutines {
 		t.Errorf("%d goroutines after %d more rounds of open and close, %d before", n, rounds, goroutines)
 	}
-	// One lost in each round would be 40.
+	// One leak per round would be 40.
 	if n := threadCount(t); n > threads+rounds/4 {
 		t.Errorf("%d threads after %d more rounds of open and close, %d before", n, rounds, threads)
 	}
 }
 
-// blocked is a log handler that takes no line until it is released.
+// blocked is a log handler that blocks until it is released.
 type blocked struct {
 	release chan struct{}
 	lines   chan string
@@ -155,8 +155,8 @@ func (b blocked) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestLoggerThatBlocks: a program's logger holds up nothing, not even Close for
-// long, and gets its lines when it takes them.
+// TestLoggerThatBlocks: a blocked logger delays nothing, except Close for a
+// short time, and gets its lines once it is released.
 func TestLoggerThatBlocks(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)
@@ -195,8 +195,8 @@ func TestLoggerThatBlocks(t *testing.T) {
 	}
 }
 
-// BenchmarkOpenToRunning is how long a program that starts waits for its
-// interfaces: from Open until both are up and running.
+// BenchmarkOpenToRunning measures how long a program waits for its interfaces
+// at startup: from Open until both are up and running.
 func BenchmarkOpenToRunning(b *testing.B) {
 	testnet.Privileged(b)
 	load := twoInterfaces(b)
@@ -220,8 +220,8 @@ func BenchmarkOpenToRunning(b *testing.B) {
 	}
 }
 
-// settled returns the number of goroutines when those that are ending have
-// ended: the least that there are within a while.
+// settled returns the number of goroutines once those that are ending have
+// ended: the minimum over a short time.
 func settled() int {
 	least := runtime.NumGoroutine()
 	for range 100 {

@@ -21,10 +21,12 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// The images are bytes that other implementations wrote: see testdata/vectors/README.md.
+// The images were written by other implementations; see
+// testdata/vectors/README.md.
 const vectorDir = "testdata/vectors"
 
-// vector is one entry of the manifest: how an image came about and what it shows.
+// vector is an entry of the manifest: how an image was made and what it
+// contains.
 type vector struct {
 	ModuleParams string `json:"module_params"`
 	RegionSize   int    `json:"region_size"`
@@ -41,7 +43,7 @@ type vector struct {
 	bytes []byte // the image itself
 }
 
-// written is an element that the image holds.
+// written is an element in the image.
 type written struct {
 	Index, Offset  int
 	Mark           uint32
@@ -56,7 +58,8 @@ type written struct {
 	PaddingZero    bool   `json:"padding_zero"`
 }
 
-// sent says what went into the interface: n packets, either byte by byte or as the parts a UDP sender chooses.
+// sent describes what was sent through the interface: n packets, given either
+// byte by byte or as the parts that a UDP sender chooses.
 type sent struct {
 	Via          string
 	N            int
@@ -112,7 +115,8 @@ func eachVector(t *testing.T, run func(t *testing.T, name string, v vector)) {
 	}
 }
 
-// newRegion returns zeroed memory, aligned as a channel must be, that begins with image.
+// newRegion returns zeroed memory, aligned like a channel, that begins with
+// image.
 func newRegion(size int, image []byte) []byte {
 	words := make([]uint64, (size+7)/8)
 	region := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size)
@@ -138,7 +142,7 @@ func (v vector) header(t *testing.T) shmstream.Header {
 	}
 }
 
-// element returns the bytes of element w, where the manifest says they are.
+// element returns the bytes of element w at the offset in the manifest.
 func (v vector) element(w written) []byte {
 	return v.bytes[w.Offset : w.Offset+int(v.Image.Size)]
 }
@@ -163,9 +167,11 @@ func unhex(t *testing.T, text string) []byte {
 
 func sum(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
 
-// packets returns everything that the writer of the image wrote, in order. Of each packet it takes from sent what the sender
-// chose, from the image what its kernel added (IP and UDP headers). For elements that newer ones overwrote there is a packet of
-// the full size, so that the image only comes out right if the newer one clears what is left of it.
+// packets returns everything that the writer of the image wrote, in order. Each
+// packet consists of what the sender chose, from sent, and of what its kernel
+// added (IP and UDP headers), from the image. Elements that were overwritten
+// are replaced by a packet of maximum size, so that the image only matches if
+// the newer element clears the rest of it.
 func (v vector) packets(t *testing.T, name string) []element.Packet {
 	t.Helper()
 	f := v.format(t)
@@ -184,7 +190,7 @@ func (v vector) packets(t *testing.T, name string) []element.Packet {
 	next := 0
 	for _, s := range v.Sent {
 		if s.Via == "" {
-			continue // a note that more followed, from the kernel itself
+			continue // a note that the kernel itself sent more
 		}
 		for i := range max(s.N, 1) {
 			if next == len(packets) {
@@ -199,7 +205,8 @@ func (v vector) packets(t *testing.T, name string) []element.Packet {
 	return packets
 }
 
-// rewrite puts what was sent into packet: all of it, or the payload and the TOS or traffic class of a UDP packet.
+// rewrite replaces what was sent in packet: all of it, or the payload and the
+// TOS or traffic class of a UDP packet.
 func (s sent) rewrite(t *testing.T, i int, packet []byte) []byte {
 	t.Helper()
 	switch {

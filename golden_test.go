@@ -12,15 +12,17 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// notOneToOne names the images where packet i of sent is not element i, and why. Their packets are taken from the image alone.
+// notOneToOne lists the images in which packet i of sent is not element i, and
+// why. Their packets are taken from the image alone.
 var notOneToOne = map[string]string{
-	"g1_echo_marks_out.bin.gz": "sent are the requests of the peer, the image holds the answers",
-	"g4_eth_out.bin":           "sent are the requests of the peer, the image holds the answers",
-	"h1_pmtu_fragments.bin.gz": "two of the three packets were fragmented, behind reports of the kernel",
+	"g1_echo_marks_out.bin.gz": "sent holds the requests of the peer, the image the replies",
+	"g4_eth_out.bin":           "sent holds the requests of the peer, the image the replies",
+	"h1_pmtu_fragments.bin.gz": "two of the three packets were fragmented, after ICMP errors of the kernel",
 }
 
-// upAgain is the one image we differ from on purpose: a module that starts again leaves the old elements in memory behind a
-// new header, where we clear them.
+// upAgain is the only image from which we differ on purpose: a module that
+// starts again leaves the old elements in memory after a new header; we clear
+// them.
 const upAgain = "e3_up_again.bin.gz"
 
 func TestGoldenFilesAreAllUsed(t *testing.T) {
@@ -42,11 +44,12 @@ func TestGoldenFilesAreAllUsed(t *testing.T) {
 	}
 }
 
-// Header: what the manifest says, and what follows from the parameters of the module and the size of the region.
+// The header matches the manifest, the parameters of the module and the size of
+// the region.
 func TestGoldenHeaders(t *testing.T) {
 	eachVector(t, func(t *testing.T, name string, v vector) {
 		if len(v.bytes) != v.ImageBytes || sum(v.bytes) != v.ImageSHA256 {
-			t.Fatalf("image of %d bytes with hash %s is not the one of the manifest", len(v.bytes), sum(v.bytes))
+			t.Fatalf("image of %d bytes with hash %s is not the one in the manifest", len(v.bytes), sum(v.bytes))
 		}
 		got, err := shmstream.ReadHeader(newRegion(v.RegionSize, v.bytes))
 		if err != nil {
@@ -70,7 +73,7 @@ func TestGoldenHeaders(t *testing.T) {
 			protocol = params["reader_protocol"]
 		}
 		if want := v.format(t).Size(mtu); got.Size != uint64(want) {
-			t.Errorf("element size is %d, MTU %d makes %d", got.Size, mtu, want)
+			t.Errorf("element size is %d, want %[3]d for MTU %[2]d", got.Size, mtu, want)
 		}
 		if want := uint64(v.RegionSize-shmstream.HeaderSize) / got.Size; got.Elements != want {
 			t.Errorf("%d elements, %d fit", got.Elements, want)
@@ -81,7 +84,7 @@ func TestGoldenHeaders(t *testing.T) {
 	})
 }
 
-// Every element that the manifest lists decodes to the listed fields, packet and zeros.
+// Every element in the manifest decodes to the listed fields, packet and zeros.
 func TestGoldenElements(t *testing.T) {
 	eachVector(t, func(t *testing.T, name string, v vector) {
 		f, ring := v.format(t), v.header(t)
@@ -123,8 +126,8 @@ func TestGoldenElements(t *testing.T) {
 	})
 }
 
-// A reader of the whole channel delivers the elements in order: all of them, or the newer half of the ring where the writer had
-// been around it once.
+// A reader of the whole channel delivers the elements in order: all of them, or
+// the newer half of the ring if the writer has wrapped.
 func TestGoldenRead(t *testing.T) {
 	eachVector(t, func(t *testing.T, name string, v vector) {
 		f, ring := v.format(t), v.header(t)
@@ -185,7 +188,8 @@ func receive(t *testing.T, reader *shmstream.Reader, f element.Format, dst []byt
 	return packet, result
 }
 
-// What was sent, written by us with the epoch of the image, gives the bytes of the image, and zeros behind them.
+// Writing what was sent, with the epoch of the image, gives the bytes of the
+// image followed by zeros.
 func TestGoldenReplay(t *testing.T) {
 	all := vectors(t)
 	eachVector(t, func(t *testing.T, name string, v vector) {
@@ -201,7 +205,7 @@ func TestGoldenReplay(t *testing.T) {
 			before.replay(t, writer, before.header(t).Epoch, before.packets(t, "e1_up.bin.gz"))
 			writer.Stop()
 		case start == 0:
-			start = all["e1_up.bin.gz"].header(t).Epoch // of e2_down, which the writer then left
+			start = all["e1_up.bin.gz"].header(t).Epoch // that of e2_down
 		}
 		v.replay(t, writer, start, v.packets(t, name))
 		if v.header(t).Epoch == 0 {
@@ -211,7 +215,7 @@ func TestGoldenReplay(t *testing.T) {
 		image := v.bytes
 		if name == upAgain {
 			if !bytes.Equal(image[shmstream.HeaderSize:], all["e1_up.bin.gz"].bytes[shmstream.HeaderSize:]) {
-				t.Error("the image does not show the elements of the session before, as its note says")
+				t.Error("the image does not contain the elements of the previous session, as its note says")
 			}
 			image = image[:shmstream.HeaderSize]
 		}
@@ -220,7 +224,7 @@ func TestGoldenReplay(t *testing.T) {
 				region[i:min(i+64, len(region))], image[i:min(i+64, len(image))])
 		}
 		if rest := bytes.TrimLeft(region[len(image):], "\x00"); len(rest) > 0 {
-			t.Errorf("byte %d behind the used part is not zero", len(region)-len(rest))
+			t.Errorf("byte %d after the used part is not zero", len(region)-len(rest))
 		}
 	})
 }
@@ -251,7 +255,8 @@ func (v vector) replay(t *testing.T, writer *shmstream.Writer, epoch shmstream.E
 	}
 }
 
-// The specification's example: nine elements written into a ring of eight, the tenth half-way. Element k is two bytes of value k.
+// The example of the specification: nine elements written to a ring of eight,
+// the tenth half written. Element k is two bytes of value k.
 func TestGoldenSpecificationExample(t *testing.T) {
 	const protocol = 0xbeefbeefbeef
 	image := imageFile(t, "appendix_a.bin")
@@ -274,7 +279,8 @@ func TestGoldenSpecificationExample(t *testing.T) {
 		t.Errorf("got  %x\nwant %x", region, image)
 	}
 
-	// A reader that comes only now has lost the start and goes on with half a ring: 6..9 of the readable 3..9.
+	// A reader that starts now has lost the beginning and continues with
+	// half a ring: 6..9 of the readable 3..9.
 	reader, err := shmstream.NewReader(newRegion(len(image), image), shmstream.Expect{Protocol: protocol, MinSize: element.Raw.MinSize()})
 	if err != nil {
 		t.Fatal(err)
@@ -292,6 +298,6 @@ func TestGoldenSpecificationExample(t *testing.T) {
 		}
 	}
 	if _, result := receive(t, reader, element.Raw, dst); result != shmstream.NoData {
-		t.Errorf("behind element 9: %v", result)
+		t.Errorf("after element 9: %v", result)
 	}
 }

@@ -15,31 +15,31 @@ import (
 
 const module = "github.com/muennet/muennet"
 
-// importRules says who may import whom, as far as it matters. Paths are
-// relative to the module; "." is the package at the root. Tests are free.
+// importRules says which packages may import which, where that matters. Paths
+// are relative to the module; "." is the root package. Tests are exempt.
 var importRules = struct {
-	// needs limits what a package depends on, directly or not, besides the
-	// standard library.
+	// needs limits the dependencies of a package, direct or indirect, apart
+	// from the standard library.
 	needs []rule
-	// users limits who imports a package.
+	// users limits the importers of a package.
 	users []rule
 }{
 	needs: []rule{
 		{"api", "", "types and constants for programs on any system"},
-		{"element", "", "a public format: no system, no channel"},
-		{"shmstream", "", "a public protocol over plain bytes: no system"},
-		{"client", "api golang.org/x/sys/unix", "a program that asks the daemon links no eBPF, netlink or TUN"},
-		{"internal/packet", "", "arithmetic on bytes that strangers sent"},
+		{"element", "", "a public format: no system calls, no channel"},
+		{"shmstream", "", "a public protocol over plain bytes: no system calls"},
+		{"client", "api golang.org/x/sys/unix", "a client of the daemon must not link eBPF, netlink or TUN"},
+		{"internal/packet", "", "arithmetic on untrusted bytes"},
 		{"internal/offload", "internal/packet", "as internal/packet"},
 		{"internal/names", "", "rules about text"},
-		{"internal/config", "element internal/names", "rules about values: what exists turns out later"},
+		{"internal/config", "element internal/names", "rules about values: what exists is checked later"},
 	},
 	users: []rule{
 		{"internal/cli", "cmd/muennet", "a library neither prints nor exits"},
 		{"internal/daemon", "internal/cli", "the facade works without a socket"},
-		{"internal/demo", "internal/cli", "it makes namespaces and interfaces of its own"},
-		{".", "internal/cli internal/daemon examples/init test/vm/agent", "what the facade stands on does not know it"},
-		{"client", "internal/cli internal/demo", "what serves the socket does not use it"},
+		{"internal/demo", "internal/cli", "it creates its own namespaces and interfaces"},
+		{".", "internal/cli internal/daemon examples/init test/vm/agent", "the packages below the facade must not know it"},
+		{"client", "internal/cli internal/demo", "the server of the socket must not use it"},
 		{"internal/datapath", "internal/driver", "one owner of forwarders"},
 		{"internal/tuntap", "internal/driver", "one owner of devices"},
 		{"internal/skbmark", "internal/driver", "one owner of eBPF programs"},
@@ -60,8 +60,8 @@ var exposed = map[string]string{
 	"config.Carrier": "a struct is converted as a whole only if its fields have the same types: see Load.internal",
 }
 
-// rule is one line: the package, whom it concerns, separated by blanks, and
-// why.
+// rule is a line of importRules: the package, the others, separated by blanks,
+// and the reason.
 type rule struct{ pkg, others, why string }
 
 func TestImports(t *testing.T) {
@@ -73,8 +73,9 @@ func TestImports(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		f := strings.Split(strings.TrimSpace(line), "|")
 		pkg := relative(f[0])
-		// What go list reads is no input of the test, for the cache of go test; what
-		// the test itself reads is.
+		// The files that go list reads are not inputs of the test for
+		// the cache of go test, but those that the test itself reads
+		// are.
 		if _, err := os.ReadDir(f[1]); err != nil {
 			t.Error(err)
 		}
@@ -106,7 +107,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// relative is the path within the module; others stay as they are.
+// relative returns the path within the module; other paths stay unchanged.
 func relative(path string) string {
 	if path == module {
 		return "."
@@ -114,8 +115,8 @@ func relative(path string) string {
 	return strings.TrimPrefix(path, module+"/")
 }
 
-// standard tells whether a package is of the standard library: the first
-// element of other paths has a dot.
+// standard reports whether a package belongs to the standard library: the first
+// element of other paths contains a dot.
 func standard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return !strings.Contains(first, ".")

@@ -11,8 +11,8 @@ import (
 	"github.com/muennet/muennet/element"
 )
 
-// Nothing is lost on the way to the packages below and back. That an Interface
-// has the same fields there the compiler checks.
+// The conversion to the packages below and back loses nothing. The compiler
+// checks that an Interface has the same fields there.
 func TestLoadIsConvertedWhole(t *testing.T) {
 	l := Load{Channels: "/ch", Poll: 1, BusyPoll: 2, Interfaces: []Interface{
 		{Name: "a", Format: element.EthDev, In: "i", HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}},
@@ -29,7 +29,7 @@ func TestLoadIsConvertedWhole(t *testing.T) {
 	}
 }
 
-// What go doc shows of a configuration is complete.
+// Every field of a configuration has documentation in go doc.
 func TestEveryFieldIsDocumented(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package muennet runs network interfaces whose packets travel through one-way
-// shared-memory channels, inside the calling program.
+// Package muennet runs network interfaces over one-way shared-memory channels
+// inside the calling program.
 //
 //	n, err := muennet.Open(muennet.Config{Load: muennet.Load{
 //		Interfaces: []muennet.Interface{{
@@ -13,24 +13,23 @@
 //	}
 //	defer n.Close()
 //
-// net0 is then an ordinary interface: addresses, routes, up and down are the
-// administrator's, or the program's own, business. The program needs
-// CAP_NET_ADMIN and /dev/net/tun; what the channels are made of and who the
-// peers may be is in docs/protocol.md. The muennet command is this package
-// behind a control socket.
+// net0 is then an ordinary interface: addresses, routes, up and down are up to
+// the administrator, or to the program itself. The program needs CAP_NET_ADMIN
+// and /dev/net/tun. docs/protocol.md describes the channels and possible peers.
+// The muennet command is this package behind a control socket.
 //
-// A program on fewer than four processors, one above all, should set GOMAXPROCS
-// to 4: a goroutine that waits for a channel does so in a system call, in which
-// it keeps its place to run, and the others may have to wait for it. The command
-// does the same. examples/init is a complete program.
+// On fewer than four processors, and in particular on one, a program should set
+// GOMAXPROCS to 4: a goroutine that waits for a channel does so in a system
+// call and keeps its P, so that other goroutines may have to wait for it. The
+// command does the same. examples/init is a complete program.
 //
-// Peers are not trusted: whatever they write into their channel is counted, and
+// Peers are not trusted: what they write into their channel is counted, and
 // cannot harm the program or another interface.
 //
 // # Stability
 //
-// Until version 1 a minor version may change the Go API, and CHANGELOG.md says so.
-// Status keeps what docs/api.md promises. The package runs on Linux only.
+// Before version 1 a minor version may change the Go API; CHANGELOG.md says so.
+// Status keeps what docs/api.md promises. The package runs only on Linux.
 package muennet
 
 import (
@@ -43,57 +42,57 @@ import (
 	"github.com/muennet/muennet/internal/journal"
 )
 
-// Status is the state of one interface at one moment, as the control API and
-// `muennet show --json` give it.
+// Status is the current state of an interface, as in the control API and
+// `muennet show --json`.
 type Status = api.Interface
 
-// The reasons for which a request is refused; errors wrap these, and those of
-// package client wrap the same.
+// The reasons for refusing a request. Errors wrap these, and those of package
+// client wrap the same.
 var (
 	ErrUnknown  = api.ErrUnknown  // no interface of that name is loaded here
-	ErrChild    = api.ErrChild    // a child's name where none is wanted
+	ErrChild    = api.ErrChild    // a child is named where none is allowed
 	ErrHeld     = api.ErrHeld     // AddMark: a child of the same parent holds the mark
 	ErrNotHeld  = api.ErrNotHeld  // DeleteMark: the child does not hold the mark
 	ErrZeroMark = api.ErrZeroMark // AddMark: 0 stands for no mark
 	ErrClosed   = api.ErrClosed   // the Net is closed; Close itself does not return it
 )
 
-// DamagedStateError says that a state file could not be understood, and was
-// renamed. What it knew is lost: interfaces that were moved to another network
-// namespace, or whose alias was changed.
+// DamagedStateError says that a state file was damaged and has been renamed.
+// Its information is lost: about interfaces that were moved to another network
+// namespace or whose alias was changed.
 type DamagedStateError struct {
 	Path  string // of the state file
-	Aside string // what it is called now
+	Aside string // its new path
 	Err   error  // what is wrong with it
 }
 
-// Error names both paths and says what is lost.
+// Error returns both paths and says what is lost.
 func (e *DamagedStateError) Error() string { return (*driver.DamagedStateError)(e).Error() }
 
 // Unwrap returns Err.
 func (e *DamagedStateError) Unwrap() error { return e.Err }
 
-// Config is what Open needs. The zero value opens a Net without interfaces.
+// Config configures Open. The zero value opens a Net without interfaces.
 type Config struct {
-	// Load holds the interfaces to begin with, and the channel directory for
+	// Load holds the initial interfaces, and the channel directory for
 	// later loads that name none.
 	Load Load
-	// State is the path of a file that remembers devices, so that after a crash
-	// they are found again wherever they have been moved; empty means that they
-	// are found in the caller's network namespace only.
+	// State is the path of a file that records devices, so that after a
+	// crash they are found wherever they have been moved. Empty means that
+	// they are only found in the caller's network namespace.
 	State string
-	// Logger receives what an administrator should know; nil means nothing does.
-	// It may block: lines wait for it in a queue, and are dropped and counted when
-	// there are a thousand and more. Interfaces never wait for it, but Close does,
-	// for a second at most.
+	// Logger receives messages for the administrator; nil discards them. It
+	// may block: lines wait for it in a queue, and are dropped and counted
+	// if the queue exceeds a thousand lines. Interfaces never wait for it.
+	// Close does, for at most a second.
 	Logger *slog.Logger
-	// NoBPF loads no eBPF programs: Netfilter marks are not carried, as on a
-	// kernel that lacks what they need.
+	// NoBPF disables eBPF programs: Netfilter marks are not carried, as on
+	// a kernel without the necessary support.
 	NoBPF bool
 }
 
-// Net is a set of running interfaces. Its methods may be called from any
-// goroutine. After Close those that change something return ErrClosed.
+// Net is a set of running interfaces. Any goroutine may call its methods. After
+// Close, methods that change something return ErrClosed.
 type Net struct {
 	driver *driver.Driver
 	log    *journal.Queue // nil: the caller's own
@@ -103,9 +102,9 @@ type Net struct {
 const flushTime = time.Second
 
 // Open creates the interfaces of cfg in the network namespace of the calling
-// thread. Either all of them exist when it returns or none does. A device that
-// an earlier process left behind without a clean stop is taken over together
-// with its addresses and routes. A configuration that breaks a rule is a
+// thread. When it returns, either all of them exist or none. A device that an
+// earlier process left behind without a clean stop is taken over, with its
+// addresses and routes. The error for an invalid configuration is a
 // *FieldError, as from Load.Validate.
 func Open(cfg Config) (*Net, error) {
 	n := &Net{}
@@ -126,44 +125,43 @@ func Open(cfg Config) (*Net, error) {
 	return n, nil
 }
 
-// Load adds interfaces, all or none, and returns their names as the kernel
-// knows them (a %d in a name has become a number). A configuration that breaks a
-// rule is a *FieldError, as from Load.Validate.
+// Load adds interfaces, all or none, and returns their names in the kernel,
+// with %d replaced by a number. The error for an invalid configuration is a
+// *FieldError, as from Load.Validate.
 func (n *Net) Load(l Load) ([]string, error) {
 	names, err := n.driver.Load(l.internal())
 	return names, public(err)
 }
 
-// Unload stops and removes the named interfaces. Without a name it removes
-// nothing, so that a list that happens to be empty is not taken for all. An
-// unknown name is an error that wraps ErrUnknown, that of a child one that wraps
-// ErrChild; then nothing is removed.
+// Unload stops and removes the named interfaces. Without names it removes
+// nothing, so that an empty list does not mean all. If a name is unknown
+// (ErrUnknown) or that of a child (ErrChild), nothing is removed.
 func (n *Net) Unload(names ...string) error { return n.driver.Unload(names...) }
 
 // UnloadAll stops and removes every interface. The Net stays open.
 func (n *Net) UnloadAll() error { return n.driver.UnloadAll() }
 
-// AddChild makes the interface child (1 to 15 bytes), which shares the channels
-// of the net_hdr interface parent: it sends through the parent's out-channel and
-// receives the packets whose mark AddMark gives it. It has the parent's MTU and
-// namespace to begin with. An error says what is wrong with either name: ErrUnknown
-// is about the parent, ErrChild says that it is a child itself.
+// AddChild creates the interface child (1 to 15 bytes), which shares the
+// channels of the net_hdr interface parent: it sends through the parent's
+// out-channel and receives the packets with the marks given to it by AddMark.
+// Initially it has the MTU and the namespace of the parent. ErrUnknown means
+// that there is no such parent, ErrChild that the parent is a child itself.
 func (n *Net) AddChild(parent, child string) error { return n.driver.AddChild(parent, child) }
 
-// DeleteChild removes a child. From the next packet on its marks are the
-// parent's.
+// DeleteChild removes a child. From the next packet on its marks belong to the
+// parent.
 func (n *Net) DeleteChild(child string) error { return n.driver.DeleteChild(child) }
 
-// AddMark sends the packets of a Netfilter mark, 1 to 2^32-1, to a child. It is
-// ErrHeld if that child or another one of the same parent holds it already, and
+// AddMark directs the packets of a Netfilter mark, 1 to 2^32-1, to a child. The
+// error is ErrHeld if a child of the same parent already holds the mark, and
 // ErrZeroMark for 0.
 func (n *Net) AddMark(child string, mark uint32) error { return n.driver.AddMark(child, mark) }
 
-// DeleteMark sends the packets of a mark that the child holds to the parent
-// again; ErrNotHeld if it does not hold it.
+// DeleteMark directs the packets of a mark of the child back to the parent. The
+// error is ErrNotHeld if the child does not hold the mark.
 func (n *Net) DeleteMark(child string, mark uint32) error { return n.driver.DeleteMark(child, mark) }
 
-// Status describes every interface, in the order in which they were loaded.
+// Status describes all interfaces, in the order in which they were loaded.
 func (n *Net) Status() []Status { return n.driver.Status() }
 
 // Close stops the writers and removes all interfaces.
@@ -176,10 +174,10 @@ func (n *Net) Close() error {
 }
 
 // Forget removes interfaces that a process left behind without a clean stop:
-// those in the caller's network namespace, known by their alias, and those that
-// the state file knows, here and elsewhere. It returns their names. Interfaces
-// that a process serves are left alone. A state file that is damaged is set aside,
-// and if nothing else is wrong the error is a [DamagedStateError].
+// those in the caller's network namespace, recognised by their alias, and those
+// in the state file, wherever they are. It returns their names. Interfaces that
+// a process is serving are left alone. A damaged state file is renamed; if
+// nothing else is wrong, the error is a [DamagedStateError].
 func Forget(state string) ([]string, error) {
 	names, err := driver.Forget(state)
 	var damaged *driver.DamagedStateError

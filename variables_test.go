@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestExportedVariables: no package has a variable that any other can change.
-// Errors are variables by custom.
+// TestExportedVariables: no package has a variable that other packages can
+// change. Errors are variables by convention.
 func TestExportedVariables(t *testing.T) {
 	fset, files := token.NewFileSet(), 0
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -40,7 +40,7 @@ func TestExportedVariables(t *testing.T) {
 	}
 }
 
-// variables returns the names of the variables of a package that f declares.
+// variables returns the names of the package-level variables in f.
 func variables(f *ast.File) (names []*ast.Ident) {
 	for _, d := range f.Decls {
 		if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.VAR {
