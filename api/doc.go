@@ -37,8 +37,8 @@
 // started with; paths, windows, PCI devices and force=1 are for the other two.
 // Everyone who can open the socket may read.
 //
-// Any user other than uid 0 and that of muennet may have 16 connections, and
-// all such users together 48. Further connections are closed without an answer,
+// Users other than uid 0 and that of muennet may have 16 connections each, and
+// 48 together. Further connections are closed without an answer,
 // as is one that does not read its answer within 10 s.
 //
 // Package client speaks this API. docs/api.md describes the JSON for other

@@ -11,9 +11,9 @@ type Packet struct {
 	Mark uint32 // 0 unless the format is NetHdr
 }
 
-// Decode copies the packet out of slot into dst. Slot is hostile shared memory
-// as long as the element. Dst belongs to the caller and must have at least that
-// capacity, otherwise Decode panics.
+// Decode copies the packet out of slot into dst. slot is hostile shared memory,
+// and its length is the size of the element. dst belongs to the caller and must
+// have at least that capacity, otherwise Decode panics.
 //
 // Decode reads each byte of slot at most once, and only as many bytes as the
 // packet needs. It validates only values that dst holds afterwards. So if a

@@ -33,9 +33,9 @@ func (f Format) Check(size int, packet []byte) Fault {
 	return OK
 }
 
-// Encode writes packet into slot, which is shared memory as long as the
-// element; it never reads slot. Packet must not overlap slot, and Encode does
-// not keep it. Only NetHdr carries the mark.
+// Encode writes packet into slot. slot is shared memory, and its length is the
+// size of the element; Encode never reads it. packet must not overlap slot, and
+// Encode does not keep it. Only NetHdr carries the mark.
 //
 // It returns the number of leading bytes that now hold data. The caller must
 // clear what an older, longer packet left after them. For EthDev that excludes

@@ -57,10 +57,9 @@ type Reader struct {
 	stats ReaderStats
 }
 
-// NewReader returns a reader for region that is not synchronised yet. The
-// region must be at least HeaderSize bytes long and aligned to 8 bytes, and
-// must stay mapped for as long as the Reader is used. The reader never writes
-// to it.
+// NewReader returns an unsynchronised reader for region. The region must be at
+// least HeaderSize bytes long and aligned to 8 bytes, and must stay mapped for
+// as long as the Reader is used. The reader never writes to it.
 func NewReader(region []byte, want Expect) (*Reader, error) {
 	c, err := controlOf(region)
 	if err != nil {

@@ -60,8 +60,8 @@ const (
 )
 
 // SoloProtocol is the protocol id of Ethernet channels of Solo5/MirageOS. Those
-// peers do not check element size and frame length, so for this id only an MTU
-// of 1500 is allowed.
+// peers do not check element size and frame length, so without Force only an
+// MTU of 1500 is allowed for this id.
 const SoloProtocol uint64 = 0x7ade5c549b08e814
 
 // Interface is the configuration of an interface. muennet.Interface has the

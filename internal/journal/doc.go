@@ -5,7 +5,6 @@
 // Both may be used by several goroutines at once and while holding any lock:
 // the caller only copies one record. They rely on Enabled, WithAttrs and
 // WithGroup of the wrapped handler to return at once.
-// only to return from Enabled, WithAttrs and WithGroup at once, as slog asks.
 //
 //	q := journal.NewQueue(slog.NewTextHandler(os.Stderr, nil))
 //	defer q.Flush(time.Second)

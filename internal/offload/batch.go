@@ -20,8 +20,8 @@ const MaxBatch = 64
 //		b.Reset()
 //	}
 type Batch struct {
-	// UDP also merges UDP datagrams. Set it only if the device accepts
-	// GSOUDPL4.
+	// UDP enables merging of UDP datagrams. Set it only if the device
+	// accepts GSOUDPL4.
 	UDP bool
 
 	open     bool // another packet may be added

@@ -21,8 +21,8 @@ const HeaderSize = 10
 //	     6     2  CsumStart   offset of the checksummed bytes, that is, of the TCP or UDP header
 //	     8     2  CsumOffset  offset of the checksum field from CsumStart
 //
-// Numbers are little-endian, which for a legacy device is the byte order of a
-// little-endian machine.
+// Numbers are little-endian. Legacy devices use the byte order of the machine,
+// which is little-endian as well.
 type Header struct {
 	Flags, GSOType                         uint8
 	HdrLen, GSOSize, CsumStart, CsumOffset uint16

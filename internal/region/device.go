@@ -122,8 +122,8 @@ func (d device) memory() (uint64, error) {
 }
 
 // enable enables access to the device's memory. It stays enabled, because
-// others may rely on it. The kernel counts writes to the file, so a device that
-// is already enabled is left alone.
+// others may rely on it. The kernel counts how often a device is enabled, so
+// one that is already enabled is left alone.
 func (d device) enable() error {
 	state, err := d.read("enable")
 	if err != nil {

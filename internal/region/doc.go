@@ -66,10 +66,11 @@
 // # Trust
 //
 // The peer may change any byte at any moment. It may also shrink the file, or
-// use up the memory of a full file system; an access then raises SIGBUS. Code
-// that accesses the bytes runs under [Guard], which turns the fault into an
-// [ErrFault] with the reason. The file may also be removed or replaced without
-// a fault: [Region.Look] detects that, and [Watch] says when to look.
+// punch holes that a full file system cannot fill; an access then raises
+// SIGBUS. Code that accesses the bytes runs under [Guard], which turns the
+// fault into an [ErrFault] with the reason. The file may also be removed or
+// replaced without a fault: [Region.Look] detects that, and [Watch] says when
+// to look.
 //
 // A peer that can open the file, if only for reading, can also hold a lock on
 // it and keep a new writer out. One that can write to it can achieve the same

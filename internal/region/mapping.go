@@ -117,7 +117,7 @@ func (r *Region) mapMeasured(fd int, offset int64, length int) ([]byte, speed, e
 
 const (
 	// The measurement reads sampleSize bytes, sampleRuns times, and uses
-	// the fastest run, as the others were interrupted. At the 50 MB/s of
+	// the fastest run, as slower ones were interrupted. At the 50 MB/s of
 	// uncached memory it takes 3 ms.
 	sampleSize = 16 << 10
 	sampleRuns = 8
