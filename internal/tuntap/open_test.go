@@ -60,7 +60,7 @@ func TestBadConfig(t *testing.T) {
 		{tuntap.Config{Name: "a\x00b"}, "control characters"},
 		{tuntap.Config{Name: "n%d%d"}, "one %d"},
 		{tuntap.Config{Name: "n%s"}, "one %d"},
-		{tuntap.Config{Name: "all"}, "keeps the names"},
+		{tuntap.Config{Name: "all"}, "reserves the names"},
 		{tuntap.Config{Name: "n", Kind: 7}, "neither TUN nor TAP"},
 	} {
 		dev, err := tuntap.Open(c.cfg)
