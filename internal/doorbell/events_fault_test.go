@@ -94,7 +94,7 @@ func TestEventsForNothing(t *testing.T) {
 		what      string
 		keep      func(n int) int
 		write     func(n int) bool
-		wantHears bool
+		wantUsable bool
 	}{
 		{"one by one", func(int) int { return 0 }, func(int) bool { return false }, true},
 		{"two by two", func(int) int { return 1 }, func(int) bool { return false }, false},
@@ -110,12 +110,12 @@ func TestEventsForNothing(t *testing.T) {
 			}
 			i.keep = c.keep(n)
 			i.raise()
-			if last := l.bell.sleep(l.seenWC, l.seenEpoch, time.Microsecond); c.wantHears && last != rung {
+			if last := l.bell.sleep(l.seenWC, l.seenEpoch, time.Microsecond); c.wantUsable && last != rung {
 				t.Fatalf("%s: event %d: cause %v, want rung", c.what, n, last)
 			}
 			i.clear()
 		}
-		if l.bell.usable() != c.wantHears {
+		if l.bell.usable() != c.wantUsable {
 			t.Errorf("%s: usable %t: %v", c.what, l.bell.usable(), l.Err())
 		}
 	}

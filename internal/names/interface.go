@@ -20,7 +20,7 @@ func CheckInterface(name string) error {
 	case len(name) > maxInterface:
 		return fmt.Errorf("%d bytes: want at most %d", len(name), maxInterface)
 	case name == "." || name == "..":
-		return errors.New("the kernel refuses the names . and ..")
+		return errors.New("the kernel refuses . and .. as names")
 	case name == "all" || name == "default":
 		// They stand for all interfaces in /proc/sys/net/ipv4/conf.
 		return errors.New("the kernel reserves the names all and default")

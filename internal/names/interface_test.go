@@ -10,7 +10,7 @@ func TestCheckInterface(t *testing.T) {
 		characters = "want no '/', ':', white space or control characters"
 		percent    = "want no % except one %d"
 		kept       = "the kernel reserves the names all and default"
-		dots       = "the kernel refuses the names . and .."
+		dots       = "the kernel refuses . and .. as names"
 	)
 	for name, want := range map[string]string{
 		"net0": "", "n%d": "", "%d": "", "...": "", "é": "", "123456789012345": "",

@@ -120,8 +120,8 @@ func TestParseErrors(t *testing.T) {
 		{ok + "force=1,1", "parameter force: 2 entries: want at most 1, one for each entry of name"},
 
 		{"name=1234567890123456 in=a", `parameter name, entry 1 "1234567890123456": 16 bytes: want at most 15`},
-		{"name=a,.", `parameter name, entry 2 ".": the kernel refuses the names . and ..`},
-		{"name=..", `parameter name, entry 1 "..": the kernel refuses the names . and ..`},
+		{"name=a,.", `parameter name, entry 2 ".": the kernel refuses . and .. as names`},
+		{"name=..", `parameter name, entry 1 "..": the kernel refuses . and .. as names`},
 		{"name=all", `parameter name, entry 1 "all": the kernel reserves the names all and default`},
 		{"name=,default", `parameter name, entry 2 "default": the kernel reserves the names all and default`},
 		{"name=a/b", `parameter name, entry 1 "a/b": want no '/', ':', white space or control characters`},

@@ -56,7 +56,7 @@ func TestBadConfig(t *testing.T) {
 		{tuntap.Config{Name: "a/b"}, "no '/'"},
 		{tuntap.Config{Name: "a b"}, "white space"},
 		{tuntap.Config{Name: "a:b"}, "':'"},
-		{tuntap.Config{Name: ".."}, "neither . nor .."},
+		{tuntap.Config{Name: ".."}, "refuses . and .."},
 		{tuntap.Config{Name: "a\x00b"}, "control characters"},
 		{tuntap.Config{Name: "n%d%d"}, "one %d"},
 		{tuntap.Config{Name: "n%s"}, "one %d"},
