@@ -91,9 +91,9 @@ func TestEventsPollErrors(t *testing.T) {
 // some of them have data.
 func TestEventsForNothing(t *testing.T) {
 	for _, c := range []struct {
-		what      string
-		keep      func(n int) int
-		write     func(n int) bool
+		what       string
+		keep       func(n int) int
+		write      func(n int) bool
 		wantUsable bool
 	}{
 		{"one by one", func(int) int { return 0 }, func(int) bool { return false }, true},
