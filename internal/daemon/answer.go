@@ -24,28 +24,6 @@ func send(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// lost answers a request no route matches: the mux decides between 404 and
-// 405 (with its Allow header), the text is ours.
-func lost(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
-	d := statusOnly{header: w.Header()}
-	mux.ServeHTTP(&d, r)
-	if d.status == http.StatusMethodNotAllowed {
-		refuse(w, d.status, fmt.Errorf("%s %s: allowed are %s", r.Method, r.URL.Path, w.Header().Get("Allow")))
-		return
-	}
-	refuse(w, http.StatusNotFound, fmt.Errorf("no such path: %s", r.URL.Path))
-}
-
-// statusOnly is a ResponseWriter that keeps the status and drops the body.
-type statusOnly struct {
-	header http.Header
-	status int
-}
-
-func (s *statusOnly) Header() http.Header         { return s.header }
-func (s *statusOnly) WriteHeader(status int)      { s.status = status }
-func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
-
 // queryOf parses the query strictly: only api.QueryName is known, and its
 // values are not empty.
 func queryOf(r *http.Request) (url.Values, error) {

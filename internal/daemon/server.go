@@ -85,31 +85,28 @@ func (s *server) httpServer() *http.Server {
 
 // handler routes requests. What is no GET passes the access check first.
 func (s *server) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+api.PathVersion, func(w http.ResponseWriter, _ *http.Request) { answer(w, s.version) })
-	mux.HandleFunc("GET "+api.PathInterfaces, func(w http.ResponseWriter, _ *http.Request) {
-		// An empty list is [], not null.
-		answer(w, append([]muennet.Status{}, s.net.Status()...))
-	})
-	mux.HandleFunc("GET "+api.PathInterfaces+"/{name}", s.show)
-	mux.HandleFunc("POST "+api.PathInterfaces, s.load)
-	mux.HandleFunc("DELETE "+api.PathInterfaces, s.unload)
-	mux.HandleFunc("DELETE "+api.PathInterfaces+"/{name}", s.unload)
-	mux.HandleFunc("POST "+api.PathChildren, s.addChild)
-	mux.HandleFunc("DELETE "+api.PathChildren+"/{child}", s.deleteChild)
-	mux.HandleFunc("POST "+api.PathChildren+"/{child}/marks", s.addMark)
-	mux.HandleFunc("DELETE "+api.PathChildren+"/{child}/marks/{mark}", s.deleteMark)
-	mux.HandleFunc("POST "+api.PathShutdown, s.shutdown)
+	routes := router{
+		{http.MethodGet, api.PathVersion, func(w http.ResponseWriter, _ *http.Request) { answer(w, s.version) }},
+		{http.MethodGet, api.PathInterfaces, func(w http.ResponseWriter, _ *http.Request) {
+			// An empty list is [], not null.
+			answer(w, append([]muennet.Status{}, s.net.Status()...))
+		}},
+		{http.MethodGet, api.PathInterfaces + "/{name}", s.show},
+		{http.MethodPost, api.PathInterfaces, s.load},
+		{http.MethodDelete, api.PathInterfaces, s.unload},
+		{http.MethodDelete, api.PathInterfaces + "/{name}", s.unload},
+		{http.MethodPost, api.PathChildren, s.addChild},
+		{http.MethodDelete, api.PathChildren + "/{child}", s.deleteChild},
+		{http.MethodPost, api.PathChildren + "/{child}/marks", s.addMark},
+		{http.MethodDelete, api.PathChildren + "/{child}/marks/{mark}", s.deleteMark},
+		{http.MethodPost, api.PathShutdown, s.shutdown},
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead && !s.allowed(w, r) {
 			return
 		}
-		if _, pattern := mux.Handler(r); pattern == "" {
-			lost(mux, w, r)
-			return
-		}
 		r.Body = http.MaxBytesReader(w, r.Body, api.MaxBody)
-		mux.ServeHTTP(w, r)
+		routes.ServeHTTP(w, r)
 	})
 }
 
