@@ -32,7 +32,9 @@
 //	run=PROGRAM               a program to start when the interfaces run; run="PROGRAM ARGUMENT ..." with arguments
 //
 // Words with blanks are quoted as a whole value, as the kernel wants it:
-// run="/bin/program first second". Other words are the kernel's.
+// run="/bin/program first second". A parameter given twice has the last value, as
+// with modprobe; muennet.ParseCommandLine has the rules. Other words are the
+// kernel's.
 //
 // # Building and starting
 //

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/muennet/muennet"
 	"golang.org/x/sys/unix"
 )
 
@@ -55,9 +56,9 @@ func (s *system) boot() {
 	// These come with modules.
 	s.try(mountAll(muen))
 
-	line, err := os.ReadFile("/proc/cmdline")
+	line, err := muennet.ReadCommandLine()
 	s.try(err)
-	settings, err := parseWords(string(line))
+	settings, err := parseWords(line)
 	s.try(err)
 
 	s.network.log = s.log

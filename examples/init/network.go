@@ -27,7 +27,7 @@ type network struct {
 
 // open makes the interfaces. They are down, and have no addresses yet.
 func (n *network) open(s settings) error {
-	if !s.auto && len(s.parameters) == 0 {
+	if !s.Auto && len(s.Parameters) == 0 {
 		return nil
 	}
 	n.opened = time.Now()
@@ -47,12 +47,12 @@ func (n *network) open(s settings) error {
 
 // load says what interfaces to make.
 func (n *network) load(s settings) (muennet.Load, error) {
-	if !s.auto {
-		load, err := muennet.ParseLoad(s.parameters...)
-		load.Channels = s.channels
+	if !s.Auto {
+		load, err := muennet.ParseLoad(s.Parameters...)
+		load.Channels = s.Channels
 		return load, err
 	}
-	load, skipped, err := muennet.Auto(muennet.AutoConfig{Channels: s.channels, Parameters: s.parameters})
+	load, skipped, err := muennet.Auto(muennet.AutoConfig{Channels: s.Channels, Parameters: s.Parameters})
 	for _, one := range skipped {
 		n.log.Warn(fmt.Sprintf("no interface for %v", one))
 	}

@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/muennet/muennet"
 )
 
-// settings is what the kernel command line says. With neither auto nor parameters
+// settings is what the kernel command line says. With neither Auto nor Parameters
 // there are no interfaces.
 type settings struct {
-	auto       bool     // make an interface of each pair of channels
-	parameters []string // PARAMETER=VALUE
-	channels   string   // directory; "" for the default
-	addresses  []address
-	run        []string // program and arguments
+	muennet.CommandLine
+	addresses []address
+	run       []string // program and arguments
 }
 
 // address is an address for an interface, with the length of its network's prefix.
@@ -23,21 +23,15 @@ type address struct {
 	prefix netip.Prefix
 }
 
-// parseWords reads a kernel command line. A word that is wrong is left out and
-// told; the others count.
-func parseWords(line string) (s settings, err error) {
-	for _, word := range split(line) {
-		key, value, _ := strings.Cut(word, "=")
-		switch parameter, ours := strings.CutPrefix(key, "muennet."); {
-		case ours && parameter == "channels":
-			s.channels = value
-		case ours && parameter == "auto":
-			s.auto = true
-		case ours:
-			s.parameters = append(s.parameters, parameter+"="+value)
-		case key == "address":
+// parseWords reads the words of a kernel command line that are ours. One that is
+// wrong is left out and told; the others count.
+func parseWords(line muennet.CommandLine) (s settings, err error) {
+	s.CommandLine = line
+	for _, word := range line.Others {
+		switch key, value, _ := strings.Cut(word, "="); key {
+		case "address":
 			err = errors.Join(err, s.addAddresses(value))
-		case key == "run":
+		case "run":
 			s.run = strings.Fields(value)
 		}
 	}
@@ -55,31 +49,4 @@ func (s *settings) addAddresses(list string) (err error) {
 		s.addresses = append(s.addresses, address{name, prefix})
 	}
 	return err
-}
-
-// split cuts a command line into words, as the kernel does: a double quote
-// begins or ends a part in which blanks are no ends of words, and is no part of
-// the word.
-func split(line string) (words []string) {
-	var word strings.Builder
-	quoted, begun := false, false
-	for _, c := range line {
-		switch {
-		case c == '"':
-			quoted, begun = !quoted, true
-		case !quoted && strings.ContainsRune(" \t\n", c):
-			if begun {
-				words = append(words, word.String())
-			}
-			word.Reset()
-			begun = false
-		default:
-			word.WriteRune(c)
-			begun = true
-		}
-	}
-	if begun {
-		words = append(words, word.String())
-	}
-	return words
 }

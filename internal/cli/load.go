@@ -26,11 +26,12 @@ const (
 )
 
 func (a *app) loadCommand() *cobra.Command {
-	var config, options string
+	var options string
+	var from sources
 	var start startConfig
 	var auto autoConfig
 	c := &cobra.Command{
-		Use:   "load [--config FILE] [auto [--strict] [--dry-run]] [PARAM=VALUE ...]",
+		Use:   "load [--config FILE] [--cmdline] [auto [--strict] [--dry-run]] [PARAM=VALUE ...]",
 		Short: "Create interfaces, as modprobe does",
 		Long: `Returns when the interfaces exist. They are added to the running muennet; when
 none runs, one is started in the background, which logs to the system log
@@ -53,7 +54,7 @@ muennet is installed.`,
 			if err != nil {
 				return err
 			}
-			args, err = withConfig(config, append(words, args...))
+			args, err = a.withSources(from, append(words, args...))
 			if err != nil {
 				return err
 			}
@@ -70,7 +71,7 @@ muennet is installed.`,
 			return a.load(c.Context(), api.LoadRequest{Parameters: r.args, Channels: r.channels}, start)
 		},
 	}
-	configFlag(c, &config)
+	from.flags(c)
 	start.flags(c)
 	auto.flags(c)
 	c.Flags().StringVar(&options, "options", "", "parameters in one `text`, as modprobe gives them to a module")

@@ -15,7 +15,6 @@ import (
 	"github.com/muennet/muennet/internal/daemon"
 	"github.com/muennet/muennet/internal/journal"
 	"github.com/muennet/muennet/internal/pairing"
-	"github.com/muennet/muennet/internal/params"
 )
 
 // readyFD is where a background process finds the pipe on which its starter
@@ -26,12 +25,12 @@ const readyFD = 3
 const devLog = "/dev/log"
 
 func (a *app) runCommand() *cobra.Command {
-	var config string
+	var from sources
 	var start startConfig
 	var auto autoConfig
 	var background bool
 	c := &cobra.Command{
-		Use:   "run [--config FILE] [auto [--strict] [--dry-run]] [PARAM=VALUE ...]",
+		Use:   "run [--config FILE] [--cmdline] [auto [--strict] [--dry-run]] [PARAM=VALUE ...]",
 		Short: "Run in the foreground",
 		Long: `Creates the interfaces, if any are given, and runs until SIGTERM, SIGINT or
 SIGHUP; then they are removed again. The interfaces exist when readiness is
@@ -53,7 +52,7 @@ and the like do nothing.
 			if background {
 				return a.runBackground(c, start)
 			}
-			args, err := withConfig(config, args)
+			args, err := a.withSources(from, args)
 			if err != nil {
 				return err
 			}
@@ -80,16 +79,12 @@ and the like do nothing.
 				NoBPF: start.noBPF, Version: version(), Logger: log})
 		},
 	}
-	configFlag(c, &config)
+	from.flags(c)
 	start.flags(c)
 	auto.flags(c)
 	c.Flags().BoolVar(&background, "background", false, "started by load: report readiness on descriptor 3")
 	c.Flags().MarkHidden("background")
 	return c
-}
-
-func configFlag(c *cobra.Command, config *string) {
-	c.Flags().StringVar(config, "config", "", "modprobe.d `file` whose \"options muennet\" lines come before the arguments")
 }
 
 // startConfig is what a daemon is told at its start and cannot be told later.
@@ -102,19 +97,6 @@ func (s *startConfig) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.group, "control-group", "", "`group` (name or number) whose members may load channels by plain name, unload, and change children and marks")
 	c.Flags().BoolVar(&s.noBPF, "no-bpf", false, "load no eBPF programs: marks are not carried, as on a kernel without them")
 	c.Flags().MarkHidden("no-bpf") // for tests
-}
-
-// withConfig puts the parameters of a configuration file before those of the
-// command line.
-func withConfig(path string, args []string) ([]string, error) {
-	if path == "" {
-		return args, nil
-	}
-	lines, err := params.ReadFile(path)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return append(lines, args...), nil
 }
 
 // runBackground is the daemon as load starts it: no interfaces yet, the log

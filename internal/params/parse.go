@@ -121,7 +121,7 @@ func split(args []string) ([]argument, error) {
 		if !ok {
 			return nil, fmt.Errorf("argument %q: want PARAMETER=VALUE", arg)
 		}
-		d := find(strings.ReplaceAll(key, "-", "_"))
+		d := find(canonical(key))
 		if d == nil {
 			return nil, fmt.Errorf("parameter %q: unknown: want one of %s", key, knownNames())
 		}
