@@ -64,8 +64,8 @@ func (s *system) boot() {
 	s.network.log = s.log
 	s.try(s.network.open(settings))
 	s.try(s.network.configure(settings))
-	s.try(s.network.echo())
 	s.try(s.network.await())
+	s.try(s.network.echo())
 	if len(settings.run) > 0 {
 		s.try(s.start(settings.run))
 	}

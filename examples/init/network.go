@@ -117,8 +117,8 @@ func (n *network) await() (err error) {
 }
 
 func running(name string) bool {
-	i, err := net.InterfaceByName(name)
-	return err == nil && i.Flags&net.FlagRunning != 0
+	link, err := netlink.LinkByName(name)
+	return err == nil && link.Attrs().RawFlags&unix.IFF_RUNNING != 0
 }
 
 // printState prints the state and counters of each interface, a line each.

@@ -86,7 +86,7 @@ The writer is a process of this machine, of a device one that holds any window.`
   muennet channel list --channels /dev/shm/other`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			infos, err := region.List(a.directory())
+			infos, err := region.ListWriters(a.directory())
 			devices := region.Devices()
 			// Where there are devices nobody needs the default directory.
 			if err != nil && (a.channels != "" || len(devices) == 0 || !errors.Is(err, fs.ErrNotExist)) {

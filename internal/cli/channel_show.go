@@ -87,7 +87,7 @@ func writerOf(r *region.Region) string {
 	}
 	// The list knows holders by file; a missing directory entry only means
 	// that there is no more to say.
-	infos, _ := region.List(filepath.Dir(r.Path()))
+	infos, _ := region.ListWriters(filepath.Dir(r.Path()))
 	for _, i := range infos {
 		if i.Name == filepath.Base(r.Path()) && i.Writer != 0 {
 			return fmt.Sprintf("pid %d", i.Writer)

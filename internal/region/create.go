@@ -99,56 +99,33 @@ type Info struct {
 	// Mode is the mode of the file.
 	Mode os.FileMode
 	// Writer is the pid of a process that holds the writer's lock on the
-	// file or on a window of it, 0 if none is visible.
+	// file or on a window of it, 0 if none is visible. List does not look.
 	Writer int
 }
 
 // List returns the channels in dir, sorted by name: its regular files, however
 // small. It does not follow symbolic links, and does not open or lock channels.
-// A missing directory is [fs.ErrNotExist].
+// A missing directory is [fs.ErrNotExist]. It does not look for writers.
 func List(dir string) ([]Info, error) {
-	infos, err := list(dir)
+	infos, _, err := list(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list channels: %w", err)
 	}
 	return infos, nil
 }
 
-func list(dir string) ([]Info, error) {
-	absent := filepath.Clean(dir) == muenfsDir && !isMuenfs(dir)
-	fd, err := openDirectory(dir, unix.O_RDONLY)
-	if absent && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %w", notMounted(), fs.ErrNotExist)
-	}
+// ListWriters is List with writers. It looks for them through the open files of
+// all processes.
+func ListWriters(dir string) ([]Info, error) {
+	infos, ids, err := list(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", dir, err)
+		return nil, fmt.Errorf("list channels: %w", err)
 	}
-	d := os.NewFile(uintptr(fd), dir)
-	defer d.Close()
-	entries, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, err
-	}
-	if absent && len(entries) == 0 {
-		return nil, fmt.Errorf("%w: %w", notMounted(), fs.ErrNotExist)
-	}
-	slices.Sort(entries)
-	var infos []Info
 	index := make(map[fileID][]int) // hard links share one file
 	inodes := make(map[uint64]bool)
-	for _, name := range entries {
-		var st unix.Stat_t
-		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); errors.Is(err, fs.ErrNotExist) {
-			continue // removed since
-		} else if err != nil {
-			return nil, fmt.Errorf("stat %s: %w", filepath.Join(dir, name), err)
-		}
-		if checkKind(&st) != nil {
-			continue
-		}
-		index[idOf(&st)] = append(index[idOf(&st)], len(infos))
-		inodes[st.Ino] = true
-		infos = append(infos, Info{Name: name, Size: st.Size, Mode: os.FileMode(st.Mode & 0o777)})
+	for i, id := range ids {
+		index[id] = append(index[id], i)
+		inodes[id.ino] = true
 	}
 	scanLocks(func(ino uint64) bool { return inodes[ino] }, func(pid int, id fileID, l heldLock) {
 		if !l.write {
@@ -159,6 +136,44 @@ func list(dir string) ([]Info, error) {
 		}
 	})
 	return infos, nil
+}
+
+// list returns the channels in dir, and which file each is.
+func list(dir string) ([]Info, []fileID, error) {
+	absent := filepath.Clean(dir) == muenfsDir && !isMuenfs(dir)
+	fd, err := openDirectory(dir, unix.O_RDONLY)
+	if absent && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%w: %w", notMounted(), fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	d := os.NewFile(uintptr(fd), dir)
+	defer d.Close()
+	entries, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	if absent && len(entries) == 0 {
+		return nil, nil, fmt.Errorf("%w: %w", notMounted(), fs.ErrNotExist)
+	}
+	slices.Sort(entries)
+	var infos []Info
+	var ids []fileID
+	for _, name := range entries {
+		var st unix.Stat_t
+		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); errors.Is(err, fs.ErrNotExist) {
+			continue // removed since
+		} else if err != nil {
+			return nil, nil, fmt.Errorf("stat %s: %w", filepath.Join(dir, name), err)
+		}
+		if checkKind(&st) != nil {
+			continue
+		}
+		infos = append(infos, Info{Name: name, Size: st.Size, Mode: os.FileMode(st.Mode & 0o777)})
+		ids = append(ids, idOf(&st))
+	}
+	return infos, ids, nil
 }
 
 // shellWord quotes s for a shell if necessary, so that commands in error
