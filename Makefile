@@ -2,7 +2,8 @@
 # make demo     the main job, shown on this machine
 # make install  into PREFIX (and DESTDIR); make uninstall
 # make test     every test; as root it installs the Debian packages they need
-# make vm-test  muennet in virtual machines; as root it installs QEMU, and unpacks a kernel into bin/vm
+# make vm-test  muennet in virtual machines; as root it installs QEMU, and unpacks two kernels into bin
+# make minimal-kernel  builds a third one for vm-test, with hardly any option
 # make check    lint (gofmt, vet, staticcheck), oldest, check-gen, race, fuzz, smoke (each benchmark once)
 # make oldest   builds with the oldest Go that go.mod allows
 # make gen      the files made from others; check-gen tells whether they are those committed
@@ -45,7 +46,7 @@ REPORT  := bin/testreport -count=1 -timeout=20m
 # what draws its charts.
 BENCH   := $(GO) -C bench
 
-.PHONY: build demo install uninstall test check lint oldest gen check-gen race fuzz smoke bench micro packages tools vm-test clean
+.PHONY: build demo install uninstall test check lint oldest gen check-gen race fuzz smoke bench micro packages tools vm-test minimal-kernel clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muennet ./cmd/muennet
@@ -87,7 +88,15 @@ test: packages tools
 vm-test: tools
 	-@$(MAKE) --no-print-directory packages PACKAGES=qemu-system-x86
 	-test/vm/fetch-kernel bin/vm
+	-@test/vm/fetch-kernel bin/vm-newest testing bookworm-backports
 	$(REPORT) -v ./test/vm/
+
+KERNEL_PACKAGES := linux-source-6.1 gcc make flex bison bc libelf-dev libssl-dev xz-utils
+
+# Once: it takes some minutes, and is no part of CI.
+minimal-kernel:
+	@$(MAKE) --no-print-directory packages PACKAGES="$(KERNEL_PACKAGES)"
+	test/vm/minimal-kernel bin/vm-minimal
 
 # With make -k all of them run, whatever fails.
 check: lint oldest check-gen race fuzz smoke

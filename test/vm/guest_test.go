@@ -34,10 +34,15 @@ var eventually = testnet.Eventually
 // guestConfig says what a guest is.
 type guestConfig struct {
 	name     string   // in messages and of its log
+	kernel   kernel   // the zero value is debian
 	memory   string   // file that is the guest's ivshmem device, pciMemory; "" for none
 	words    []string // of the kernel command line, for init
+	base     []byte   // archive with another first process; nil for ours
 	files    []file   // for the guest's file system
 	megabyte int      // of memory; 0 means 256
+	// instruction is how long the guest's clock takes each of its instructions to
+	// last, 2^instruction ns, and nothing else; 0 leaves it the real time.
+	instruction int
 }
 
 // guest is a virtual machine that runs until the test ends, or end is called.
@@ -72,7 +77,10 @@ func boot(t *testing.T, cfg guestConfig) *guest {
 // start starts a guest.
 func start(t *testing.T, cfg guestConfig) *guest {
 	t.Helper()
-	qemu := need(t)
+	if cfg.kernel == (kernel{}) {
+		cfg.kernel = debian
+	}
+	qemu := need(t, cfg.kernel)
 	g := &guest{
 		t: t, cfg: cfg, console: filepath.Join(t.TempDir(), "console"), ended: make(chan struct{}),
 		// Its path has to be short, that of a test's directory may be long.
@@ -127,7 +135,10 @@ func (g *guest) arguments() []string {
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", fmt.Sprintf("%dM", g.cfg.megabyte),
 		"-serial", "file:" + g.console, "-serial", "stdio",
-		"-kernel", kernel(), "-initrd", image(g.t, g.cfg.files), "-append", strings.Join(line, " "),
+		"-kernel", g.cfg.kernel.image(), "-initrd", image(g.t, g.cfg.kernel, g.cfg.base, g.cfg.files), "-append", strings.Join(line, " "),
+	}
+	if g.cfg.instruction != 0 {
+		args = append(args, "-icount", fmt.Sprintf("shift=%d,sleep=off", g.cfg.instruction))
 	}
 	if g.cfg.memory != "" {
 		args = append(args,

@@ -72,7 +72,7 @@ func TestHostAndGuest(t *testing.T) {
 	g := boot(t, guestConfig{name: "guest", memory: memory, words: right.words(2)})
 	h := openHost(t, memory, 2)
 	for _, link := range []int{netLink, ethLink} {
-		carry(t, h, g, right, link)
+		carry(t, h, g, right, link, streamed)
 		// The host has no echo service, but its kernel answers.
 		for _, addr := range []string{left.addr(left.v4, link), left.addr(left.v6, link)} {
 			g.do(agent.Task{Do: "ping", To: addr, Size: 1000, Count: 5})

@@ -1,26 +1,16 @@
 package vm
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"sync"
 	"testing"
 
 	"github.com/muennet/muennet/test/vm/initrd"
 )
-
-// dir is where make vm-test keeps the kernel, and where logs of failed tests go.
-var dir = func() string {
-	if d := os.Getenv("MUENNET_VM"); d != "" {
-		return d
-	}
-	return filepath.Join("..", "..", "bin", "vm")
-}()
 
 // built is where the programs for guests are built.
 var built string
@@ -41,28 +31,6 @@ func testMain(m *testing.M) int {
 	return code
 }
 
-// need skips the test where there is nothing to boot, or nothing to boot it in.
-// CI is meant to have both.
-func need(t testing.TB) (qemu string) {
-	t.Helper()
-	missing := func(what string) {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s: run make vm-test as root on a Debian system", what)
-		}
-		t.Skipf("%s: make vm-test provides it", what)
-	}
-	qemu, err := exec.LookPath("qemu-system-x86_64")
-	if err != nil {
-		missing("no qemu-system-x86_64")
-	}
-	if _, err := os.Stat(kernel()); err != nil {
-		missing("no kernel in " + dir)
-	}
-	return qemu
-}
-
-func kernel() string { return filepath.Join(dir, "vmlinuz") }
-
 // build builds a program of the tree for a guest, as make build does, and returns
 // its path.
 func build(pkg string) (string, error) {
@@ -75,34 +43,19 @@ func build(pkg string) (string, error) {
 	return out, nil
 }
 
-// archive is what all guests boot from, made once.
-var archive = sync.OnceValues(func() ([]byte, error) {
-	var b bytes.Buffer
-	w := initrd.New(&b)
-	w.Character("dev/console", 5, 1)
-	files := map[string]string{"init": "examples/init", "bin/exercise": "test/vm/exercise"}
-	for name, pkg := range files {
-		program, err := build(pkg)
+// programs are those of every guest, by their names there.
+var programs = sync.OnceValues(func() (map[string][]byte, error) {
+	files := make(map[string][]byte)
+	for name, pkg := range map[string]string{"init": "examples/init", "bin/exercise": "test/vm/exercise"} {
+		path, err := build(pkg)
 		if err != nil {
 			return nil, err
 		}
-		files[name] = program
-	}
-	modules, err := filepath.Glob(filepath.Join(dir, "modules", "*.ko"))
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range modules {
-		files["lib/modules/"+filepath.Base(m)] = m
-	}
-	for name, path := range files {
-		data, err := os.ReadFile(path)
-		if err != nil {
+		if files[name], err = os.ReadFile(path); err != nil {
 			return nil, err
 		}
-		w.File(name, 0o755, data)
 	}
-	return b.Bytes(), w.Close()
+	return files, nil
 })
 
 // file is one to add to what a guest boots from.
@@ -112,24 +65,47 @@ type file struct {
 	data []byte
 }
 
-// image writes what a guest boots from to a file: the same for all, and files of
-// its own, which a kernel unpacks as if they were in one archive.
-func image(t *testing.T, own []file) (path string) {
+// image writes what a guest boots from to a file: the programs, the kernel's
+// modules, and files of the guest's own. A base comes before all of that, and has
+// the first process.
+func image(t *testing.T, k kernel, base []byte, own []file) (path string) {
 	t.Helper()
-	base, err := archive()
+	all, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	w := initrd.New(&b)
+	path = filepath.Join(t.TempDir(), "initrd")
+	out, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	// A kernel unpacks several archives as if they were one.
+	if _, err := out.Write(base); err != nil {
+		t.Fatal(err)
+	}
+	w := initrd.New(out)
+	w.Character("dev/console", 5, 1)
+	for name, data := range all {
+		if name != "init" || base == nil {
+			w.File(name, 0o755, data)
+		}
+	}
+	modules, err := filepath.Glob(filepath.Join(k.dir(), "modules", "*.ko"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range modules {
+		data, err := os.ReadFile(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.File("lib/modules/"+filepath.Base(m), 0o755, data)
+	}
 	for _, f := range own {
 		w.File(f.name, f.mode, f.data)
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(t.TempDir(), "initrd")
-	if err := os.WriteFile(path, slices.Concat(base, b.Bytes()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
