@@ -35,7 +35,7 @@ var importRules = struct {
 		{"internal/config", "element internal/names", "rules about values: what exists is checked later"},
 	},
 	users: []rule{
-		{"internal/cli", "cmd/muennet", "a library neither prints nor exits"},
+		{"internal/cli", "cmd/muennet cmd/muennet_cfg", "a library neither prints nor exits"},
 		{"internal/daemon", "internal/cli", "the facade works without a socket"},
 		{"internal/demo", "internal/cli", "it creates its own namespaces and interfaces"},
 		{".", "internal/cli internal/daemon examples/init test/vm/agent", "the packages below the facade must not know it"},

@@ -8,12 +8,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const (
-	// cfgName is the name that makes the whole program the command cfg: that of
-	// the kernel module's own tool.
-	cfgName = "muennet_cfg"
-	cfgWord = "cfg"
-)
+// CfgName is the name that makes the whole program the command cfg: that of the
+// kernel module's own tool.
+const CfgName = "muennet_cfg"
+
+const cfgWord = "cfg"
 
 // cfgCommand is the command for children and marks; path is what the user types
 // to get it.

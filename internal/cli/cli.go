@@ -100,8 +100,8 @@ func (a *app) report(w io.Writer, reason string) {
 
 // program is the command that the program is, by the name it was called by.
 func (a *app) program(args []string) *cobra.Command {
-	if len(args) > 0 && filepath.Base(args[0]) == cfgName {
-		return a.asProgram(a.cfgCommand(cfgName))
+	if len(args) > 0 && filepath.Base(args[0]) == CfgName {
+		return a.asProgram(a.cfgCommand(CfgName))
 	}
 	return a.root()
 }
