@@ -31,14 +31,16 @@ type CommandLine struct {
 }
 
 // ParseCommandLine reads a kernel command line as modprobe does for a module: a
-// '-' in a name counts as '_', double quotes keep blanks together, of a parameter
-// given twice the last one counts, and what follows the word -- is not for us. It
-// takes any text; ParseLoad says whether the parameters are right.
+// '-' in a name counts as '_', double quotes keep blanks together, of a
+// parameter given twice the last one counts, and what follows the word -- is
+// not for us. It takes any text; ParseLoad says whether the parameters are
+// right.
 func ParseCommandLine(text string) CommandLine {
 	return CommandLine(params.ParseCommandLine(text))
 }
 
-// ReadCommandLine is ParseCommandLine of the running kernel's, in /proc/cmdline.
+// ReadCommandLine is ParseCommandLine of the running kernel's, in
+// /proc/cmdline.
 func ReadCommandLine() (CommandLine, error) {
 	c, err := params.ReadCommandLine()
 	return CommandLine(c), err

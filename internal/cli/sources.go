@@ -43,8 +43,8 @@ func (a *app) withSources(s sources, args []string) ([]string, error) {
 	return args, nil
 }
 
-// withCommandLine puts what the kernel command line says before the arguments. A
-// directory given to the command itself counts more.
+// withCommandLine puts what the kernel command line says before the arguments.
+// A directory given to the command itself counts more.
 func (a *app) withCommandLine(c muennet.CommandLine, args []string) []string {
 	words := c.Parameters
 	if c.Auto {

@@ -54,8 +54,8 @@ func TestRouter(t *testing.T) {
 	}
 }
 
-// TestOldDefaults repeats the requests under the settings that Go has outside of
-// modules: they are read when a process starts.
+// TestOldDefaults repeats the requests under the settings that Go has outside
+// of modules: they are read when a process starts.
 func TestOldDefaults(t *testing.T) {
 	c := exec.Command(os.Args[0], "-test.run=^(TestRouter|TestRequests|TestChildren)$", "-test.count=1")
 	c.Env = append(os.Environ(), "GODEBUG=httpmuxgo121=1,httplaxcontentlength=1,httpservecontentkeepheaders=1,urlmaxqueryparams=0,urlstrictcolons=0,asynctimerchan=1,panicnil=1")

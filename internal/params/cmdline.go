@@ -16,9 +16,9 @@ type CommandLine struct {
 }
 
 // ParseCommandLine reads a kernel command line as modprobe and the kernel do:
-// words as [Words] cuts them, a '-' in a name counts as '_', of a parameter given
-// twice the last one counts, and what follows the word -- is the first process's.
-// Whether a parameter exists is Parse's business.
+// words as [Words] cuts them, a '-' in a name counts as '_', of a parameter
+// given twice the last one counts, and what follows the word -- is the first
+// process's. Whether a parameter exists is Parse's business.
 func ParseCommandLine(text string) (c CommandLine) {
 	words, _ := Words(text)
 	end := len(words)
@@ -46,7 +46,8 @@ func ParseCommandLine(text string) (c CommandLine) {
 	return c
 }
 
-// ReadCommandLine reads the command line of the running kernel, which needs /proc.
+// ReadCommandLine reads the command line of the running kernel, which needs
+// /proc.
 func ReadCommandLine() (CommandLine, error) {
 	text, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
@@ -57,8 +58,8 @@ func ReadCommandLine() (CommandLine, error) {
 
 // Words cuts text as the kernel cuts its command line (next_arg in
 // lib/cmdline.c): white space separates words, unless it is between double
-// quotes, which go away. False: a quote is open at the end, where the kernel takes
-// it as closed.
+// quotes, which go away. False: a quote is open at the end, where the kernel
+// takes it as closed.
 func Words(text string) (words []string, closed bool) {
 	var word strings.Builder
 	inWord, quoted := false, false
@@ -99,6 +100,6 @@ func LastOfEach(words []string) []string {
 	return last
 }
 
-// canonical is the one name of a parameter or module: the kernel takes a '-' for
-// a '_'.
+// canonical is the one name of a parameter or module: the kernel takes a '-'
+// for a '_'.
 func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }

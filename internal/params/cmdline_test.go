@@ -77,7 +77,8 @@ func TestLastOfEach(t *testing.T) {
 	}
 }
 
-// TestReadCommandLine: the kernel that runs this has one, and no muennet module.
+// TestReadCommandLine: the kernel that runs this has one, and no muennet
+// module.
 func TestReadCommandLine(t *testing.T) {
 	if _, err := ReadCommandLine(); err != nil {
 		t.Error(err)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestKernelCommandLine loads what the kernel command line says, which is another
-// one for the command only.
+// TestKernelCommandLine loads what the kernel command line says, which is
+// another one for the command only.
 func TestKernelCommandLine(t *testing.T) {
 	begin(t)
 	h := newHost(t, makeChannels(t, "a", "b", "x|in", "x|out"))

@@ -15,10 +15,10 @@ import (
 // which does not get what it needs.
 const uroot = "github.com/u-root/u-root@v0.16.0"
 
-// busybox is an image of u-root's busybox mode: one program that is all commands,
-// with a link for each in /bbin, and init as the first process. It is built
-// outside of modules, from sources that u-root rewrites, so that Go's defaults in
-// it are those of Go 1.20.
+// busybox is an image of u-root's busybox mode: one program that is all
+// commands, with a link for each in /bbin, and init as the first process. It is
+// built outside of modules, from sources that u-root rewrites, so that Go's
+// defaults in it are those of Go 1.20.
 func busybox(t *testing.T, commands ...string) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -45,8 +45,8 @@ func busybox(t *testing.T, commands ...string) []byte {
 	return image
 }
 
-// TestBusybox loads interfaces as NetHSM does, whose system is such an image: in
-// the first process, and by the command.
+// TestBusybox loads interfaces as NetHSM does, whose system is such an image:
+// in the first process, and by the command.
 func TestBusybox(t *testing.T) {
 	testnet.CheckLeaks(t)
 	need(t, debian)

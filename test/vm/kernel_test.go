@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// dir is where make vm-test keeps the kernel, and where logs of failed tests go.
-// Other kernels are beside it.
+// dir is where make vm-test keeps the kernel, and where logs of failed tests
+// go. Other kernels are beside it.
 var dir = func() string {
 	if d := os.Getenv("MUENNET_VM"); d != "" {
 		return d

@@ -14,9 +14,9 @@ var hsmNetworks = map[string]string{"a": "169.254.169.", "b": "169.254.200."}
 
 // hsm is a guest like the Linux of a NetHSM: two unikernels, one virtual
 // processor, the channels there before the first process, everything found by
-// `auto`. There is no Muen to boot here: the channels are files of the guest, with
-// the names and modes that muenfs gives them, and what is at their other ends
-// runs in the same guest.
+// `auto`. There is no Muen to boot here: the channels are files of the guest,
+// with the names and modes that muenfs gives them, and what is at their other
+// ends runs in the same guest.
 func hsm(k kernel) guestConfig {
 	const (
 		readable = 0o400
@@ -34,7 +34,8 @@ func hsm(k kernel) guestConfig {
 	}
 }
 
-// openToRunning is how long an interface took from Open on, as the console says.
+// openToRunning is how long an interface took from Open on, as the console
+// says.
 func (g *guest) openToRunning(name string) time.Duration {
 	g.t.Helper()
 	took, err := time.ParseDuration(g.printed(`msg="interface is running" name=` + name + ` after=(\S+)`))
@@ -123,9 +124,9 @@ func hsmPeers(g *guest) {
 	}
 }
 
-// TestOpenToRunning counts instructions, each of which takes 4 ns of the guest's
-// time: a slow processor, and the same one on every machine. The kernel is the
-// minimal one, which boots in time.
+// TestOpenToRunning counts instructions, each of which takes 4 ns of the
+// guest's time: a slow processor, and the same one on every machine. The kernel
+// is the minimal one, which boots in time.
 func TestOpenToRunning(t *testing.T) {
 	testnet.CheckLeaks(t)
 	cfg := hsm(minimal)
