@@ -9,28 +9,32 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// end is an interface's end of one channel. parent.mu guards what changes.
+// end is an interface's end of one channel: the channel's memory and the
+// forwarder that reads or writes it. owner.mu guards what changes.
 type end struct {
-	name   string // as configured
-	dir    string // of channels given by name
-	writes bool
+	owner     *parent
+	name      string // of the channel, as configured
+	dir       string // of channels given by name
+	writes    bool
+	forwarder forwarder // nil until begin
 
-	region *region.Region // nil: the file is too small yet
-	// err is why the direction is stopped although the interface is up: one that
-	// the patrol looks after (see stopped), or that no element fits.
+	region *region.Region // nil: the file is still too small
+	// err is why the direction is stopped although the interface is up: its memory
+	// is missing (see stopped), or no element fits into the region.
 	err error
-	// file is what became of the region's file while the region goes on; nil:
-	// it is the file of that name.
+	// file says that the region's file was removed or replaced while the region
+	// stays in use; nil: it is the file of that name.
 	file     error
-	replaced uint64 // times that another file was taken over
+	replaced uint64 // files taken over under the same name
 
-	retry, takeover backoff // of memory that went away, of files that were replaced
+	// When to try again: to restore missing memory, to use a file that has
+	// replaced the region's.
+	restoring, replacing backoff
 }
 
-// open maps the region. For the writer it also takes the lock and refuses a
-// region that holds no element of size bytes, as every start of the writer would,
-// but while there is somebody to be told. With force it does not matter what the
-// file holds.
+// open maps the region. For a writer it also takes the lock and refuses a region
+// that holds no element of size bytes: every start of the writer would fail, and
+// here the caller gets the error. With force the file may hold anything.
 func (e *end) open(size int, force bool) (*region.Region, error) {
 	access := region.ReadOnly
 	switch {
@@ -53,22 +57,22 @@ func (e *end) open(size int, force bool) (*region.Region, error) {
 	return r, nil
 }
 
-// path is that of the file.
+// path returns the path of the channel's file.
 func (e *end) path() string {
 	if e.region != nil {
 		return e.region.Path()
 	}
-	spec, _ := region.ParseSpec(e.dir, e.name) // it could be parsed before
+	spec, _ := region.ParseSpec(e.dir, e.name) // open has parsed it without an error
 	return spec.Path
 }
 
-// stopped tells whether the direction waits for its memory.
+// stopped reports whether the direction waits for its memory.
 func (e *end) stopped() bool {
 	return e.region == nil || errors.Is(e.err, region.ErrFault)
 }
 
-// bytes is the memory of the channel. Without any it is a channel of our own that
-// stays inactive.
+// bytes returns the memory of the channel. Without a region it is a private
+// channel that stays inactive.
 func (e *end) bytes() []byte {
 	if e.region == nil {
 		return make([]byte, shmstream.HeaderSize)
@@ -76,7 +80,7 @@ func (e *end) bytes() []byte {
 	return e.region.Bytes()
 }
 
-// memory is what the doorbell wants to know; nil: it is plain.
+// memory returns what the doorbell needs to know of the region; nil: plain memory.
 func (e *end) memory() doorbell.Memory {
 	if e.region == nil {
 		return nil
@@ -84,7 +88,8 @@ func (e *end) memory() doorbell.Memory {
 	return e.region
 }
 
-// locked tells whether a writer holds the lock.
+// locked returns the function that reports whether a writer holds the lock; nil
+// without a region.
 func (e *end) locked() func() bool {
 	if e.region == nil {
 		return nil
@@ -92,19 +97,36 @@ func (e *end) locked() func() bool {
 	return e.region.WriterLocked
 }
 
-// openEnds opens both channels. An in-channel that is too small, and an
-// out-channel that there is no memory for, may become usable later: they are no
-// errors, but what is shown.
+// start starts the forwarder if the interface is up and the memory is there. A
+// writer that runs begins a new epoch. The caller holds owner.mu.
+func (e *end) start() {
+	if !e.owner.up || e.stopped() {
+		return
+	}
+	err := e.forwarder.start(e.owner.mtu)
+	if errors.Is(err, region.ErrFault) {
+		e.fail(err)
+		return
+	}
+	if err != nil {
+		e.owner.log.Error("channel not started", "channel", e.name, "err", err)
+	}
+	e.err = err
+}
+
+// openEnds opens both channels. An in-channel that is too small and an out-channel
+// without memory may become usable later: they are shown in the status, and are
+// no errors.
 func (p *parent) openEnds(dir string) (err error) {
 	if p.cfg.In != "" {
-		p.in = &end{name: p.cfg.In, dir: dir}
+		p.in = &end{owner: p, name: p.cfg.In, dir: dir}
 		p.in.region, err = p.in.open(0, false)
 		switch {
 		case err == nil:
-			p.remark(p.in, p.in.region)
+			p.in.warn(p.in.region)
 		case errors.Is(err, region.ErrTooSmall) && !region.IsPCI(p.in.name):
 			p.in.err = err
-			p.log.Warn("channel is not usable yet", "channel", p.in.name, "err", err)
+			p.log.Warn("channel not usable yet", "channel", p.in.name, "err", err)
 		default:
 			return err
 		}
@@ -112,24 +134,23 @@ func (p *parent) openEnds(dir string) (err error) {
 	if p.cfg.Out == "" {
 		return nil
 	}
-	p.out = &end{name: p.cfg.Out, dir: dir, writes: true}
-	if p.out.region, err = p.out.open(p.elementSize(p.cfg.MTU), p.cfg.Force); err != nil {
+	p.out = &end{owner: p, name: p.cfg.Out, dir: dir, writes: true}
+	if p.out.region, err = p.out.open(p.cfg.Format.Size(p.cfg.MTU), p.cfg.Force); err != nil {
 		return err
 	}
 	if err := p.apart(p.out, p.out.region); err != nil {
 		return err
 	}
-	p.remark(p.out, p.out.region)
+	p.out.warn(p.out.region)
 	if err := p.out.region.Allocate(); err != nil {
-		p.faulted(p.out, err)
+		p.out.fail(err)
 	}
 	return nil
 }
 
-// apart refuses a region for e that shares bytes with the one of the other
-// direction, or for the writer with the table of path MTUs, which it would
-// overwrite. Names do not tell when links, or a path into the channel directory,
-// lead to one file.
+// apart refuses a region for e that shares bytes with the other direction's or,
+// for a writer, with the table of path MTUs, which it would overwrite. The names
+// do not tell: links, or a path into the channel directory, may lead to one file.
 func (p *parent) apart(e *end, r *region.Region) error {
 	for _, other := range p.ends() {
 		if other != e && other.region != nil && r.Overlaps(other.region) {
@@ -142,59 +163,22 @@ func (p *parent) apart(e *end, r *region.Region) error {
 	return nil
 }
 
-// remark logs what an administrator should know of a region that e has now.
-func (p *parent) remark(e *end, r *region.Region) {
-	p.remarkOwner(e.name, r)
+// warn logs what an administrator should know of the region that e uses now.
+func (e *end) warn(r *region.Region) {
+	warnForeign(e.owner.log, e.name, r)
 	if e.writes {
 		return
 	}
 	if err := r.CheckHeader(); errors.Is(err, region.ErrNoChannel) {
-		p.log.Warn("in-channel holds something else until a writer starts", "channel", e.name, "err", err)
+		e.owner.log.Warn("in-channel holds something else until a writer starts", "channel", e.name, "err", err)
 	}
 }
 
-// remarkOwner logs an owner who can do with a region as he likes.
-func (p *parent) remarkOwner(name string, r *region.Region) {
-	if r.Foreign() {
-		p.log.Warn("channel belongs to another user, who can replace it", "channel", name, "owner", r.Owner())
-	}
-}
-
-// elementSize is how long the elements for an MTU are, in bytes.
-func (p *parent) elementSize(mtu int) int { return p.cfg.Format.Size(mtu) }
-
-// bind has the forwarder of e use another region. The caller holds mu.
-func (p *parent) bind(e *end, r *region.Region) error {
-	if e == p.out {
-		return p.sender.Rebind(r.Bytes())
-	}
-	p.inbound.Pause()
-	return p.inbound.Rebind(r.Bytes(), r, r.WriterLocked)
-}
-
-// halt stops the forwarder of e. The caller holds mu.
-func (p *parent) halt(e *end) {
-	if e == p.out {
-		p.sender.Stop()
-	} else {
-		p.inbound.Pause()
-	}
-}
-
-// resume starts the forwarder of e again if the interface is up. The caller
-// holds mu.
-func (p *parent) resume(e *end) {
-	if e == p.out {
-		p.startOut()
-	} else {
-		p.startIn()
-	}
-}
-
-// ends are those that the interface has.
+// ends returns the ends that the interface has. The writer comes first: it
+// starts before the reader.
 func (p *parent) ends() []*end {
 	var all []*end
-	for _, e := range []*end{p.in, p.out} {
+	for _, e := range []*end{p.out, p.in} {
 		if e != nil {
 			all = append(all, e)
 		}

@@ -42,7 +42,7 @@ func TestLoadInFullFileSystem(t *testing.T) {
 		p := d.parents[0]
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.out.retry.pause > firstRetry
+		return p.out.restoring.pause > firstRetry
 	})
 	if s := status(t, d); s.Writer.Enabled || s.Reader.Enabled || s.Writer.Epoch != "0x0" {
 		t.Errorf("without memory: %+v, %+v", s.Writer, s.Reader)
@@ -54,7 +54,7 @@ func TestLoadInFullFileSystem(t *testing.T) {
 	p.start()
 	l.arrives(p, socket, 1)
 	l.sent(d, 2)
-	for _, line := range []string{"channel is stopped", "channel is whole again"} {
+	for _, line := range []string{"channel stopped", "channel's memory is back"} {
 		if n := l.log.count(line); n != 2 {
 			t.Errorf("%d times %q for two directions", n, line)
 		}

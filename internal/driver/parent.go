@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -100,7 +99,7 @@ func (p *parent) openRegions(dir string) (err error) {
 		if p.pmtu, err = region.Open(dir, p.cfg.PMTU, region.Inspect); err != nil {
 			return err
 		}
-		p.remarkOwner(p.cfg.PMTU, p.pmtu)
+		warnForeign(p.log, p.cfg.PMTU, p.pmtu)
 	}
 	return p.openEnds(dir)
 }
@@ -113,12 +112,12 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 		sender, err := datapath.NewSender(datapath.SenderConfig{
 			Region: p.out.bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol, Memory: p.out.memory(),
 			Poll: cfg.Poll, Renew: p.cfg.RenewAfter(), Pulse: pulse, Log: p.log,
-			OnFault: func(err error) { go p.fault(p.out, err) },
+			OnFault: func(err error) { go p.out.fault(err) },
 		})
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.Out, err)
 		}
-		p.sender = sender
+		p.sender, p.out.forwarder = sender, writer{sender, p.cfg.Format}
 	}
 	if p.cfg.Format == element.NetHdr {
 		if err := p.openMarks(); err != nil {
@@ -130,11 +129,12 @@ func (p *parent) openForwarders(cfg Config) (err error) {
 		p.inbound, err = datapath.NewInbound(datapath.InboundConfig{
 			Port: p.port, Region: p.in.bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
 			MergeUDP: p.offload.udp, Memory: p.in.memory(), Poll: cfg.Poll, BusyPoll: busyPoll(cfg), Locked: p.in.locked(), Sink: p.sender, Pulse: pulse, Log: p.log,
-			OnPeer: p.presence.follow, OnFault: func(err error) { go p.fault(p.in, err) },
+			OnPeer: p.presence.follow, OnFault: func(err error) { go p.in.fault(err) },
 		})
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.In, err)
 		}
+		p.in.forwarder = reader{p.inbound}
 	}
 	p.outbound = datapath.NewOutbound(datapath.OutboundConfig{Device: p.dev, Sink: p.sender, Skip: p.skip(), Offload: p.offload.vnet, Ethernet: p.cfg.Format == element.EthDev, Marks: p.marking.queues, PMTU: p.newPMTU(), Answers: p.answers()})
 	return nil
@@ -146,6 +146,13 @@ func (p *parent) newPMTU() *datapath.PMTU {
 		return nil
 	}
 	return datapath.NewPMTU(p.pmtu.Bytes(), p.log)
+}
+
+// warnForeign logs that a region's owner can do with it what they like.
+func warnForeign(log *slog.Logger, name string, r *region.Region) {
+	if r.Foreign() {
+		log.Warn("channel belongs to another user, who can replace it", "channel", name, "owner", r.Owner())
+	}
 }
 
 // answers is where senders are told that a packet is too long, nil in modes whose
@@ -179,7 +186,9 @@ func (p *parent) follow(state link.State) {
 		p.stop()
 	case state.Up && mtu != p.mtu:
 		p.mtu = mtu
-		p.startOut()
+		if p.out != nil {
+			p.out.start()
+		}
 		p.expect()
 	default:
 		p.mtu = mtu
@@ -212,44 +221,19 @@ func (p *parent) fragile() bool {
 func (p *parent) start() {
 	p.up = true
 	p.presence.reset()
-	p.startOut()
 	p.expect()
-	p.startIn()
+	for _, e := range p.ends() {
+		e.start()
+	}
 	p.outbound.Resume()
-}
-
-func (p *parent) startOut() {
-	if p.out == nil || !p.up || p.out.stopped() {
-		return
-	}
-	p.sender.Stop()
-	err := p.sender.Start(p.elementSize(p.mtu))
-	if errors.Is(err, region.ErrFault) {
-		p.faulted(p.out, err)
-		return
-	}
-	if err != nil {
-		p.log.Error("writer is not started", "channel", p.cfg.Out, "err", err)
-	}
-	p.out.err = err
-}
-
-func (p *parent) startIn() {
-	if p.inbound == nil || !p.up || p.in.stopped() {
-		return
-	}
-	if err := p.inbound.Resume(); err != nil {
-		p.faulted(p.in, err)
-	}
 }
 
 // stop is ip link set down.
 func (p *parent) stop() {
 	p.up = false
 	p.outbound.Pause()
-	p.sender.Stop()
-	if p.inbound != nil {
-		p.inbound.Pause()
+	for _, e := range p.ends() {
+		e.forwarder.stop()
 	}
 }
 
@@ -331,11 +315,10 @@ func (p *parent) close(keep bool) {
 	if p.outbound != nil {
 		p.outbound.Close()
 	}
-	if p.sender != nil {
-		p.sender.Close()
-	}
-	if p.inbound != nil {
-		p.inbound.Close()
+	for _, e := range p.ends() {
+		if e.forwarder != nil {
+			e.forwarder.close()
+		}
 	}
 	p.presence.close()
 	p.dispose(keep)

@@ -90,9 +90,9 @@ func look(parents []*parent) bool {
 	well := true
 	for _, p := range parents {
 		for _, e := range p.ends() {
-			well = p.lookAfter(e) && well
+			well = e.check() && well
 		}
-		p.lookAtPMTU()
+		p.checkPMTU()
 	}
 	return well
 }
