@@ -55,7 +55,7 @@ func TestDeletionWaitsForTheRequest(t *testing.T) {
 	p.start()
 	until(t, "peer", func() bool { return status(t, d).Reader.Peer == "active" })
 
-	d.begin()
+	d.lock()
 	end := sync.OnceFunc(d.change.Unlock)
 	defer end()
 	c, err := d.childNamed("child0")
@@ -66,7 +66,7 @@ func TestDeletionWaitsForTheRequest(t *testing.T) {
 	if c.isClosed() {
 		t.Error("child was closed beside a request")
 	}
-	must(t, d.giveMark(c, 7))
+	must(t, c.addMark(7))
 	end()
 
 	until(t, "close", c.isClosed)
@@ -87,7 +87,7 @@ func TestFamilyIsDeletedTogether(t *testing.T) {
 	l.loadUp(d)
 	must(t, d.AddChild("net0", "child0"))
 	must(t, d.AddMark("child0", 7))
-	d.begin()
+	d.lock()
 	must(t, l.ns.Link().Delete(l.ns.State("child0").Index))
 	must(t, l.ns.Link().Delete(l.ns.State("net0").Index))
 	d.change.Unlock()
@@ -101,7 +101,7 @@ func TestStatusBesideUnload(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 	p := d.parents[0]
 	must(t, d.AddChild("net0", "child0"))
-	c := p.kids()[0]
+	c := p.family.all()[0]
 	must(t, d.UnloadAll())
 	if s := p.status(); s != nil {
 		t.Errorf("status of a closed interface: %+v", s)

@@ -273,7 +273,7 @@ func TestMoveWithFewDescriptors(t *testing.T) {
 	h, to := l.ns.Link(), there.FD()
 	limited(t, 3, func() {
 		must(t, h.MoveToNetNS(index, to))
-		until(t, "a try to follow it", func() bool { return l.log.contains("cannot be followed now") })
+		until(t, "a try to follow it", func() bool { return l.log.contains("cannot be tracked now") })
 		if !hasUsers(1) {
 			t.Error("a namespace is taken for dead")
 		}

@@ -37,7 +37,7 @@ func TestUsableMTU(t *testing.T) {
 		{element.NetHdr, 1500, 68, 68},
 		{element.NetHdr, 1500, 9000, 9000},
 	} {
-		p := &parent{cfg: Interface{Format: c.format, MTU: c.asked}}
+		p := &endpoint{cfg: Interface{Format: c.format, MTU: c.asked}}
 		if got := p.usableMTU(c.is); got != c.want {
 			t.Errorf("%v, mtu=%d, interface %d: %d, want %d", c.format, c.asked, c.is, got, c.want)
 		}

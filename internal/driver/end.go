@@ -12,7 +12,7 @@ import (
 // end is an interface's end of one channel: the channel's memory and the
 // forwarder that reads or writes it. owner.mu guards what changes.
 type end struct {
-	owner     *parent
+	owner     *endpoint
 	name      string // of the channel, as configured
 	dir       string // of channels given by name
 	writes    bool
@@ -119,7 +119,8 @@ func (e *end) start() {
 // no errors.
 func (p *parent) openEnds(dir string) (err error) {
 	if p.cfg.In != "" {
-		p.in = &end{owner: p, name: p.cfg.In, dir: dir}
+		p.in = &end{owner: &p.endpoint, name: p.cfg.In, dir: dir}
+		p.ends = []*end{p.in}
 		p.in.region, err = p.in.open(0, false)
 		switch {
 		case err == nil:
@@ -134,7 +135,8 @@ func (p *parent) openEnds(dir string) (err error) {
 	if p.cfg.Out == "" {
 		return nil
 	}
-	p.out = &end{owner: p, name: p.cfg.Out, dir: dir, writes: true}
+	p.out = &end{owner: &p.endpoint, name: p.cfg.Out, dir: dir, writes: true}
+	p.ends = append([]*end{p.out}, p.ends...)
 	if p.out.region, err = p.out.open(p.cfg.Format.Size(p.cfg.MTU), p.cfg.Force); err != nil {
 		return err
 	}
@@ -151,14 +153,14 @@ func (p *parent) openEnds(dir string) (err error) {
 // apart refuses a region for e that shares bytes with the other direction's or,
 // for a writer, with the table of path MTUs, which it would overwrite. The names
 // do not tell: links, or a path into the channel directory, may lead to one file.
-func (p *parent) apart(e *end, r *region.Region) error {
-	for _, other := range p.ends() {
+func (ep *endpoint) apart(e *end, r *region.Region) error {
+	for _, other := range ep.ends {
 		if other != e && other.region != nil && r.Overlaps(other.region) {
-			return fmt.Errorf("channels %s and %s are the same memory: want two, one for each direction", p.cfg.In, p.cfg.Out)
+			return fmt.Errorf("channels %s and %s are the same memory: want two, one for each direction", ep.cfg.In, ep.cfg.Out)
 		}
 	}
-	if e.writes && p.pmtu != nil && r.Overlaps(p.pmtu) {
-		return fmt.Errorf("channel %s and pmtu %s are the same memory: want another region for the path MTUs", p.cfg.Out, p.cfg.PMTU)
+	if e.writes && ep.pmtu != nil && r.Overlaps(ep.pmtu) {
+		return fmt.Errorf("channel %s and pmtu %s are the same memory: want another region for the path MTUs", ep.cfg.Out, ep.cfg.PMTU)
 	}
 	return nil
 }
@@ -172,16 +174,4 @@ func (e *end) warn(r *region.Region) {
 	if err := r.CheckHeader(); errors.Is(err, region.ErrNoChannel) {
 		e.owner.log.Warn("in-channel holds something else until a writer starts", "channel", e.name, "err", err)
 	}
-}
-
-// ends returns the ends that the interface has. The writer comes first: it
-// starts before the reader.
-func (p *parent) ends() []*end {
-	var all []*end
-	for _, e := range []*end{p.out, p.in} {
-		if e != nil {
-			all = append(all, e)
-		}
-	}
-	return all
 }

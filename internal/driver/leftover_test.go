@@ -124,7 +124,7 @@ func TestNameOfTheAdoptedIsTaken(t *testing.T) {
 	asks := second
 	asks.Name = "foreign"
 	_, err := l.load(d, netHdr("free"), asks)
-	if !errors.Is(err, tuntap.ErrNameTaken) || !strings.Contains(err.Error(), "interface foreign: take over net1") {
+	if !errors.Is(err, tuntap.ErrNameTaken) || !strings.Contains(err.Error(), "interface foreign: adopt net1") {
 		t.Fatalf("error %v", err)
 	}
 	if names := l.ns.Names(); !slices.Equal(names, []string{"foreign", "net0", "net1"}) || len(d.Status()) != 0 {

@@ -28,9 +28,9 @@ func (l *lab) mortal() (fd int, id uint64) {
 
 // lookForUsers sets how often that is done, until the test ends.
 func lookForUsers(t *testing.T, interval time.Duration) {
-	old := keptInterval
-	keptInterval = interval
-	t.Cleanup(func() { keptInterval = old })
+	old := pinInterval
+	pinInterval = interval
+	t.Cleanup(func() { pinInterval = old })
 }
 
 // carry moves an interface of the lab and waits until the driver has followed.
@@ -108,7 +108,7 @@ func TestNamespaceThatIsKeptDies(t *testing.T) {
 			return d
 		},
 		"more queues": func(l *lab, d *Driver) *Driver {
-			f := &d.parents[0].followed
+			f := &d.parents[0].netdev
 			must(l.t, queues{f.dev, f}.AddQueues(1))
 			return d
 		},
@@ -132,9 +132,9 @@ func TestNamespaceThatIsKeptDies(t *testing.T) {
 				return err == nil && len(records) == 1 && records[0].NetNS == id
 			})
 			d = keep(l, d)
-			until(t, "note", func() bool { return d.parents[0].kept.Load() == id })
+			until(t, "note", func() bool { return d.parents[0].pinned.Load() == id })
 			unix.Close(fd)
-			time.Sleep(5 * keptInterval) // for what must not happen
+			time.Sleep(5 * pinInterval) // for what must not happen
 			if s := status(t, d); s.NetNS != id {
 				t.Errorf("status %+v, want namespace %d: a process is in it", s, id)
 			}
@@ -180,7 +180,7 @@ func TestFollowsOnceItCan(t *testing.T) {
 	restore := func() { must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) }
 	t.Cleanup(restore)
 	must(t, h.MoveToNetNS(index, there.FD()))
-	until(t, "warning", func() bool { return l.log.contains("cannot be followed now") })
+	until(t, "warning", func() bool { return l.log.contains("cannot be tracked now") })
 	restore()
 	until(t, "move", func() bool { return status(t, d).NetNS == there.ID() })
 }

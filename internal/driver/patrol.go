@@ -89,7 +89,7 @@ func (p *patrol) schedule(after time.Duration) {
 func look(parents []*parent) bool {
 	well := true
 	for _, p := range parents {
-		for _, e := range p.ends() {
+		for _, e := range p.ends {
 			well = e.check() && well
 		}
 		p.checkPMTU()
@@ -104,7 +104,7 @@ func (p *patrol) watch(parents []*parent) (began bool) {
 	}
 	var paths []string
 	for _, parent := range parents {
-		for _, e := range parent.ends() {
+		for _, e := range parent.ends {
 			paths = append(paths, e.path())
 		}
 		if parent.pmtu != nil {

@@ -6,51 +6,45 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/shortage"
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// record is what is needed to find a device again after a crash, wherever the
-// administrator has moved it and whatever it is called now.
-type record struct {
-	place
-	Name     string        `json:"name"` // that the load asked for, which it need not have any more
+// parentRecord finds an interface again after a crash, in whatever namespace it is
+// and whatever its name is now.
+type parentRecord struct {
+	deviceRecord
+	Name     string        `json:"name"` // that the load asked for, which may have been changed
 	Children []childRecord `json:"children,omitempty"`
 }
 
-// childRecord is a record's child.
+// childRecord finds a child of it.
 type childRecord struct {
-	place
+	deviceRecord
 	Marks []uint32 `json:"marks,omitempty"`
 }
 
-// place is where a device was last.
-type place struct {
+// deviceRecord identifies a device.
+type deviceRecord struct {
 	Alias string `json:"alias"`
 	Index int    `json:"ifindex"`
 	NetNS uint64 `json:"netns"` // inode number
 
-	// What it is, and stays.
+	// These never change.
 	Kind       tuntap.Kind `json:"kind"`
 	MultiQueue bool        `json:"multi_queue"`
 }
 
-// places lists where all devices of records were, those of children too.
-func places(records []record) (all []place) {
-	for _, r := range records {
-		all = append(all, r.place)
-		for _, c := range r.Children {
-			all = append(all, c.place)
-		}
+// devices lists the devices of an interface and its children.
+func (r parentRecord) devices() []deviceRecord {
+	devices := []deviceRecord{r.deviceRecord}
+	for _, c := range r.Children {
+		devices = append(devices, c.deviceRecord)
 	}
-	return all
+	return devices
 }
 
 // stateFile keeps the records of one process.
@@ -61,19 +55,19 @@ type stateFile struct {
 
 // state is what the file holds.
 type state struct {
-	// Boot identifies the boot of the machine: devices, indexes and namespaces are
-	// others after the next one.
-	Boot       string   `json:"boot"`
-	Interfaces []record `json:"interfaces"`
+	// Boot identifies the boot of the machine, which devices, indexes and
+	// namespaces do not survive.
+	Boot       string         `json:"boot"`
+	Interfaces []parentRecord `json:"interfaces"`
 }
 
-// DamagedStateError says that a state file could not be understood, and was
-// renamed so that it is in nobody's way. What it knew is lost: interfaces that
-// were moved to another network namespace, or whose alias was changed.
+// DamagedStateError says that a state file could not be parsed and was renamed, so
+// that a new one can be written. Interfaces that were moved to another network
+// namespace, or whose alias was changed, are not found.
 type DamagedStateError struct {
 	Path  string // of the state file
-	Aside string // what it is called now
-	Err   error  // what is wrong with it
+	Aside string // its new path
+	Err   error  // the parse error
 }
 
 func (e *DamagedStateError) Error() string {
@@ -82,9 +76,9 @@ func (e *DamagedStateError) Error() string {
 
 func (e *DamagedStateError) Unwrap() error { return e.Err }
 
-// write replaces the file as a whole; no records, no file. A crash at any moment,
-// of the machine too, leaves the old file or the new one.
-func (s *stateFile) write(records []record) error {
+// write replaces the file as a whole; without records it removes it. A crash at any
+// moment, even of the machine, leaves the old file or the new one.
+func (s *stateFile) write(records []parentRecord) error {
 	if s.path == "" {
 		return nil
 	}
@@ -111,8 +105,8 @@ func (s *stateFile) write(records []record) error {
 	return os.Rename(next, s.path)
 }
 
-// writeSynced makes a file. Its contents are on the disk when it returns: a
-// rename may get there before what was written earlier.
+// writeSynced creates a file and waits until its contents are on the disk: a later
+// rename may get there first.
 func writeSynced(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -125,7 +119,7 @@ func writeSynced(path string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// removeFile removes a file that need not be there.
+// removeFile removes a file, if there is one.
 func removeFile(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -133,9 +127,9 @@ func removeFile(path string) error {
 	return nil
 }
 
-// read returns the records; none if there is no file, or if it is of an earlier
-// boot. What is no state file is set aside: *DamagedStateError.
-func (s *stateFile) read() ([]record, error) {
+// read returns the records; none if there is no file, or if it is from an earlier
+// boot. A file that cannot be parsed is renamed: *DamagedStateError.
+func (s *stateFile) read() ([]parentRecord, error) {
 	if s.path == "" {
 		return nil, nil
 	}
@@ -163,55 +157,12 @@ func (s *stateFile) read() ([]record, error) {
 	return st.Interfaces, nil
 }
 
-// bootID identifies the boot of this machine, see random(4); "" where /proc is
-// not to be had.
+// bootID identifies the boot of this machine, see random(4); "" without /proc. The
+// only error is a shortage.
 func bootID() (string, error) {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if shortage.Is(err) {
 		return "", err
 	}
 	return strings.TrimSpace(string(id)), nil
-}
-
-// netnsPaths lists where network namespaces can be opened.
-func netnsPaths() ([]string, error) {
-	paths := []string{"/proc/thread-self/ns/net"}
-	for _, dir := range []string{"/run/netns", "/proc"} {
-		entries, err := os.ReadDir(dir)
-		if shortage.Is(err) {
-			return nil, err
-		}
-		for _, e := range entries { // none after any other error: there is no such directory
-			switch {
-			case dir != "/proc":
-				paths = append(paths, filepath.Join(dir, e.Name()))
-			case e.Name()[0] >= '0' && e.Name()[0] <= '9': // a process
-				paths = append(paths, filepath.Join(dir, e.Name(), "ns/net"))
-			}
-		}
-	}
-	return paths, nil
-}
-
-// openNetNS finds the namespace with that inode number, by its name or by a
-// process in it. The caller closes the descriptor. fs.ErrNotExist: there is none.
-func openNetNS(id uint64) (int, error) {
-	paths, err := netnsPaths()
-	if err != nil {
-		return -1, err
-	}
-	for _, path := range paths {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if shortage.Is(err) {
-			return -1, &fs.PathError{Op: "open", Path: path, Err: err}
-		}
-		if err != nil {
-			continue
-		}
-		if link.NSID(fd) == id {
-			return fd, nil
-		}
-		unix.Close(fd)
-	}
-	return -1, fs.ErrNotExist
 }

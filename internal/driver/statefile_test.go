@@ -16,14 +16,14 @@ func TestStateFile(t *testing.T) {
 	if got, err := s.read(); got != nil || err != nil {
 		t.Errorf("without a file: %v, %v", got, err)
 	}
-	want := []record{
-		{place: place{Alias: "muennet in=a out=b", Index: 7, NetNS: 1<<63 + 1}, Children: []childRecord{
-			{place: place{Alias: "muennet child=c of in=a out=b", Index: 8, NetNS: 2}, Marks: []uint32{1, 1<<32 - 1}},
-			{place: place{Alias: "muennet child=d of in=a out=b", Index: 9, NetNS: 3}},
+	want := []parentRecord{
+		{deviceRecord: deviceRecord{Alias: "muennet in=a out=b", Index: 7, NetNS: 1<<63 + 1}, Children: []childRecord{
+			{deviceRecord: deviceRecord{Alias: "muennet child=c of in=a out=b", Index: 8, NetNS: 2}, Marks: []uint32{1, 1<<32 - 1}},
+			{deviceRecord: deviceRecord{Alias: "muennet child=d of in=a out=b", Index: 9, NetNS: 3}},
 		}},
-		{place: place{Alias: `muennet in="\ü out=`, Index: 1<<31 - 1}},
+		{deviceRecord: deviceRecord{Alias: `muennet in="\ü out=`, Index: 1<<31 - 1}},
 	}
-	for _, records := range [][]record{want, want[:1]} {
+	for _, records := range [][]parentRecord{want, want[:1]} {
 		if err := s.write(records); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestDamagedStateFileIsNamed(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
-	if err := s.write([]record{{place: place{Alias: "x", Index: 1}}}); err != nil {
+	if err := s.write([]parentRecord{{deviceRecord: deviceRecord{Alias: "x", Index: 1}}}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.read(); len(got) != 1 || err != nil {
@@ -68,7 +68,7 @@ func TestDamagedStateFileIsNamed(t *testing.T) {
 
 func TestStateFileThatCannotBeWritten(t *testing.T) {
 	s := stateFile{path: filepath.Join(t.TempDir(), "missing", "state")}
-	if err := s.write([]record{{place: place{Alias: "x"}}}); !errors.Is(err, fs.ErrNotExist) {
+	if err := s.write([]parentRecord{{deviceRecord: deviceRecord{Alias: "x"}}}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 }

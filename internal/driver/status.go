@@ -12,7 +12,7 @@ import (
 
 func hex(n uint64) string { return fmt.Sprintf("%#x", n) }
 
-// identity is the part of the status that never has to be waited for.
+// identity is the part of the status that needs no waiting.
 func (p *parent) identity() api.Interface {
 	at := p.at()
 	return api.Interface{
@@ -37,28 +37,22 @@ func (p *parent) status() *api.Interface {
 		s.MAC = p.state.HardwareAddr.String()
 	}
 	s.PMTUFile = text(p.pmtuFile)
-	port := p.port.Status()
-	s.Offload, s.Merged, s.Oversize = p.offload.describe(port.Merging), port.Counters.Merged, port.Counters.Oversize
-	countSent(&s.Stats, p.outbound.Counters(), s.Drops)
-	if p.cfg.Format == element.NetHdr {
-		s.Marks = p.marking.status(p.dev, port)
-		countUnmarked(&s.Stats, s.Marks, s.Drops)
-	}
-	for _, c := range p.kids() {
+	t := p.traffic(s.Drops)
+	s.Offload, s.Merged, s.Oversize, s.Marks, s.Stats = t.offload, t.merged, t.oversize, t.marks, t.stats
+	for _, c := range p.family.all() {
 		if child := c.status(); child != nil {
 			s.Children = append(s.Children, *child)
 		}
 	}
 	if p.out != nil {
-		s.Writer = writerStatus(p.sender.Status())
-		describe(&s.Writer.Channel, p.out, p.cfg.WriterProtocol, p.up)
+		s.Writer = writerStatus(p.sink.Status())
+		p.out.describe(&s.Writer.Channel, p.cfg.WriterProtocol)
 	}
-	if p.inbound != nil {
-		countReceived(&s.Stats, port, s.Drops)
+	if p.in != nil {
 		in := p.inbound.Status()
 		s.Reader = readerStatus(in)
 		countElements(&s.Stats, in, s.Drops)
-		describe(&s.Reader.Channel, p.in, p.cfg.ReaderProtocol, p.up)
+		p.in.describe(&s.Reader.Channel, p.cfg.ReaderProtocol)
 		if r := p.in.region; r != nil && s.Reader.Peer == datapath.PeerInactive.String() {
 			if err := r.CheckHeader(); errors.Is(err, region.ErrNoChannel) {
 				s.Reader.Reason = err.Error()
@@ -68,17 +62,55 @@ func (p *parent) status() *api.Interface {
 	return &s
 }
 
-// describe adds what the driver knows of an end of a channel.
-func describe(c *api.Channel, e *end, protocol uint64, up bool) {
+// status describes the child as it is now; nil if it is closed.
+func (c *child) status() *api.Child {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isClosed() {
+		return nil
+	}
+	at, drops := c.at(), map[string]uint64{}
+	t := c.traffic(drops)
+	return &api.Child{
+		Name: at.name, Index: at.index, NetNS: at.netns, MTU: c.mtu, Up: c.up,
+		Held: c.held(), Marks: t.marks, Adopted: c.adopted, Drops: drops,
+		Offload: t.offload, Merged: t.merged, Oversize: t.oversize, Stats: t.stats,
+	}
+}
+
+// traffic is what parents and children show alike.
+type traffic struct {
+	offload          string
+	merged, oversize uint64
+	marks            *api.Marking // nil unless the format carries marks
+	stats            api.Stats
+}
+
+// traffic describes what the device has sent and received, and adds the reasons of
+// drops to a map.
+func (ep *endpoint) traffic(drops map[string]uint64) traffic {
+	port := ep.port.Status()
+	t := traffic{offload: ep.offload.describe(port.Merging), merged: port.Counters.Merged, oversize: port.Counters.Oversize}
+	countSent(&t.stats, ep.outbound.Counters(), drops)
+	countReceived(&t.stats, port, drops)
+	if ep.cfg.Format == element.NetHdr {
+		t.marks = ep.marking.status(ep.dev, port)
+		countUnmarked(&t.stats, t.marks, drops)
+	}
+	return t
+}
+
+// describe adds what the driver knows of an end to what its forwarder knows.
+func (e *end) describe(c *api.Channel, protocol uint64) {
 	c.Region, c.Protocol = e.path(), hex(protocol)
 	if r := e.region; r != nil {
 		c.RegionSize, c.Memory, c.Mapping, c.Owner = r.Size(), r.Kind().String(), r.Mapping(), r.Owner()
 	}
-	c.Enabled = up && e.err == nil
+	c.Enabled = e.owner.up && e.err == nil
 	c.Error, c.File, c.Replaced = text(e.err), text(e.file), e.replaced
 }
 
-// text is what an error says; nil says nothing.
+// text returns the text of an error; "" for nil.
 func text(err error) string {
 	if err == nil {
 		return ""
@@ -94,26 +126,6 @@ func writerStatus(w datapath.SenderStatus) *api.Writer {
 	}
 }
 
-// status describes the child as it is now; nil if it is closed.
-func (c *child) status() *api.Child {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.isClosed() {
-		return nil
-	}
-	at, port := c.at(), c.port.Status()
-	s := &api.Child{
-		Name: at.name, Index: at.index, NetNS: at.netns, MTU: c.state.MTU, Up: c.up,
-		Held: c.held(), Marks: c.marking.status(c.dev, port), Adopted: c.adopted, Drops: map[string]uint64{},
-		Offload: c.offload.describe(port.Merging), Merged: port.Counters.Merged,
-		Oversize: port.Counters.Oversize,
-	}
-	countSent(&s.Stats, c.outbound.Counters(), s.Drops)
-	countUnmarked(&s.Stats, s.Marks, s.Drops)
-	countReceived(&s.Stats, port, s.Drops)
-	return s
-}
-
 // countSent adds what a device handed to the out-channel.
 func countSent(s *api.Stats, c datapath.TxCounters, to map[string]uint64) {
 	s.TxPackets, s.TxBytes, s.TxDropped = c.Packets, c.Bytes, c.Dropped
@@ -121,13 +133,13 @@ func countSent(s *api.Stats, c datapath.TxCounters, to map[string]uint64) {
 	drops(to, "tx_", c.Reasons[:], datapath.Reason.String)
 }
 
-// countUnmarked adds what the programs did not let into a queue.
+// countUnmarked adds the packets that the programs kept out of the queues.
 func countUnmarked(s *api.Stats, m *api.Marking, to map[string]uint64) {
 	s.TxDropped += m.Overflows + m.Mismatches
 	drops(to, "tx_mark_", []uint64{m.Overflows, m.Mismatches}, func(i uint8) string { return [...]string{"overflow", "mismatch"}[i] })
 }
 
-// countReceived adds what a device was handed from the in-channel.
+// countReceived adds what a device got from the in-channel.
 func countReceived(s *api.Stats, p datapath.PortStatus, to map[string]uint64) {
 	s.RxPackets, s.RxBytes, s.RxDropped = p.Counters.Packets, p.Counters.Bytes, p.Counters.Dropped
 	drops(to, "rx_", p.Counters.Reasons[:], datapath.Reason.String)
@@ -142,7 +154,7 @@ func readerStatus(r datapath.InboundStatus) *api.Reader {
 	}
 }
 
-// countElements adds the elements of the in-channel that held no packet.
+// countElements adds the elements of the in-channel that were lost or no packets.
 func countElements(s *api.Stats, r datapath.InboundStatus, to map[string]uint64) {
 	s.RxOverErrors = r.Reader.Overruns
 	for _, n := range r.Faults {
@@ -152,7 +164,7 @@ func countElements(s *api.Stats, r datapath.InboundStatus, to map[string]uint64)
 	drops(to, "rx_", r.Faults[:], element.Fault.String)
 }
 
-// drops adds the reasons that happened to a map of them.
+// drops adds the reasons that have occurred to a map.
 func drops[R ~uint8](to map[string]uint64, prefix string, counts []uint64, name func(R) string) {
 	for r, n := range counts {
 		if n > 0 {

@@ -1,0 +1,205 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/config"
+	"github.com/muennet/muennet/internal/shortage"
+)
+
+// Load creates the interfaces of cfg in the calling thread's network namespace
+// and returns their names. If one fails, none is kept, and the error says which
+// one and why; it is a [*config.Error] if cfg breaks a rule.
+func (d *Driver) Load(cfg Config) (names []string, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := d.lockOpen(); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	defer d.change.Unlock()
+	if cfg.Channels == "" {
+		cfg.Channels = d.opt.Channels
+	}
+	if cfg.Poll == 0 {
+		cfg.Poll = config.DefaultPoll
+	}
+	if names, err = d.load(cfg); err != nil {
+		return nil, shortage.Explain(err)
+	}
+	return names, nil
+}
+
+// load is Load with a complete configuration. The caller holds change.
+func (d *Driver) load(cfg Config) (names []string, err error) {
+	if d.unread {
+		if err := d.readState(); err != nil {
+			return nil, err
+		}
+		d.unread = false
+	}
+	if err := d.room(cfg); err != nil {
+		return nil, err
+	}
+	loaded, err := d.createAll(cfg)
+	if err == nil {
+		d.mu.Lock()
+		d.parents = append(d.parents, loaded...)
+		d.mu.Unlock()
+		err = settleAll(loaded)
+	}
+	if err != nil {
+		forEach(loaded, func(p *parent) {
+			d.forget(p)
+			p.undo()
+		})
+		return nil, err
+	}
+	d.patrol.begin()
+	for _, p := range loaded {
+		s := p.status()
+		names = append(names, s.Name)
+		d.opt.Log.Info("interface loaded", "name", s.Name, "in", s.In, "out", s.Out, "mode", s.Mode, "mtu", s.MTU, "adopted", s.Adopted)
+	}
+	d.save()
+	return names, nil
+}
+
+// settleAll makes new interfaces follow their devices, and gives them what a crash
+// has left: children and names.
+func settleAll(loaded []*parent) error {
+	for _, p := range loaded {
+		err := p.settle()
+		if err == nil {
+			err = p.adoptChildren()
+		}
+		if err == nil {
+			err = p.giveName()
+		}
+		if err != nil {
+			return fmt.Errorf("interface %s: %w", p.cfg.Name, err)
+		}
+	}
+	return nil
+}
+
+// createAll creates interfaces whose forwarders run, paused. On an error it
+// returns those created so far.
+func (d *Driver) createAll(cfg Config) (loaded []*parent, err error) {
+	for _, i := range cfg.Interfaces {
+		p, err := d.newParent(i, cfg)
+		if err != nil {
+			return loaded, fmt.Errorf("interface %s: %w", i.Name, err)
+		}
+		loaded = append(loaded, p)
+	}
+	var mu sync.Mutex
+	forEach(loaded, func(p *parent) {
+		if e := p.begin(cfg); e != nil {
+			mu.Lock()
+			err = errors.Join(err, fmt.Errorf("interface %s: %w", p.cfg.Name, e))
+			mu.Unlock()
+		}
+	})
+	if err == nil {
+		err = d.probe(loaded)
+	}
+	return loaded, err
+}
+
+// probe attaches the program for received packets to the first interface that has
+// one, so that a warning about marks comes with the load, not with the first mark.
+func (d *Driver) probe(loaded []*parent) error {
+	i := slices.IndexFunc(loaded, func(p *parent) bool { return p.marking.in != nil })
+	if d.probed || i < 0 {
+		return nil
+	}
+	p := loaded[i]
+	p.port.Prepare()
+	if err := p.marking.in.shortage(); err != nil {
+		return fmt.Errorf("interface %s: %w", p.cfg.Name, err)
+	}
+	d.probed = true
+	return nil
+}
+
+// forEach calls f for all interfaces, eight at a time: to load an eBPF program or
+// to delete a device takes the kernel some 10 ms, most of it waiting.
+func forEach(parents []*parent, f func(*parent)) {
+	const atOnce = 8
+	var all sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, p := range parents {
+		slots <- struct{}{}
+		all.Go(func() {
+			f(p)
+			<-slots
+		})
+	}
+	all.Wait()
+}
+
+// Unload removes the named interfaces; without a name it removes nothing. With an
+// unknown name it fails before anything is removed.
+func (d *Driver) Unload(names ...string) error {
+	if err := d.lockOpen(); err != nil {
+		return fmt.Errorf("unload: %w", err)
+	}
+	defer d.change.Unlock()
+	found, err := d.find(names)
+	if err == nil {
+		d.remove(found)
+	}
+	return err
+}
+
+// UnloadAll removes every interface.
+func (d *Driver) UnloadAll() error {
+	if err := d.lockOpen(); err != nil {
+		return fmt.Errorf("unload: %w", err)
+	}
+	defer d.change.Unlock()
+	d.remove(d.all())
+	return nil
+}
+
+// remove stops and removes interfaces. The caller holds change.
+func (d *Driver) remove(gone []*parent) {
+	forEach(gone, func(p *parent) {
+		d.forget(p)
+		p.close(false)
+		d.opt.Log.Info("interface removed", "name", p.cfg.Name)
+	})
+	d.save()
+}
+
+// find returns the parents with these names.
+func (d *Driver) find(names []string) ([]*parent, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var found []*parent
+	for _, name := range names {
+		i := slices.IndexFunc(d.parents, func(p *parent) bool { return p.name() == name })
+		if i < 0 {
+			return nil, d.notLoaded(name)
+		}
+		if !slices.Contains(found, d.parents[i]) {
+			found = append(found, d.parents[i])
+		}
+	}
+	return found, nil
+}
+
+// notLoaded is the error about a name that is no parent's. The caller holds mu.
+func (d *Driver) notLoaded(name string) error {
+	for _, p := range d.parents {
+		if p.family.named(name) != nil {
+			return fmt.Errorf("%s %w %s: remove it with del_child", name, api.ErrChild, p.name())
+		}
+	}
+	return fmt.Errorf("%s: %w", name, api.ErrUnknown)
+}
