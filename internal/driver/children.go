@@ -113,37 +113,30 @@ func (c *child) addMark(mark uint32) error {
 	return nil
 }
 
-// parentNamed finds an interface that can have children.
+// parentNamed returns an interface that can have children.
 func (d *Driver) parentNamed(name string) (*parent, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, p := range d.parents {
-		if p.name() == name {
-			if p.cfg.Format != element.NetHdr {
-				return nil, fmt.Errorf("%s is %s: children need a net_hdr parent", name, p.cfg.Format)
-			}
-			return p, nil
-		}
-		if p.family.named(name) != nil {
-			return nil, fmt.Errorf("%s %w %s: a child cannot have children", name, api.ErrChild, p.name())
-		}
+	p, c := d.named(name)
+	switch {
+	case p == nil:
+		return nil, unknown(name)
+	case c != nil:
+		return nil, fmt.Errorf("%s %w %s: a child cannot have children", name, api.ErrChild, p.name())
+	case p.cfg.Format != element.NetHdr:
+		return nil, fmt.Errorf("%s is %s: children need a net_hdr parent", name, p.cfg.Format)
 	}
-	return nil, unknown(name)
+	return p, nil
 }
 
-// childNamed finds a child.
+// childNamed returns a child.
 func (d *Driver) childNamed(name string) (*child, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, p := range d.parents {
-		if c := p.family.named(name); c != nil {
-			return c, nil
-		}
-		if p.name() == name {
-			return nil, fmt.Errorf("%s is a parent, not a child", name)
-		}
+	p, c := d.named(name)
+	switch {
+	case p == nil:
+		return nil, unknown(name)
+	case c == nil:
+		return nil, fmt.Errorf("%s is a parent, not a child", name)
 	}
-	return nil, unknown(name)
+	return c, nil
 }
 
 // unknown is the error about a name that is none of ours. It tells another

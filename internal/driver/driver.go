@@ -152,6 +152,20 @@ func (d *Driver) all() []*parent {
 	return slices.Clone(d.parents)
 }
 
+// named returns the parent of that name, or the child of that name and its parent;
+// nil: there is none.
+func (d *Driver) named(name string) (*parent, *child) {
+	for _, p := range d.all() {
+		if p.name() == name {
+			return p, nil
+		}
+		if c := p.family.named(name); c != nil {
+			return p, c
+		}
+	}
+	return nil, nil
+}
+
 // Close removes all interfaces. Later requests fail with api.ErrClosed.
 func (d *Driver) Close() error {
 	d.lock()

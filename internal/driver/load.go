@@ -178,28 +178,17 @@ func (d *Driver) remove(gone []*parent) {
 }
 
 // find returns the parents with these names.
-func (d *Driver) find(names []string) ([]*parent, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var found []*parent
+func (d *Driver) find(names []string) (found []*parent, err error) {
 	for _, name := range names {
-		i := slices.IndexFunc(d.parents, func(p *parent) bool { return p.name() == name })
-		if i < 0 {
-			return nil, d.notLoaded(name)
-		}
-		if !slices.Contains(found, d.parents[i]) {
-			found = append(found, d.parents[i])
+		p, c := d.named(name)
+		switch {
+		case p == nil:
+			return nil, fmt.Errorf("%s: %w", name, api.ErrUnknown)
+		case c != nil:
+			return nil, fmt.Errorf("%s %w %s: remove it with del_child", name, api.ErrChild, p.name())
+		case !slices.Contains(found, p):
+			found = append(found, p)
 		}
 	}
 	return found, nil
-}
-
-// notLoaded is the error about a name that is no parent's. The caller holds mu.
-func (d *Driver) notLoaded(name string) error {
-	for _, p := range d.parents {
-		if p.family.named(name) != nil {
-			return fmt.Errorf("%s %w %s: remove it with del_child", name, api.ErrChild, p.name())
-		}
-	}
-	return fmt.Errorf("%s: %w", name, api.ErrUnknown)
 }

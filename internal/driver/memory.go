@@ -63,59 +63,63 @@ func (e *end) fail(err error) {
 	e.owner.d.patrol.hint()
 }
 
-// lose stops a direction whose memory went away without a fault.
-func (e *end) lose(r *region.Region, why error) {
+// update calls f with owner.mu held, unless the interface was closed or e has got
+// another region than r.
+func (e *end) update(r *region.Region, f func()) {
 	e.owner.mu.Lock()
 	defer e.owner.mu.Unlock()
-	if e.owner.isClosed() || e.region != r || e.stopped() {
-		return
+	if !e.owner.isClosed() && e.region == r {
+		f()
 	}
-	e.forwarder.stop()
-	e.fail(why)
+}
+
+// lose stops a direction whose memory went away without a fault.
+func (e *end) lose(r *region.Region, why error) {
+	e.update(r, func() {
+		if !e.stopped() {
+			e.forwarder.stop()
+			e.fail(why)
+		}
+	})
 }
 
 // restore starts a stopped direction again once all of its memory is there. To
-// find that out may take long; mu is free then. restore reports whether the
+// find that out may take long; owner.mu is free then. restore reports whether the
 // direction does not wait for memory.
 func (e *end) restore() bool {
-	mu := &e.owner.mu
-	mu.Lock()
+	e.owner.mu.Lock()
 	r, stopped := e.region, e.stopped()
 	wait := e.owner.isClosed() || r == nil || !stopped || !e.restoring.due()
-	mu.Unlock()
+	e.owner.mu.Unlock()
 	if wait {
 		return !stopped
 	}
 	err := r.Restore()
-	mu.Lock()
-	defer mu.Unlock()
-	if e.owner.isClosed() || e.region != r {
-		return false
-	}
-	e.err = err
-	switch {
-	case err == nil:
-		e.owner.log.Info("channel's memory is back", "channel", e.name)
-		e.start()
-	case errors.Is(err, region.ErrNoMemory):
-		e.restoring.again()
-	}
+	e.update(r, func() {
+		e.err = err
+		switch {
+		case err == nil:
+			e.owner.log.Info("channel's memory is back", "channel", e.name)
+			e.start()
+		case errors.Is(err, region.ErrNoMemory):
+			e.restoring.again()
+		}
+	})
 	return false // until the next check
 }
 
 // setFile records what became of the region's file, and logs each change once.
 func (e *end) setFile(r *region.Region, what error) {
-	e.owner.mu.Lock()
-	defer e.owner.mu.Unlock()
-	if e.owner.isClosed() || e.region != r || text(what) == text(e.file) {
-		return
-	}
-	e.file = what
-	if what == nil {
-		e.owner.log.Info("channel's file is back", "channel", e.name)
-	} else {
-		e.owner.log.Warn("channel goes on in memory that others may not find", "channel", e.name, "err", what)
-	}
+	e.update(r, func() {
+		if text(what) == text(e.file) {
+			return
+		}
+		if e.file = what; what == nil {
+			e.owner.log.Info("channel's file is back", "channel", e.name)
+		} else {
+			e.owner.log.Warn("channel goes on in memory that others may not find", "channel", e.name, "err", what)
+		}
+	})
 }
 
 // checkPMTU finds out whether the table of path MTUs is still the file of its
