@@ -2,23 +2,22 @@ package driver
 
 import "time"
 
-// Pauses between tries: the first one, and the longest.
+// The first and the longest pause between two tries.
 const (
 	firstRetry = time.Second
 	mostRetry  = 8 * time.Second
 )
 
-// backoff says when to try again what has failed: after a second, and after
-// twice as long each further time, up to eight. The zero value has nothing to wait
-// for.
+// backoff says when to try again after a failure: after a second, then after twice
+// as long each time, up to eight seconds. The zero value does not wait.
 type backoff struct {
 	pause time.Duration
 	next  time.Time
 }
 
-// begin is called when something fails that has worked. If that was not for
-// long, twice the pause, the pause goes on growing: so a peer that makes it fail
-// again and again has to wait.
+// begin is called when something fails that has worked. If it worked for less than
+// twice the pause, the pause goes on growing: a peer that makes it fail again and
+// again has to wait.
 func (b *backoff) begin() {
 	if time.Since(b.next) > 2*b.pause {
 		b.pause = 0
@@ -26,11 +25,11 @@ func (b *backoff) begin() {
 	b.again()
 }
 
-// again is called when a try has failed.
+// again is called after a try has failed.
 func (b *backoff) again() {
 	b.pause = min(max(2*b.pause, firstRetry), mostRetry)
 	b.next = time.Now().Add(b.pause)
 }
 
-// due tells whether to try.
+// due reports whether to try.
 func (b *backoff) due() bool { return !time.Now().Before(b.next) }

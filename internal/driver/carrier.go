@@ -5,74 +5,73 @@ import (
 	"time"
 )
 
-// How soon after one change of the carrier the next one is followed: after each
-// twice as late, until no change has come for a while.
+// How long after one change of the carrier the next one is shown: each time twice
+// as long, until no change has come for a while.
 const (
 	firstHold = 50 * time.Millisecond
 	mostHold  = 500 * time.Millisecond
 	calmAfter = 2 * time.Second
 )
 
-// holdDown decides when to follow what comes and goes as it likes. A change after
-// some calm is followed at once, others are held, so that at most a few per second
-// are seen; the last one always is. The zero value has followed false.
+// holdDown dampens a state that may flap. It shows a change after some calm at
+// once and holds the next ones, so that it shows a few per second at most; it
+// always shows the last one. The zero value shows false.
 //
-//	wanted     ‾|_|‾|_|‾|_|‾|_|‾|_|‾|_|‾|___________
-//	followed   ‾|__|‾‾‾|_________|‾‾‾‾‾‾‾‾‾‾‾‾‾|____
-//	           at once, 50 ms, 100 ms, 200 ms ...
+//	wanted   ‾|_|‾|_|‾|_|‾|_|‾|_|‾|_|‾|___________
+//	shown    ‾|__|‾‾‾|_________|‾‾‾‾‾‾‾‾‾‾‾‾‾|____
+//	         at once, 50 ms, 100 ms, 200 ms ...
 type holdDown struct {
-	wanted, followed bool
-	hold             time.Duration
-	heard            time.Time // of the last change
-	until            time.Time // nothing is followed before
+	wanted, shown bool
+	hold          time.Duration
+	changed       time.Time // last change of wanted
+	until         time.Time // nothing is shown before
 }
 
 // want notes a change.
 func (h *holdDown) want(now time.Time, state bool) {
-	if now.Sub(h.heard) >= calmAfter {
+	if now.Sub(h.changed) >= calmAfter {
 		h.reset()
 	}
-	h.wanted, h.heard = state, now
+	h.wanted, h.changed = state, now
 }
 
-// reset has the next change followed at once.
+// reset lets the next change be shown at once.
 func (h *holdDown) reset() { h.hold, h.until = 0, time.Time{} }
 
-// next tells how long to wait until wanted is to be followed: 0 means now. ok is
-// false if it is followed already.
+// next returns how long to wait until wanted may be shown: 0 means now. ok is false
+// if it is shown already.
 func (h *holdDown) next(now time.Time) (wait time.Duration, ok bool) {
-	return max(0, h.until.Sub(now)), h.wanted != h.followed
+	return max(0, h.until.Sub(now)), h.wanted != h.shown
 }
 
-// follow follows what is wanted, and holds what comes next.
-func (h *holdDown) follow(now time.Time) bool {
-	h.followed = h.wanted
+// show shows what is wanted, and holds the next change.
+func (h *holdDown) show(now time.Time) bool {
+	h.shown = h.wanted
 	h.hold = min(max(firstHold, 2*h.hold), mostHold)
 	h.until = now.Add(h.hold)
-	return h.followed
+	return h.shown
 }
 
-// presence tells the devices of an interface whether its peer is there. For that
-// the kernel takes its lock of all interfaces, and waits for it as long as others
-// hold it; so a goroutine of its own asks the kernel, which runs while there is
-// something to tell.
+// presence tells the devices of an interface whether its peer is there. To set a
+// carrier the kernel takes its lock of all interfaces, which others may hold for
+// long. So a goroutine sets it, which runs while there is something to tell.
 type presence struct {
-	tell func(present bool) // all devices
+	tell func(present bool) // called for all devices together
 
 	mu     sync.Mutex
 	hold   holdDown
 	busy   bool // run runs
 	closed bool
-	wake   chan struct{} // ends the waiting of run; nil if it does not wait
+	wake   chan struct{} // ends the sleep of run; nil if it does not sleep
 	ended  sync.WaitGroup
 
-	// telling is held while devices are told, so that they are told in order.
+	// telling is held while devices are told, to keep the order.
 	telling sync.Mutex
 	told    bool
 }
 
-// follow takes note of the peer's state. It does not block.
-func (p *presence) follow(present bool) {
+// set records the peer's state. It does not block.
+func (p *presence) set(present bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hold.want(time.Now(), present)
@@ -82,8 +81,7 @@ func (p *presence) follow(present bool) {
 	}
 }
 
-// reset has the next change followed at once: what made the last ones was not
-// the peer.
+// reset lets the next change be shown at once: the last ones were not the peer's.
 func (p *presence) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +89,7 @@ func (p *presence) reset() {
 	p.rouse()
 }
 
-// close ends the telling, and returns when nothing is being told any more.
+// close ends the telling and waits for one that is under way.
 func (p *presence) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -100,7 +98,7 @@ func (p *presence) close() {
 	p.ended.Wait()
 }
 
-// rouse has run look again. The caller holds mu.
+// rouse wakes run. The caller holds mu.
 func (p *presence) rouse() {
 	if p.wake != nil {
 		close(p.wake)
@@ -108,7 +106,7 @@ func (p *presence) rouse() {
 	}
 }
 
-// run tells what is to be told, until there is nothing.
+// run tells the devices until there is nothing to tell.
 func (p *presence) run() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,7 +120,7 @@ func (p *presence) run() {
 		case wait > 0:
 			p.sleep(wait)
 		default:
-			present := p.hold.follow(now)
+			present := p.hold.show(now)
 			p.mu.Unlock()
 			p.telling.Lock()
 			p.told = present
@@ -133,7 +131,7 @@ func (p *presence) run() {
 	}
 }
 
-// sleep waits, without mu, which the caller holds.
+// sleep releases mu, which the caller holds, while it waits.
 func (p *presence) sleep(d time.Duration) {
 	wake := make(chan struct{})
 	p.wake = wake
@@ -148,7 +146,7 @@ func (p *presence) sleep(d time.Duration) {
 	p.wake = nil
 }
 
-// join tells one more device what the others have been told.
+// join tells one more device what the others were told last.
 func (p *presence) join(tell func(present bool)) {
 	p.telling.Lock()
 	defer p.telling.Unlock()

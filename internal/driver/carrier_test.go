@@ -27,8 +27,8 @@ func flaps(begin, distance time.Duration, n int) (all []change) {
 	return all
 }
 
-// followedBy is what a holdDown makes of changes.
-func followedBy(changes []change) (followed []change) {
+// shownBy returns what a holdDown shows of changes.
+func shownBy(changes []change) (shown []change) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var h holdDown
 	for i, c := range changes {
@@ -40,10 +40,10 @@ func followedBy(changes []change) (followed []change) {
 			if !due || (i+1 < len(changes) && now.Sub(begin) >= changes[i+1].after) {
 				break
 			}
-			followed = append(followed, change{now.Sub(begin), h.follow(now)})
+			shown = append(shown, change{now.Sub(begin), h.show(now)})
 		}
 	}
-	return followed
+	return shown
 }
 
 func TestHoldDown(t *testing.T) {
@@ -57,29 +57,29 @@ func TestHoldDown(t *testing.T) {
 		{"a restart", []change{{0, true}, {9000 * ms, false}, {9001 * ms, true}}, []change{{0, true}, {9000 * ms, false}, {9050 * ms, true}}},
 		{"there and back within the hold", []change{{0, true}, {10 * ms, false}, {20 * ms, true}}, []change{{0, true}}},
 		{"held longer each time", flaps(0, 60*ms, 4), []change{{0, true}, {60 * ms, false}, {160 * ms, true}, {360 * ms, false}}},
-		{"the last one is followed", flaps(0, ms, 101), []change{{0, true}, {51 * ms, false}, {151 * ms, true}}},
+		{"the last one is shown", flaps(0, ms, 101), []change{{0, true}, {51 * ms, false}, {151 * ms, true}}},
 		{"whole again after some calm", append(flaps(0, 60*ms, 4), flaps(2200*ms, 60*ms, 2)...),
 			[]change{{0, true}, {60 * ms, false}, {160 * ms, true}, {360 * ms, false}, {2200 * ms, true}, {2260 * ms, false}}},
 	} {
-		if got := followedBy(c.changes); !slices.Equal(got, c.want) {
-			t.Errorf("%s: followed %v, want %v", c.name, got, c.want)
+		if got := shownBy(c.changes); !slices.Equal(got, c.want) {
+			t.Errorf("%s: shown %v, want %v", c.name, got, c.want)
 		}
 	}
 }
 
-// However often the peer comes and goes, a few changes per second are followed,
+// However often the peer comes and goes, a few changes per second are shown,
 // and the last one is.
 func TestHoldDownFloods(t *testing.T) {
 	for _, distance := range []time.Duration{time.Microsecond * 100, 7 * time.Millisecond, 100 * time.Millisecond, 999 * time.Millisecond} {
 		for _, n := range []int{5000, 5001} {
 			changes := flaps(time.Second, distance, n)
-			followed := followedBy(changes)
-			last, flood := followed[len(followed)-1], changes[n-1].after-changes[0].after
+			shown := shownBy(changes)
+			last, flood := shown[len(shown)-1], changes[n-1].after-changes[0].after
 			if last.state != changes[n-1].state || last.after > changes[n-1].after+mostHold {
-				t.Errorf("changes each %v: the last one is %v, followed %v", distance, changes[n-1], last)
+				t.Errorf("changes each %v: the last one is %v, shown %v", distance, changes[n-1], last)
 			}
-			if most := 5 + int(flood/mostHold); len(followed) > most {
-				t.Errorf("changes each %v: %d followed in %v, want %d at most", distance, len(followed), flood, most)
+			if most := 5 + int(flood/mostHold); len(shown) > most {
+				t.Errorf("changes each %v: %d shown in %v, want %d at most", distance, len(shown), flood, most)
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func TestPresence(t *testing.T) {
 		var p presence
 		got := told(&p)
 		for _, c := range flaps(0, time.Millisecond, 200) {
-			p.follow(c.state)
+			p.set(c.state)
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Second)
@@ -109,16 +109,16 @@ func TestPresence(t *testing.T) {
 		}
 		// What made it flap is over.
 		n := len(*got)
-		p.follow(true)
-		p.follow(false)
-		p.follow(true)
+		p.set(true)
+		p.set(false)
+		p.set(true)
 		p.reset()
 		synctest.Wait()
 		if len(*got) != n+1 || (*got)[n] != (change{1200 * ms, true}) {
 			t.Errorf("after a reset: told %v", (*got)[n:])
 		}
 		p.close()
-		p.follow(false)
+		p.set(false)
 		time.Sleep(time.Minute)
 		if len(*got) != n+1 {
 			t.Errorf("after close: told %v", (*got)[n+1:])
@@ -131,16 +131,16 @@ func TestPresenceIsRoused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p presence
 		got := told(&p)
-		p.follow(true)
+		p.set(true)
 		synctest.Wait()
-		p.follow(false)
+		p.set(false)
 		synctest.Wait()
 		p.reset()
 		synctest.Wait()
 		if want := []change{{0, true}, {0, false}}; !slices.Equal(*got, want) {
 			t.Errorf("told %v, want %v", *got, want)
 		}
-		p.follow(true)
+		p.set(true)
 		synctest.Wait()
 		p.close() // waits for nothing but the goroutine
 		if len(*got) != 2 {
@@ -149,7 +149,7 @@ func TestPresenceIsRoused(t *testing.T) {
 	})
 }
 
-// To follow does not wait for devices that are slow to be told, and one that
+// set does not wait for devices that are slow to be told, and one that
 // joins is told what the others were told.
 func TestPresenceDoesNotBlock(t *testing.T) {
 	var p presence
@@ -158,12 +158,12 @@ func TestPresenceDoesNotBlock(t *testing.T) {
 		telling <- present
 		<-release
 	}
-	p.follow(true)
+	p.set(true)
 	if !<-telling {
 		t.Error("told false")
 	}
-	p.follow(false) // would be a deadlock
-	p.follow(true)
+	p.set(false) // would be a deadlock
+	p.set(true)
 	joined := make(chan bool)
 	go p.join(func(present bool) { joined <- present })
 	close(release)
@@ -218,7 +218,7 @@ func TestFlappingPeer(t *testing.T) {
 	if n, most := l.log.count("msg=peer "), 10+1+int(time.Since(begin)/(20*time.Second)); n > most {
 		t.Errorf("%d log lines, want %d at most", n, most)
 	}
-	// Followed at once: down and up are not the peer's doing.
+	// Shown at once: down and up are not the peer's doing.
 	for range 20 {
 		l.down(d, "net0")
 		l.up(d, "net0")

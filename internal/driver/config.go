@@ -8,13 +8,13 @@ import (
 	"github.com/muennet/muennet/internal/doorbell"
 )
 
-// What a load is made of; package config has the rules.
+// The configuration of a load; package config has the rules.
 type (
 	Interface = config.Interface
 	Config    = config.Load
 )
 
-// busyPoll is what c.BusyPoll stands for here: 0 = off.
+// busyPoll returns what c.BusyPoll means on this machine; 0: off.
 func busyPoll(c Config) time.Duration {
 	switch {
 	case c.BusyPoll != 0:

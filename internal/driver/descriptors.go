@@ -5,9 +5,9 @@ import (
 	"github.com/muennet/muennet/internal/shortage"
 )
 
-// How many descriptors things take, at least where eBPF is to be had. A load or
-// a child that cannot have them is refused before anything is tried: half of them
-// would make an interface that looks alive.
+// How many descriptors things need, at least where the kernel has eBPF. A load or a
+// child that cannot have them all is refused at once: with some of them an
+// interface would look alive and not work.
 const (
 	perDevice  = 3  // a queue, an epoll instance and an eventfd
 	perMarks   = 22 // 15 more queues; three programs and their BTF; what attaches one of them
@@ -15,13 +15,13 @@ const (
 	perChannel = 2 // its file; on a muenfs the file that raises events, or an eventfd
 	perDriver  = 4 // for all interfaces: netlink sockets, the namespace, inotify
 
-	// spare stay free: for control connections, the state file, requests to the
-	// kernel, and to look for interfaces that move.
+	// spare stay free for control connections, the state file, requests to the
+	// kernel, and to track interfaces that move.
 	spare = 16
 )
 
-// descriptors returns how many the interface takes, up to one or two too many.
-// The queues of a net_hdr interface and of each child may grow by 240 more.
+// descriptors returns how many the interface needs, or one or two more. The queues
+// of a net_hdr interface and of each child may later take 240 more each.
 func (d *Driver) descriptors(i Interface) (n int) {
 	n = perDevice + 3*perChannel
 	if i.Format != element.NetHdr {
@@ -38,7 +38,7 @@ func (d *Driver) descriptors(i Interface) (n int) {
 	return n
 }
 
-// room is an error if there are too few descriptors for a load.
+// room returns an error if a load needs more descriptors than there are.
 func (d *Driver) room(cfg Config) error {
 	n := perDriver + spare
 	for _, i := range cfg.Interfaces {
@@ -47,5 +47,5 @@ func (d *Driver) room(cfg Config) error {
 	return enough(n)
 }
 
-// enough is shortage.Descriptors, but for a test of what it prevents.
+// enough is shortage.Descriptors, which a test replaces.
 var enough = shortage.Descriptors

@@ -112,7 +112,7 @@ func TestIdleWriterMendsItsHeader(t *testing.T) {
 	_, err = f.WriteAt([]byte{1, 2, 3, 4, 5, 6, 7, 8}, shmstream.WCOffset)
 	must(t, err)
 	until(t, "a new epoch", func() bool {
-		look(d.parents)
+		checkAll(d.parents)
 		h := l.header("b")
 		return h.Epoch != before.Epoch && h.Epoch != 0 && h.WC == 0
 	})

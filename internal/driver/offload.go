@@ -7,17 +7,17 @@ import (
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// offloading is what a device and its kernel leave to each other.
+// offloading is the segmentation offload that a device and its kernel agreed on.
 type offloading struct {
 	vnet     bool // the device has a virtio_net_hdr before each packet
-	tcp, udp bool // which packets come and go in pieces of up to 64 KiB
+	tcp, udp bool // packets of up to 64 KiB, by protocol
 }
 
-// openOffload asks for all that can be had. What the kernel refuses is left out:
-// it is asked, not guessed from its version.
+// openOffload agrees with the kernel on as much as it supports. It asks, and does
+// not guess from the version.
 func openOffload(dev *tuntap.Device, vnet bool) (o offloading, err error) {
 	if !vnet {
-		// An adopted device may still have what its last process asked for.
+		// An adopted device may still have the offload of its last process.
 		return o, dev.SetOffload(0)
 	}
 	for _, try := range []struct {
@@ -35,8 +35,8 @@ func openOffload(dev *tuntap.Device, vnet bool) (o offloading, err error) {
 	return o, err
 }
 
-// describe tells the state in the words of ethtool; merging says whether merged
-// packets are still accepted.
+// describe names the features in the words of ethtool; merging: merged packets are
+// still accepted.
 func (o offloading) describe(merging bool) string {
 	if !o.tcp {
 		return "off"

@@ -89,7 +89,7 @@ func (p *parent) begin(cfg Config) error {
 			Port: p.port, Region: p.in.bytes(), Format: p.cfg.Format, Protocol: p.cfg.ReaderProtocol,
 			MergeUDP: p.offload.udp, Memory: p.in.memory(), Poll: cfg.Poll, BusyPoll: busyPoll(cfg),
 			Locked: p.in.locked(), Sink: p.sink, Pulse: pulse, Log: p.log,
-			OnPeer: p.presence.follow, OnFault: func(err error) { go p.in.fault(err) },
+			OnPeer: p.presence.set, OnFault: func(err error) { go p.in.fault(err) },
 		})
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", p.cfg.In, err)

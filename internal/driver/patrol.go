@@ -7,35 +7,35 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// How long it is from one round of the patrol to the next.
+// The time from one round of the patrol to the next.
 const (
-	calmRound     = 10 * time.Second       // all is well, and the kernel tells of changes
-	restlessRound = time.Second            // one of both is not so
-	hintedRound   = 200 * time.Millisecond // after the kernel told of a change: one seldom comes alone
+	calmRound     = 10 * time.Second       // all is well, and the kernel reports changes
+	restlessRound = time.Second            // something is wrong, or the kernel does not report
+	hintedRound   = 200 * time.Millisecond // after a report: changes seldom come alone
 )
 
-// patrol looks after the memory of the channels of a driver: one timer for all of
-// them. While all is well it has the kernel tell of changes, and looks by itself
-// only seldom, for changes that the kernel does not tell of.
+// patrol checks the memory of all channels of a driver, with one timer. While all
+// is well the kernel reports changes, and a slow timer finds those that it does not
+// report.
 type patrol struct {
 	parents func() []*parent
 
-	turn sync.Mutex // one round at a time
+	turn sync.Mutex // held by round
 
 	mu      sync.Mutex // guards the fields below
-	hinted  bool       // something has changed since the round began
+	hinted  bool       // a report has come since the round began
 	timer   *time.Timer
-	watcher *region.Watcher // nil: the kernel does not tell
+	watcher *region.Watcher // nil: the kernel does not report
 	ended   bool
 }
 
-// begin is called when there are other channels than before.
+// begin is called after channels were added.
 func (p *patrol) begin() {
 	p.unwatch()
 	p.hint()
 }
 
-// end ends the patrol for good. A round that is under way is not waited for.
+// end ends the patrol for good. It does not wait for a round that is under way.
 func (p *patrol) end() {
 	p.mu.Lock()
 	p.ended = true
@@ -46,7 +46,7 @@ func (p *patrol) end() {
 	p.unwatch()
 }
 
-// round looks at all channels. Without any the patrol ends until there are some.
+// round checks all channels. Without channels the patrol pauses until begin.
 func (p *patrol) round() {
 	p.turn.Lock()
 	defer p.turn.Unlock()
@@ -54,12 +54,12 @@ func (p *patrol) round() {
 	p.hinted = false
 	p.mu.Unlock()
 	parents := p.parents()
-	well := look(parents)
+	well := checkAll(parents)
 	if well && p.watch(parents) {
-		well = look(parents) // what changed before the watch began
+		well = checkAll(parents) // for changes before the watch began
 	}
 	if !well || len(parents) == 0 {
-		p.unwatch() // it watches what was there before
+		p.unwatch() // it watches files that are no longer ours
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +74,7 @@ func (p *patrol) round() {
 	}
 }
 
-// schedule says when the next round is. The caller holds mu.
+// schedule sets the time of the next round. The caller holds mu.
 func (p *patrol) schedule(after time.Duration) {
 	switch {
 	case p.ended:
@@ -85,8 +85,8 @@ func (p *patrol) schedule(after time.Duration) {
 	}
 }
 
-// look reports whether all is well.
-func look(parents []*parent) bool {
+// checkAll checks all channels and reports whether all is well.
+func checkAll(parents []*parent) bool {
 	well := true
 	for _, p := range parents {
 		for _, e := range p.ends {
@@ -97,7 +97,8 @@ func look(parents []*parent) bool {
 	return well
 }
 
-// watch has the kernel tell of changes. It reports whether it did not so far.
+// watch asks the kernel to report changes, if it does not yet. began: it does from
+// now on.
 func (p *patrol) watch(parents []*parent) (began bool) {
 	if p.watches() {
 		return false
@@ -113,7 +114,7 @@ func (p *patrol) watch(parents []*parent) (began bool) {
 	}
 	w, err := region.Watch(paths, p.hint)
 	if err != nil {
-		return false // then it is looked for each second
+		return false // the next round tries again
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +126,7 @@ func (p *patrol) watch(parents []*parent) (began bool) {
 	return true
 }
 
-// hint is called when something has changed.
+// hint is called when something may have changed.
 func (p *patrol) hint() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,13 +8,13 @@ import (
 )
 
 // statusWait is how long Status waits for the interfaces. One whose forwarder
-// hangs in a page fault, on a file system that does not answer, never answers.
+// hangs in a page fault, on a file system that is stuck, never answers.
 const statusWait = time.Second
 
 // Status returns the state of every interface in the order of their loads. It
 // returns within little more than a second: for an interface that does not answer
-// it returns the last known state, which says so in Stale. What the maps and
-// pointers of the result lead to may be shared by several results.
+// it returns the last known state, which says so in Stale. Results may share what
+// their maps and pointers refer to.
 func (d *Driver) Status() []api.Interface {
 	parents := d.all()
 	answers := make([]<-chan struct{}, len(parents))
@@ -33,11 +33,11 @@ func (d *Driver) Status() []api.Interface {
 	return all
 }
 
-// report returns the state that was asked for or, if it comes too late, the last
-// known one; nil if the interface is closed.
+// report returns the state that was asked for or, if it is late, the last known
+// one; nil if the interface is closed.
 func (p *parent) report(answer, late <-chan struct{}) *api.Interface {
 	select {
-	case <-answer: // also when it is late
+	case <-answer: // even if it is late by now
 	default:
 		select {
 		case <-answer:
@@ -66,18 +66,17 @@ func (p *parent) stale() *api.Interface {
 	return &s
 }
 
-// reporter gathers the status of one interface, on a goroutine of its own and
-// only once at a time.
+// reporter gathers the status of one interface, on one goroutine of its own.
 type reporter struct {
 	mu    sync.Mutex
 	busy  bool
-	next  chan struct{}  // closed when what was asked for has been gathered
-	known *api.Interface // nil: nothing yet, or closed
+	next  chan struct{}  // closed when the next status has been gathered
+	known *api.Interface // nil: none yet, or the interface is closed
 	when  time.Time
 }
 
-// ask has the status gathered and returns what is closed then. What is being
-// gathered already may be too old.
+// ask starts gathering the status and returns a channel that is closed when it is
+// there. A status that is being gathered already may be too old.
 func (r *reporter) ask(gather func() *api.Interface) (done <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
