@@ -12,7 +12,8 @@ import (
 
 // adopt takes over one of the devices that a crash left, if it can. One that a
 // process uses is not ours. One of another kind cannot be used: another load of
-// the same channels left it, and it is deleted. On an error ep has to be closed.
+// the same channels left it, and it is deleted. On an error ep has to be
+// closed.
 func (ep *endpoint) adopt(found []leftover) error {
 	cfg := ep.deviceConfig()
 	for _, l := range found {
@@ -39,8 +40,8 @@ func (ep *endpoint) adopt(found []leftover) error {
 }
 
 // adoptAnywhere adopts the device that a crashed process left of p, if there is
-// one: the one of the state file, in any namespace, or else one of this namespace
-// with our alias.
+// one: the one of the state file, in any namespace, or else one of this
+// namespace with our alias.
 func (p *parent) adoptAnywhere() error {
 	for _, r := range p.d.left {
 		if r.Alias != p.alias {
@@ -68,8 +69,9 @@ func (d *Driver) loadedName(alias string) string {
 	return ""
 }
 
-// adoptChildren adopts the children that a crashed process left of p, with their
-// marks. One that cannot be adopted stays, and the state file remembers it.
+// adoptChildren adopts the children that a crashed process left of p, with
+// their marks. One that cannot be adopted stays, and the state file remembers
+// it.
 func (p *parent) adoptChildren() error {
 	for _, r := range p.d.left {
 		if r.Alias != p.alias {
@@ -135,11 +137,11 @@ func (p *parent) adoptChild(r childRecord) error {
 	return nil
 }
 
-// Forget deletes the interfaces that a crashed process left behind: those of this
-// namespace that have our alias, and those of the state file in any namespace. It
-// returns their names. It does not touch interfaces that a process uses, and the
-// state file keeps what could not be deleted. If a damaged state file is the only
-// problem, the error is a [DamagedStateError].
+// Forget deletes the interfaces that a crashed process left behind: those of
+// this namespace that have our alias, and those of the state file in any
+// namespace. It returns their names. It does not touch interfaces that a
+// process uses, and the state file keeps what could not be deleted. If a
+// damaged state file is the only problem, the error is a [DamagedStateError].
 func Forget(state string) (names []string, err error) {
 	file := stateFile{path: state}
 	records, readErr := file.read()

@@ -8,16 +8,16 @@ const (
 	mostRetry  = 8 * time.Second
 )
 
-// backoff says when to try again after a failure: after a second, then after twice
-// as long each time, up to eight seconds. The zero value does not wait.
+// backoff says when to try again after a failure: after a second, then after
+// twice as long each time, up to eight seconds. The zero value does not wait.
 type backoff struct {
 	pause time.Duration
 	next  time.Time
 }
 
-// begin is called when something fails that has worked. If it worked for less than
-// twice the pause, the pause goes on growing: a peer that makes it fail again and
-// again has to wait.
+// begin is called when something fails that has worked. If it worked for less
+// than twice the pause, the pause goes on growing: a peer that makes it fail
+// again and again has to wait.
 func (b *backoff) begin() {
 	if time.Since(b.next) > 2*b.pause {
 		b.pause = 0

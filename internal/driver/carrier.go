@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// How long after one change of the carrier the next one is shown: each time twice
-// as long, until no change has come for a while.
+// How long after one change of the carrier the next one is shown: each time
+// twice as long, until no change has come for a while.
 const (
 	firstHold = 50 * time.Millisecond
 	mostHold  = 500 * time.Millisecond
@@ -38,8 +38,8 @@ func (h *holdDown) want(now time.Time, state bool) {
 // reset lets the next change be shown at once.
 func (h *holdDown) reset() { h.hold, h.until = 0, time.Time{} }
 
-// next returns how long to wait until wanted may be shown: 0 means now. ok is false
-// if it is shown already.
+// next returns how long to wait until wanted may be shown: 0 means now. ok is
+// false if it is shown already.
 func (h *holdDown) next(now time.Time) (wait time.Duration, ok bool) {
 	return max(0, h.until.Sub(now)), h.wanted != h.shown
 }
@@ -52,9 +52,10 @@ func (h *holdDown) show(now time.Time) bool {
 	return h.shown
 }
 
-// presence tells the devices of an interface whether its peer is there. To set a
-// carrier the kernel takes its lock of all interfaces, which others may hold for
-// long. So a goroutine sets it, which runs while there is something to tell.
+// presence tells the devices of an interface whether its peer is there. To set
+// a carrier the kernel takes its lock of all interfaces, which others may hold
+// for long. So a goroutine sets it, which runs while there is something to
+// tell.
 type presence struct {
 	tell func(present bool) // called for all devices together
 
@@ -81,7 +82,8 @@ func (p *presence) set(present bool) {
 	}
 }
 
-// reset lets the next change be shown at once: the last ones were not the peer's.
+// reset lets the next change be shown at once: the last ones were not the
+// peer's.
 func (p *presence) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -73,8 +73,8 @@ func (c *child) open() error {
 // travelName is the name of a child until it is in its parent's namespace.
 const travelName = "muennet%d"
 
-// travel moves a new device from the calling thread's namespace into its parent's.
-// Opened there, its descriptors would keep that namespace alive.
+// travel moves a new device from the calling thread's namespace into its
+// parent's. Opened there, its descriptors would keep that namespace alive.
 func (c *child) travel(netns int) error {
 	index, err := c.dev.Index()
 	if err != nil {
@@ -107,14 +107,15 @@ func (c *child) route(mark uint32, to *datapath.Port) {
 	}
 }
 
-// undo closes a child that could not be set up. One that was there before stays.
+// undo closes a child that could not be set up. One that was there before
+// stays.
 func (c *child) undo() {
 	c.parent.family.remove(c)
 	c.close(c.adopted)
 }
 
-// close ends the child. Its marks go to the parent first, so that no packet goes
-// to a device that is being closed.
+// close ends the child. Its marks go to the parent first, so that no packet
+// goes to a device that is being closed.
 func (c *child) close(keep bool) {
 	if !c.beginClose() {
 		return

@@ -9,8 +9,8 @@ import (
 	"github.com/muennet/muennet/internal/shortage"
 )
 
-// AddChild makes an interface that shares the channels of a parent, with its MTU
-// and in its network namespace. It begins down and without marks.
+// AddChild makes an interface that shares the channels of a parent, with its
+// MTU and in its network namespace. It begins down and without marks.
 func (d *Driver) AddChild(parentName, name string) error {
 	if err := d.lockOpen(); err != nil {
 		return fmt.Errorf("add child %s: %w", name, err)

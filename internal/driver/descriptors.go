@@ -5,8 +5,8 @@ import (
 	"github.com/muennet/muennet/internal/shortage"
 )
 
-// How many descriptors things need, at least where the kernel has eBPF. A load or a
-// child that cannot have them all is refused at once: with some of them an
+// How many descriptors things need, at least where the kernel has eBPF. A load
+// or a child that cannot have them all is refused at once: with some of them an
 // interface would look alive and not work.
 const (
 	perDevice  = 3  // a queue, an epoll instance and an eventfd
@@ -20,8 +20,8 @@ const (
 	spare = 16
 )
 
-// descriptors returns how many the interface needs, or one or two more. The queues
-// of a net_hdr interface and of each child may later take 240 more each.
+// descriptors returns how many the interface needs, or one or two more. The
+// queues of a net_hdr interface and of each child may later take 240 more each.
 func (d *Driver) descriptors(i Interface) (n int) {
 	n = perDevice + 3*perChannel
 	if i.Format != element.NetHdr {

@@ -14,7 +14,8 @@ import (
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// openDevice adopts what a crashed process left of the interface, or creates it.
+// openDevice adopts what a crashed process left of the interface, or creates
+// it.
 func (p *parent) openDevice() error {
 	mac, err := p.hardwareAddr()
 	if err != nil {
@@ -52,8 +53,8 @@ func (ep *endpoint) prepare() (err error) {
 	if ep.offload, err = openOffload(ep.dev, ep.offloads()); err != nil {
 		return err
 	}
-	// With carrier=admin it is always on: a carrier that came only after "up" would
-	// have the kernel drop packets until then.
+	// With carrier=admin it is always on: a carrier that came only after "up"
+	// would have the kernel drop packets until then.
 	return ep.dev.SetCarrier(ep.cfg.Carrier == config.CarrierAdmin)
 }
 
@@ -62,9 +63,9 @@ func (ep *endpoint) offloads() bool {
 	return !ep.cfg.NoOffload && ep.cfg.Format != element.Raw
 }
 
-// deviceConfig returns what kind of device the interface needs. Marks need queues;
-// the device has them also where marks are not carried now, as it may outlive this
-// process and its privileges.
+// deviceConfig returns what kind of device the interface needs. Marks need
+// queues; the device has them also where marks are not carried now, as it may
+// outlive this process and its privileges.
 func (ep *endpoint) deviceConfig() tuntap.Config {
 	cfg := tuntap.Config{Kind: tuntap.TUN, PacketInfo: ep.cfg.Format == element.Raw, MultiQueue: ep.cfg.Format == element.NetHdr, VnetHdr: ep.offloads()}
 	if ep.cfg.Format == element.EthDev {
@@ -92,9 +93,9 @@ func (p *parent) giveName() error {
 	return fmt.Errorf("adopt %s, which a crash left of these channels: %w", old, err)
 }
 
-// configure sets what a new device of the calling thread's namespace keeps: alias,
-// MTU, the hardware address of a TAP. Persistence comes last, so that an error
-// leaves no device behind.
+// configure sets what a new device of the calling thread's namespace keeps:
+// alias, MTU, the hardware address of a TAP. Persistence comes last, so that an
+// error leaves no device behind.
 func configure(dev *tuntap.Device, alias string, mtu int, mac net.HardwareAddr) error {
 	index, err := dev.Index()
 	if err != nil {

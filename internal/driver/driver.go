@@ -65,8 +65,8 @@ func New(opt Options) *Driver {
 	return d
 }
 
-// readState reads what an earlier process has left. Only a shortage is an error:
-// it passes, and until then the file must not be replaced.
+// readState reads what an earlier process has left. Only a shortage is an
+// error: it passes, and until then the file must not be replaced.
 func (d *Driver) readState() (err error) {
 	d.left, err = d.state.read()
 	if shortage.Is(err) {
@@ -78,9 +78,9 @@ func (d *Driver) readState() (err error) {
 	return nil
 }
 
-// lock makes the caller the only one to change the set, until it unlocks change.
-// It first closes what the kernel has deleted, so that no request meets its name,
-// its channels' locks or its marks.
+// lock makes the caller the only one to change the set, until it unlocks
+// change. It first closes what the kernel has deleted, so that no request meets
+// its name, its channels' locks or its marks.
 func (d *Driver) lock() {
 	d.change.Lock()
 	parents, children := d.takeGone()
@@ -98,8 +98,8 @@ func (d *Driver) lock() {
 	d.save()
 }
 
-// lockOpen is lock for a request. After Close it is api.ErrClosed, and nothing is
-// locked.
+// lockOpen is lock for a request. After Close it is api.ErrClosed, and nothing
+// is locked.
 func (d *Driver) lockOpen() error {
 	d.lock()
 	if d.closed {
@@ -152,8 +152,8 @@ func (d *Driver) all() []*parent {
 	return slices.Clone(d.parents)
 }
 
-// named returns the parent of that name, or the child of that name and its parent;
-// nil: there is none.
+// named returns the parent of that name, or the child of that name and its
+// parent; nil: there is none.
 func (d *Driver) named(name string) (*parent, *child) {
 	for _, p := range d.all() {
 		if p.name() == name {
@@ -177,7 +177,8 @@ func (d *Driver) Close() error {
 	return nil
 }
 
-// stop ends the goroutines that track interfaces. The set is empty and stays so.
+// stop ends the goroutines that track interfaces. The set is empty and stays
+// so.
 func (d *Driver) stop() {
 	d.mu.Lock()
 	watcher := d.watcher

@@ -32,9 +32,10 @@ type end struct {
 	restoring, replacing backoff
 }
 
-// open maps the region. For a writer it also takes the lock and refuses a region
-// that holds no element of size bytes: every start of the writer would fail, and
-// here the caller gets the error. With force the file may hold anything.
+// open maps the region. For a writer it also takes the lock and refuses a
+// region that holds no element of size bytes: every start of the writer would
+// fail, and here the caller gets the error. With force the file may hold
+// anything.
 func (e *end) open(size int, force bool) (*region.Region, error) {
 	access := region.ReadOnly
 	switch {
@@ -80,7 +81,8 @@ func (e *end) bytes() []byte {
 	return e.region.Bytes()
 }
 
-// memory returns what the doorbell needs to know of the region; nil: plain memory.
+// memory returns what the doorbell needs to know of the region; nil: plain
+// memory.
 func (e *end) memory() doorbell.Memory {
 	if e.region == nil {
 		return nil
@@ -114,9 +116,9 @@ func (e *end) start() {
 	e.err = err
 }
 
-// openEnds opens both channels. An in-channel that is too small and an out-channel
-// without memory may become usable later: they are shown in the status, and are
-// no errors.
+// openEnds opens both channels. An in-channel that is too small and an
+// out-channel without memory may become usable later: they are shown in the
+// status, and are no errors.
 func (p *parent) openEnds(dir string) (err error) {
 	if p.cfg.In != "" {
 		p.in = &end{owner: &p.endpoint, name: p.cfg.In, dir: dir}
@@ -151,8 +153,9 @@ func (p *parent) openEnds(dir string) (err error) {
 }
 
 // apart refuses a region for e that shares bytes with the other direction's or,
-// for a writer, with the table of path MTUs, which it would overwrite. The names
-// do not tell: links, or a path into the channel directory, may lead to one file.
+// for a writer, with the table of path MTUs, which it would overwrite. The
+// names do not tell: links, or a path into the channel directory, may lead to
+// one file.
 func (ep *endpoint) apart(e *end, r *region.Region) error {
 	for _, other := range ep.ends {
 		if other != e && other.region != nil && r.Overlaps(other.region) {

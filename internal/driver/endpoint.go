@@ -12,8 +12,8 @@ import (
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// endpoint is a device with what carries its packets, a parent's or a child's. It
-// is set up in these steps, and closed in the reverse order:
+// endpoint is a device with what carries its packets, a parent's or a child's.
+// It is set up in these steps, and closed in the reverse order:
 //
 //	init            a parent opens its channels before it
 //	adopt, create   the device
@@ -47,8 +47,8 @@ func (ep *endpoint) init(d *Driver, cfg Interface, alias string) {
 	ep.changed, ep.moved = ep.apply, ep.marking.reattach
 }
 
-// logOf returns the log for all that happens to an interface. It is limited: peers
-// and local programs can cause most of it as often as they like.
+// logOf returns the log for all that happens to an interface. It is limited:
+// peers and local programs can cause most of it as often as they like.
 func (d *Driver) logOf(name string) *slog.Logger {
 	return slog.New(journal.NewLimit(d.opt.Log.Handler())).With("interface", name)
 }
@@ -153,8 +153,8 @@ const (
 	vlanTag        = 4  // IEEE 802.1Q
 )
 
-// minMTU is the smallest MTU in bytes that a TUN/TAP device can have: ETH_MIN_MTU
-// of include/uapi/linux/if_ether.h.
+// minMTU is the smallest MTU in bytes that a TUN/TAP device can have:
+// ETH_MIN_MTU of include/uapi/linux/if_ether.h.
 const minMTU = 68
 
 // usableMTU returns the interface's MTU, with two exceptions: a TUN cannot have
@@ -179,8 +179,8 @@ func (ep *endpoint) fragile() bool {
 	return ep.cfg.Format == element.EthDev && ep.cfg.WriterProtocol == config.SoloProtocol && ep.cfg.Out != "" && !ep.cfg.Force
 }
 
-// release stops the forwarders and closes the device and the channels. The device
-// is deleted unless it is to be kept. The caller has begun to close.
+// release stops the forwarders and closes the device and the channels. The
+// device is deleted unless it is to be kept. The caller has begun to close.
 func (ep *endpoint) release(keep bool) {
 	if ep.outbound != nil {
 		ep.outbound.Close()

@@ -24,8 +24,8 @@ func (d *Driver) watchNetNS(fd int) (id uint64, err error) {
 	return watcher.Watch(fd)
 }
 
-// event passes a link event on to the devices that it concerns. It does not wait
-// for them.
+// event passes a link event on to the devices that it concerns. It does not
+// wait for them.
 func (d *Driver) event(ev link.Event) {
 	concerned := slices.DeleteFunc(d.devices(), func(n *netdev) bool { return !n.concerns(ev) })
 	if ev.Kind == link.Died && len(concerned) > 0 {

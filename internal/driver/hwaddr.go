@@ -21,8 +21,8 @@ func (p *parent) hardwareAddr() (net.HardwareAddr, error) {
 	return stableAddr(id, p.alias), err
 }
 
-// stableAddr derives a locally administered unicast address from a machine id and
-// an alias.
+// stableAddr derives a locally administered unicast address from a machine id
+// and an alias.
 func stableAddr(machine []byte, alias string) net.HardwareAddr {
 	h := sha256.New()
 	h.Write(machine)
@@ -33,8 +33,9 @@ func stableAddr(machine []byte, alias string) net.HardwareAddr {
 }
 
 // machineID returns the id of this machine, see machine-id(5). Machines without
-// one have stable addresses, too, but the same ones for the same channel names. The
-// only error is a shortage: without the id the address would be a different one.
+// one have stable addresses, too, but the same ones for the same channel names.
+// The only error is a shortage: without the id the address would be a different
+// one.
 func machineID() ([]byte, error) {
 	for _, path := range []string{"/etc/machine-id", "/var/lib/dbus/machine-id"} {
 		id, err := os.ReadFile(path)

@@ -44,8 +44,8 @@ func (i *incoming) attach() error {
 	return i.n.inNetNS(func() error { return i.Incoming.Attach(index) })
 }
 
-// reattach attaches the program again after a move: a tcx program moves with the
-// device, a clsact qdisc does not.
+// reattach attaches the program again after a move: a tcx program moves with
+// the device, a clsact qdisc does not.
 func (i *incoming) reattach() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -61,7 +61,8 @@ func (i *incoming) reattach() {
 func (i *incoming) Account(on bool) error { return i.n.dev.Account(on) }
 func (i *incoming) Pending() bool         { return i.n.dev.Pending() }
 
-// shortage returns the error if the program is not attached because of a shortage.
+// shortage returns the error if the program is not attached because of a
+// shortage.
 func (i *incoming) shortage() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

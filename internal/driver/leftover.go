@@ -19,8 +19,8 @@ type leftover struct {
 	info  tuntap.Info
 }
 
-// leftovers lists the persistent TUN/TAP devices of the calling thread's namespace
-// that wanted accepts.
+// leftovers lists the persistent TUN/TAP devices of the calling thread's
+// namespace that wanted accepts.
 func leftovers(wanted func(link.State) bool) ([]leftover, error) {
 	handle, err := link.Open(-1)
 	if err != nil {
@@ -56,16 +56,17 @@ func withAlias(alias string) ([]leftover, error) {
 	return leftovers(func(s link.State) bool { return s.Alias == alias })
 }
 
-// find lists the device of the record, if it is in the calling thread's namespace.
+// find lists the device of the record, if it is in the calling thread's
+// namespace.
 func (r deviceRecord) find() ([]leftover, error) {
 	found, err := leftovers(func(s link.State) bool { return s.Index == r.Index })
 	return slices.DeleteFunc(found, func(l leftover) bool { return !l.is(r) }), err
 }
 
 // is reports whether this is the device of the record. It has the index, and
-// either our alias, or one that is not ours. In the latter case it must also be of
-// the kind that we made, with our owner: no program changes these. The kernel does
-// not use an index of a namespace again unless it is asked to.
+// either our alias, or one that is not ours. In the latter case it must also be
+// of the kind that we made, with our owner: no program changes these. The
+// kernel does not use an index of a namespace again unless it is asked to.
 func (l leftover) is(r deviceRecord) bool {
 	switch {
 	case l.state.Index != r.Index:
@@ -76,8 +77,8 @@ func (l leftover) is(r deviceRecord) bool {
 	return l.info.Kind == r.Kind && l.info.MultiQueue == r.MultiQueue && l.info.Owner == os.Geteuid()
 }
 
-// visit calls f with the device of the record, in its namespace. If the namespace
-// has gone, f is not called.
+// visit calls f with the device of the record, in its namespace. If the
+// namespace has gone, f is not called.
 func (r deviceRecord) visit(f func(found []leftover) error) error {
 	look := func() error {
 		found, err := r.find()
@@ -181,9 +182,9 @@ func (l leftover) attach(cfg tuntap.Config) (*tuntap.Device, error) {
 	return dev, nil
 }
 
-// restoreAlias gives a device of the calling thread's namespace our alias where it
-// has none. Another alias stays: it may be a note that a program reads later, as
-// container runtimes keep an interface's old name there.
+// restoreAlias gives a device of the calling thread's namespace our alias where
+// it has none. Another alias stays: it may be a note that a program reads
+// later, as container runtimes keep an interface's old name there.
 func (l leftover) restoreAlias(alias string) error {
 	if l.state.Alias != "" {
 		return nil

@@ -69,8 +69,8 @@ func (d *Driver) load(cfg Config) (names []string, err error) {
 	return names, nil
 }
 
-// settleAll makes new interfaces follow their devices, and gives them what a crash
-// has left: children and names.
+// settleAll makes new interfaces follow their devices, and gives them what a
+// crash has left: children and names.
 func settleAll(loaded []*parent) error {
 	for _, p := range loaded {
 		err := p.settle()
@@ -111,8 +111,9 @@ func (d *Driver) createAll(cfg Config) (loaded []*parent, err error) {
 	return loaded, err
 }
 
-// probe attaches the program for received packets to the first interface that has
-// one, so that a warning about marks comes with the load, not with the first mark.
+// probe attaches the program for received packets to the first interface that
+// has one, so that a warning about marks comes with the load, not with the
+// first mark.
 func (d *Driver) probe(loaded []*parent) error {
 	i := slices.IndexFunc(loaded, func(p *parent) bool { return p.marking.in != nil })
 	if d.probed || i < 0 {
@@ -127,8 +128,8 @@ func (d *Driver) probe(loaded []*parent) error {
 	return nil
 }
 
-// forEach calls f for all interfaces, eight at a time: to load an eBPF program or
-// to delete a device takes the kernel some 10 ms, most of it waiting.
+// forEach calls f for all interfaces, eight at a time: to load an eBPF program
+// or to delete a device takes the kernel some 10 ms, most of it waiting.
 func forEach(parents []*parent, f func(*parent)) {
 	const atOnce = 8
 	var all sync.WaitGroup
@@ -143,8 +144,8 @@ func forEach(parents []*parent, f func(*parent)) {
 	all.Wait()
 }
 
-// Unload removes the named interfaces; without a name it removes nothing. With an
-// unknown name it fails before anything is removed.
+// Unload removes the named interfaces; without a name it removes nothing. With
+// an unknown name it fails before anything is removed.
 func (d *Driver) Unload(names ...string) error {
 	if err := d.lockOpen(); err != nil {
 		return fmt.Errorf("unload: %w", err)

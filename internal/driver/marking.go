@@ -13,8 +13,8 @@ import (
 // errNoBPF is why marks are not carried with Options.NoBPF.
 var errNoBPF = errors.New("eBPF is switched off")
 
-// marking carries the marks of one device. A direction that does not work is nil,
-// and its error says why.
+// marking carries the marks of one device. A direction that does not work is
+// nil, and its error says why.
 type marking struct {
 	out    *skbmark.Outgoing
 	queues *datapath.Marks
@@ -24,15 +24,15 @@ type marking struct {
 	inErr error
 }
 
-// outgoing adds to the slots of skbmark how to wait for packets that are on their
-// way into a queue.
+// outgoing adds to the slots of skbmark how to wait for packets that are on
+// their way into a queue.
 type outgoing struct{ *skbmark.Outgoing }
 
 func (outgoing) Grace() error { return skbmark.Grace() }
 
-// openMarks attaches the programs to a device. If the kernel refuses a direction,
-// the interface works without it, and the process logs that once. A shortage is an
-// error.
+// openMarks attaches the programs to a device. If the kernel refuses a
+// direction, the interface works without it, and the process logs that once. A
+// shortage is an error.
 func (ep *endpoint) openMarks() error {
 	m := &ep.marking
 	if ep.d.opt.NoBPF {
@@ -82,8 +82,8 @@ func (ep *endpoint) openIncoming(m *marking) error {
 	return err
 }
 
-// warnMarkless logs that a direction carries no marks: once per process, however
-// many interfaces it has.
+// warnMarkless logs that a direction carries no marks: once per process,
+// however many interfaces it has.
 func (d *Driver) warnMarkless(outErr, inErr error) {
 	if outErr == nil && inErr == nil {
 		return
@@ -108,8 +108,8 @@ func (m *marking) port() datapath.IncomingMarks {
 	return m.in
 }
 
-// close detaches the programs and frees them; again, it does nothing. Forwarders
-// no longer use the device, but events may still come.
+// close detaches the programs and frees them; again, it does nothing.
+// Forwarders no longer use the device, but events may still come.
 func (m *marking) close() {
 	if m.out != nil {
 		m.out.Close()

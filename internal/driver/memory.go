@@ -14,9 +14,9 @@ import (
 //	no file has the name        the status says so; the region stays in use
 //
 // Memory can go away without a fault: reads of a PCI device that was removed
-// return zeros, and writes are lost or reach the device that has got its address.
-// No event tells of that, so such memory is checked every second. check reports
-// whether there is nothing to wait for.
+// return zeros, and writes are lost or reach the device that has got its
+// address. No event tells of that, so such memory is checked every second.
+// check reports whether there is nothing to wait for.
 func (e *end) check() (well bool) {
 	if !e.owner.mu.TryLock() {
 		return false // busy: the next round tries again
@@ -52,8 +52,8 @@ func (e *end) fault(err error) {
 	e.fail(err)
 }
 
-// fail records that memory is missing; the forwarder has stopped. From now on the
-// patrol checks for it more often. The caller holds owner.mu.
+// fail records that memory is missing; the forwarder has stopped. From now on
+// the patrol checks for it more often. The caller holds owner.mu.
 func (e *end) fail(err error) {
 	if !e.stopped() {
 		e.owner.log.Error("channel stopped", "channel", e.name, "err", err)
@@ -63,8 +63,8 @@ func (e *end) fail(err error) {
 	e.owner.d.patrol.hint()
 }
 
-// update calls f with owner.mu held, unless the interface was closed or e has got
-// another region than r.
+// update calls f with owner.mu held, unless the interface was closed or e has
+// got another region than r.
 func (e *end) update(r *region.Region, f func()) {
 	e.owner.mu.Lock()
 	defer e.owner.mu.Unlock()
@@ -84,8 +84,8 @@ func (e *end) lose(r *region.Region, why error) {
 }
 
 // restore starts a stopped direction again once all of its memory is there. To
-// find that out may take long; owner.mu is free then. restore reports whether the
-// direction does not wait for memory.
+// find that out may take long; owner.mu is free then. restore reports whether
+// the direction does not wait for memory.
 func (e *end) restore() bool {
 	e.owner.mu.Lock()
 	r, stopped := e.region, e.stopped()
@@ -123,8 +123,8 @@ func (e *end) setFile(r *region.Region, what error) {
 }
 
 // checkPMTU finds out whether the table of path MTUs is still the file of its
-// name. Devices may be reading it at any time, so another file waits for the next
-// load; until then the status says so.
+// name. Devices may be reading it at any time, so another file waits for the
+// next load; until then the status says so.
 func (p *parent) checkPMTU() {
 	if p.pmtu == nil {
 		return

@@ -15,7 +15,8 @@ import (
 )
 
 // netdev is a TUN/TAP device that the driver knows wherever the administrator
-// moves it: by its descriptor, which tells its namespace and index, never by name.
+// moves it: by its descriptor, which tells its namespace and index, never by
+// name.
 type netdev struct {
 	d       *Driver
 	log     *slog.Logger
@@ -59,8 +60,8 @@ func (n *netdev) at() location {
 
 func (n *netdev) name() string { return n.at().name }
 
-// inbox holds the events that a device has not handled yet. While there are any,
-// one goroutine handles them.
+// inbox holds the events that a device has not handled yet. While there are
+// any, one goroutine handles them.
 type inbox struct {
 	mu    sync.Mutex
 	busy  bool
@@ -98,9 +99,9 @@ func (n *netdev) handleAll() {
 	in.busy, in.queue = false, nil
 }
 
-// track subscribes to the link events of the namespace that the device is in and
-// applies the state it has there. On an error the device is deleted, or n is
-// closed, or the system is short of something.
+// track subscribes to the link events of the namespace that the device is in
+// and applies the state it has there. On an error the device is deleted, or n
+// is closed, or the system is short of something.
 func (n *netdev) track() error {
 	n.tracking.Lock()
 	defer n.tracking.Unlock()
@@ -111,9 +112,9 @@ func (n *netdev) track() error {
 	}
 }
 
-// locate finds out where the device is. The location is settled if the device is
-// still there after the subscription: an earlier move may have sent its event to
-// no subscriber.
+// locate finds out where the device is. The location is settled if the device
+// is still there after the subscription: an earlier move may have sent its
+// event to no subscriber.
 func (n *netdev) locate() (settled bool, err error) {
 	fd, err := n.dev.NetNS()
 	if err != nil {
@@ -145,10 +146,10 @@ func (n *netdev) locate() (settled bool, err error) {
 	return link.NSID(now) == id, nil
 }
 
-// refresh asks the kernel for the interface's state. It covers the changes before
-// the subscription; events tell the later ones. Holding mu keeps an old answer
-// from overtaking a newer event. Only a shortage is an error: any other means
-// that the device is gone, which an event tells.
+// refresh asks the kernel for the interface's state. It covers the changes
+// before the subscription; events tell the later ones. Holding mu keeps an old
+// answer from overtaking a newer event. Only a shortage is an error: any other
+// means that the device is gone, which an event tells.
 func (n *netdev) refresh() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -198,8 +199,8 @@ func (n *netdev) report(netns uint64, state link.State) {
 	}
 }
 
-// setState passes on a new state. The kernel repeats itself, and sends events for
-// changes that State does not have. The caller holds mu.
+// setState passes on a new state. The kernel repeats itself, and sends events
+// for changes that State does not have. The caller holds mu.
 func (n *netdev) setState(state link.State) {
 	if n.isClosed() || n.state.Equal(state) {
 		return

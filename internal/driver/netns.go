@@ -11,8 +11,8 @@ import (
 	"github.com/muennet/muennet/internal/shortage"
 )
 
-// netnsPaths lists the files by which network namespaces can be opened. The only
-// error is a shortage.
+// netnsPaths lists the files by which network namespaces can be opened. The
+// only error is a shortage.
 func netnsPaths() ([]string, error) {
 	paths := []string{"/proc/thread-self/ns/net"}
 	for _, dir := range []string{"/run/netns", "/proc"} {
@@ -32,8 +32,9 @@ func netnsPaths() ([]string, error) {
 	return paths, nil
 }
 
-// openNetNS opens the namespace with that inode number, by its name or by a process
-// in it. The caller closes the descriptor. fs.ErrNotExist: there is none.
+// openNetNS opens the namespace with that inode number, by its name or by a
+// process in it. The caller closes the descriptor. fs.ErrNotExist: there is
+// none.
 func openNetNS(id uint64) (int, error) {
 	paths, err := netnsPaths()
 	if err != nil {

@@ -7,14 +7,15 @@ import (
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// offloading is the segmentation offload that a device and its kernel agreed on.
+// offloading is the segmentation offload that a device and its kernel agreed
+// on.
 type offloading struct {
 	vnet     bool // the device has a virtio_net_hdr before each packet
 	tcp, udp bool // packets of up to 64 KiB, by protocol
 }
 
-// openOffload agrees with the kernel on as much as it supports. It asks, and does
-// not guess from the version.
+// openOffload agrees with the kernel on as much as it supports. It asks, and
+// does not guess from the version.
 func openOffload(dev *tuntap.Device, vnet bool) (o offloading, err error) {
 	if !vnet {
 		// An adopted device may still have the offload of its last process.
@@ -35,8 +36,8 @@ func openOffload(dev *tuntap.Device, vnet bool) (o offloading, err error) {
 	return o, err
 }
 
-// describe names the features in the words of ethtool; merging: merged packets are
-// still accepted.
+// describe names the features in the words of ethtool; merging: merged packets
+// are still accepted.
 func (o offloading) describe(merging bool) string {
 	if !o.tcp {
 		return "off"

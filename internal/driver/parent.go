@@ -11,8 +11,8 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// parent is an interface bound to channels: an endpoint with one end or two, and
-// with children that use them.
+// parent is an interface bound to channels: an endpoint with one end or two,
+// and with children that use them.
 type parent struct {
 	endpoint
 	poll    time.Duration
@@ -100,7 +100,8 @@ func (p *parent) begin(cfg Config) error {
 	return nil
 }
 
-// apply is that of the endpoint. Going up has the peer's next change seen at once.
+// apply is that of the endpoint. Going up has the peer's next change seen at
+// once.
 func (p *parent) apply(state link.State) {
 	if state.Up && !p.up {
 		p.presence.reset()
@@ -124,8 +125,8 @@ func (p *parent) showPeer(active bool, n *netdev) {
 	}
 }
 
-// undo closes an interface whose load has failed. One that was there before stays,
-// with the name it had.
+// undo closes an interface whose load has failed. One that was there before
+// stays, with the name it had.
 func (p *parent) undo() {
 	if p.oldName != "" {
 		if err := p.rename(p.oldName); err != nil {
@@ -135,8 +136,8 @@ func (p *parent) undo() {
 	p.close(p.adopted)
 }
 
-// close ends the interface and its children: the writer becomes inactive and the
-// devices are deleted unless they are to be kept.
+// close ends the interface and its children: the writer becomes inactive and
+// the devices are deleted unless they are to be kept.
 func (p *parent) close(keep bool) {
 	if !p.beginClose() {
 		return

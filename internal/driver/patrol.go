@@ -14,9 +14,9 @@ const (
 	hintedRound   = 200 * time.Millisecond // after a report: changes seldom come alone
 )
 
-// patrol checks the memory of all channels of a driver, with one timer. While all
-// is well the kernel reports changes, and a slow timer finds those that it does not
-// report.
+// patrol checks the memory of all channels of a driver, with one timer. While
+// all is well the kernel reports changes, and a slow timer finds those that it
+// does not report.
 type patrol struct {
 	parents func() []*parent
 
@@ -97,8 +97,8 @@ func checkAll(parents []*parent) bool {
 	return well
 }
 
-// watch asks the kernel to report changes, if it does not yet. began: it does from
-// now on.
+// watch asks the kernel to report changes, if it does not yet. began: it does
+// from now on.
 func (p *patrol) watch(parents []*parent) (began bool) {
 	if p.watches() {
 		return false

@@ -15,13 +15,13 @@ import (
 )
 
 // A descriptor of a TUN/TAP device pins the network namespace in which it was
-// opened: it keeps it alive. It can only be attached to an existing device in the
-// device's namespace. So a device that is adopted in another namespace, or gets
-// more queues there, pins that namespace after everything else in it has ended.
-// The only remedy is to check whether that is so.
+// opened: it keeps it alive. It can only be attached to an existing device in
+// the device's namespace. So a device that is adopted in another namespace, or
+// gets more queues there, pins that namespace after everything else in it has
+// ended. The only remedy is to check whether that is so.
 
-// pinInterval is the time between two checks whether a pinned namespace has users.
-// One without users in two checks in a row counts as dead.
+// pinInterval is the time between two checks whether a pinned namespace has
+// users. One without users in two checks in a row counts as dead.
 var pinInterval = 5 * time.Second
 
 // pin records that a descriptor of the device was opened in a namespace. If no
@@ -73,8 +73,8 @@ func (d *Driver) checkPinned() {
 	}
 }
 
-// pinnedNow returns the namespaces that are pinned by a device in them. If there
-// are none, checkPinned ends.
+// pinnedNow returns the namespaces that are pinned by a device in them. If
+// there are none, checkPinned ends.
 func (d *Driver) pinnedNow() map[uint64]bool {
 	pinned := make(map[uint64]bool)
 	for _, n := range d.devices() {
@@ -89,8 +89,8 @@ func (d *Driver) pinnedNow() map[uint64]bool {
 }
 
 // hasUsers reports whether a namespace has a name, a thread in it, or a process
-// that holds it open. Files that cannot be read are ignored, unless the process is
-// out of descriptors and could read none.
+// that holds it open. Files that cannot be read are ignored, unless the process
+// is out of descriptors and could read none.
 func hasUsers(netns uint64) bool {
 	paths, err := netnsPaths()
 	if err != nil {
@@ -124,8 +124,8 @@ type queues struct {
 	n *netdev
 }
 
-// AddQueues attaches more queues, in the namespace that the device is in now. It
-// leaves the process descriptors for other things.
+// AddQueues attaches more queues, in the namespace that the device is in now.
+// It leaves the process descriptors for other things.
 func (q queues) AddQueues(more int) error {
 	if q.Queues() > 1 {
 		if err := enough(more + spare); err != nil {

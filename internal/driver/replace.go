@@ -10,9 +10,9 @@ import (
 // errUnmapped stands for the state of a file that could not be mapped so far.
 var errUnmapped = fmt.Errorf("%w: none was mapped", region.ErrReplaced)
 
-// replace goes on with the file that has the channel's name now, after the checks
-// of a load; a writer needs the lock. Until then the old region, if any, stays in
-// use. replace reports whether e uses the new one.
+// replace goes on with the file that has the channel's name now, after the
+// checks of a load; a writer needs the lock. Until then the old region, if any,
+// stays in use. replace reports whether e uses the new one.
 func (e *end) replace(old *region.Region, why error) bool {
 	p := e.owner
 	p.mu.Lock()

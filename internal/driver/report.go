@@ -12,9 +12,9 @@ import (
 const statusWait = time.Second
 
 // Status returns the state of every interface in the order of their loads. It
-// returns within little more than a second: for an interface that does not answer
-// it returns the last known state, which says so in Stale. Results may share what
-// their maps and pointers refer to.
+// returns within little more than a second: for an interface that does not
+// answer it returns the last known state, which says so in Stale. Results may
+// share what their maps and pointers refer to.
 func (d *Driver) Status() []api.Interface {
 	parents := d.all()
 	answers := make([]<-chan struct{}, len(parents))
@@ -75,8 +75,8 @@ type reporter struct {
 	when  time.Time
 }
 
-// ask starts gathering the status and returns a channel that is closed when it is
-// there. A status that is being gathered already may be too old.
+// ask starts gathering the status and returns a channel that is closed when it
+// is there. A status that is being gathered already may be too old.
 func (r *reporter) ask(gather func() *api.Interface) (done <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

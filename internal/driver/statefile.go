@@ -13,8 +13,8 @@ import (
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// parentRecord finds an interface again after a crash, in whatever namespace it is
-// and whatever its name is now.
+// parentRecord finds an interface again after a crash, in whatever namespace it
+// is and whatever its name is now.
 type parentRecord struct {
 	deviceRecord
 	Name     string        `json:"name"` // that the load asked for, which may have been changed
@@ -61,9 +61,9 @@ type state struct {
 	Interfaces []parentRecord `json:"interfaces"`
 }
 
-// DamagedStateError says that a state file could not be parsed and was renamed, so
-// that a new one can be written. Interfaces that were moved to another network
-// namespace, or whose alias was changed, are not found.
+// DamagedStateError says that a state file could not be parsed and was renamed,
+// so that a new one can be written. Interfaces that were moved to another
+// network namespace, or whose alias was changed, are not found.
 type DamagedStateError struct {
 	Path  string // of the state file
 	Aside string // its new path
@@ -76,8 +76,8 @@ func (e *DamagedStateError) Error() string {
 
 func (e *DamagedStateError) Unwrap() error { return e.Err }
 
-// write replaces the file as a whole; without records it removes it. A crash at any
-// moment, even of the machine, leaves the old file or the new one.
+// write replaces the file as a whole; without records it removes it. A crash at
+// any moment, even of the machine, leaves the old file or the new one.
 func (s *stateFile) write(records []parentRecord) error {
 	if s.path == "" {
 		return nil
@@ -105,8 +105,8 @@ func (s *stateFile) write(records []parentRecord) error {
 	return os.Rename(next, s.path)
 }
 
-// writeSynced creates a file and waits until its contents are on the disk: a later
-// rename may get there first.
+// writeSynced creates a file and waits until its contents are on the disk: a
+// later rename may get there first.
 func writeSynced(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -127,8 +127,8 @@ func removeFile(path string) error {
 	return nil
 }
 
-// read returns the records; none if there is no file, or if it is from an earlier
-// boot. A file that cannot be parsed is renamed: *DamagedStateError.
+// read returns the records; none if there is no file, or if it is from an
+// earlier boot. A file that cannot be parsed is renamed: *DamagedStateError.
 func (s *stateFile) read() ([]parentRecord, error) {
 	if s.path == "" {
 		return nil, nil
@@ -157,8 +157,8 @@ func (s *stateFile) read() ([]parentRecord, error) {
 	return st.Interfaces, nil
 }
 
-// bootID identifies the boot of this machine, see random(4); "" without /proc. The
-// only error is a shortage.
+// bootID identifies the boot of this machine, see random(4); "" without /proc.
+// The only error is a shortage.
 func bootID() (string, error) {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if shortage.Is(err) {

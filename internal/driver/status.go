@@ -86,8 +86,8 @@ type traffic struct {
 	stats            api.Stats
 }
 
-// traffic describes what the device has sent and received, and adds the reasons of
-// drops to a map.
+// traffic describes what the device has sent and received, and adds the reasons
+// of drops to a map.
 func (ep *endpoint) traffic(drops map[string]uint64) traffic {
 	port := ep.port.Status()
 	t := traffic{offload: ep.offload.describe(port.Merging), merged: port.Counters.Merged, oversize: port.Counters.Oversize}
@@ -154,7 +154,8 @@ func readerStatus(r datapath.InboundStatus) *api.Reader {
 	}
 }
 
-// countElements adds the elements of the in-channel that were lost or no packets.
+// countElements adds the elements of the in-channel that were lost or no
+// packets.
 func countElements(s *api.Stats, r datapath.InboundStatus, to map[string]uint64) {
 	s.RxOverErrors = r.Reader.Overruns
 	for _, n := range r.Faults {
