@@ -166,7 +166,7 @@ func (l leftover) open(cfg tuntap.Config, alias string) (*tuntap.Device, error) 
 
 // attach opens the device, and no other that has got its name since.
 func (l leftover) attach(cfg tuntap.Config) (*tuntap.Device, error) {
-	cfg.Name, cfg.Adopt = l.state.Name, true
+	cfg.Name, cfg.Attach = l.state.Name, true
 	dev, err := tuntap.Open(cfg)
 	if err != nil {
 		return nil, err

@@ -72,7 +72,7 @@ func (d *Device) Index() (int, error) {
 // reports whether the name was still the same afterwards; otherwise the index
 // may be another interface's.
 func (d *Device) index() (index int, same bool, err error) {
-	before, err := d.place()
+	before, err := d.location()
 	if err != nil {
 		return 0, false, err
 	}
@@ -81,7 +81,7 @@ func (d *Device) index() (index int, same bool, err error) {
 		index, err = indexByName(before.name)
 		return err
 	})
-	after, err := d.place()
+	after, err := d.location()
 	if err != nil {
 		return 0, false, err
 	}
@@ -95,18 +95,18 @@ func (d *Device) index() (index int, same bool, err error) {
 	return index, true, nil
 }
 
-// place is where an interface can be found.
-type place struct {
+// location is where an interface can be found.
+type location struct {
 	name  string
 	netns int // to be closed
 }
 
-func (d *Device) place() (p place, err error) {
-	if p.name, err = d.Name(); err != nil {
-		return p, err
+func (d *Device) location() (l location, err error) {
+	if l.name, err = d.Name(); err != nil {
+		return l, err
 	}
-	p.netns, err = d.NetNS()
-	return p, err
+	l.netns, err = d.NetNS()
+	return l, err
 }
 
 // indexByName returns the index of an interface in the namespace of the thread.

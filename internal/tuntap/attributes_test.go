@@ -75,7 +75,7 @@ func TestWaitSurvivesMove(t *testing.T) {
 	}
 }
 
-func TestPersistenceAndAdoption(t *testing.T) {
+func TestPersistenceAndAttaching(t *testing.T) {
 	for _, cfg := range []tuntap.Config{
 		{Name: "net0"},
 		{Name: "net0", PacketInfo: true},
@@ -102,13 +102,13 @@ func TestPersistenceAndAdoption(t *testing.T) {
 		}
 		_, err := tryOpen(ns, cfg)
 		if !errors.Is(err, tuntap.ErrNameTaken) || !strings.Contains(err.Error(), "ip link delete net0") {
-			t.Errorf("%+v: error %v without Adopt", cfg, err)
+			t.Errorf("%+v: error %v without Attach", cfg, err)
 		}
 
-		cfg.Adopt = true
+		cfg.Attach = true
 		again := open(t, ns, cfg)
-		if !again.Adopted() || index(t, again) != i {
-			t.Errorf("%+v: adopted %v, index %d; want index %d", cfg, again.Adopted(), index(t, again), i)
+		if !again.Attached() || index(t, again) != i {
+			t.Errorf("%+v: attached %v, index %d; want index %d", cfg, again.Attached(), index(t, again), i)
 		}
 		if out := ns.MustRun("ip", "addr", "show", "net0"); !strings.Contains(out, "10.0.0.1/24") {
 			t.Errorf("%+v: the address is lost:\n%s", cfg, out)

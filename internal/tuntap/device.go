@@ -9,8 +9,8 @@ import (
 
 // Device is an open TUN or TAP device.
 type Device struct {
-	cfg     Config
-	adopted bool
+	cfg      Config
+	attached bool
 
 	// mu is held for reading while the descriptors are used, and for writing to
 	// add one or set closed, so that none is used when its number may already
@@ -25,8 +25,8 @@ type Device struct {
 	wake    int        // an eventfd that ends the sleep of Wait
 }
 
-// Adopted reports whether Open took over an existing device.
-func (d *Device) Adopted() bool { return d.adopted }
+// Attached reports whether Open attached to an existing device.
+func (d *Device) Attached() bool { return d.attached }
 
 // Config returns what Open was told.
 func (d *Device) Config() Config { return d.cfg }

@@ -25,7 +25,7 @@ const (
 
 // SetOffload says what the kernel may leave to the reader from the next packet
 // on; without VnetHdr it can be nothing. errors.ErrUnsupported: this kernel does
-// not know one of the features. A device that was adopted has those of before
+// not know one of the features. A device that was attached has those of before
 // until this is called.
 func (d *Device) SetOffload(o Offload) error {
 	return d.control("set offload of interface", func(fd int) error {

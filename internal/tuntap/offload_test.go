@@ -212,7 +212,7 @@ func TestUnsupportedOffload(t *testing.T) {
 
 // A process that knows no offload takes over a device of one that did, and the
 // other way round.
-func TestAdoptionChangesOffload(t *testing.T) {
+func TestAttachingChangesOffload(t *testing.T) {
 	for _, multi := range []bool{false, true} {
 		t.Run(fmt.Sprintf("multi-queue %v", multi), func(t *testing.T) {
 			ns := namespace(t)
@@ -220,7 +220,7 @@ func TestAdoptionChangesOffload(t *testing.T) {
 			buf := make([]byte, 1<<16+100)
 			take := func(vnet bool, features tuntap.Offload) *tuntap.Device {
 				t.Helper()
-				dev := open(t, ns, tuntap.Config{Name: "net0", Adopt: true, MultiQueue: multi, VnetHdr: vnet})
+				dev := open(t, ns, tuntap.Config{Name: "net0", Attach: true, MultiQueue: multi, VnetHdr: vnet})
 				if err := dev.SetPersist(true); err != nil {
 					t.Fatal(err)
 				}
@@ -239,13 +239,13 @@ func TestAdoptionChangesOffload(t *testing.T) {
 				dev.Close()
 
 				dev = take(false, 0)
-				if !dev.Adopted() {
-					t.Fatal("not adopted")
+				if !dev.Attached() {
+					t.Fatal("not attached")
 				}
 				socket.send(p)
 				for i, want := range p.cut(t) {
 					if got := read(t, dev, buf); !bytes.Equal(got, want) {
-						t.Fatalf("packet %d of an adopted device without offload is %x, want %x", i, got, want)
+						t.Fatalf("packet %d of an attached device without offload is %x, want %x", i, got, want)
 					}
 				}
 				dev.Close()

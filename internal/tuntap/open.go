@@ -49,15 +49,15 @@ type Config struct {
 	Name       string // 1 to 15 bytes; a %d in it is replaced by the first free number
 	Kind       Kind
 	PacketInfo bool // each packet has a header of PacketInfoSize bytes
-	Adopt      bool // take over an existing, unused device of this name, if there is one
+	Attach     bool // attach to an existing, unused device of this name, if there is one
 	MultiQueue bool // the device can have several queues: see AddQueues
 	VnetHdr    bool // each packet has a virtio_net_hdr of VnetHdrSize bytes: see SetOffload
 }
 
-// Open makes a device in the network namespace of the calling thread, or with
-// Adopt takes over a persistent one that nobody uses, keeping its addresses,
-// routes and state. The interface goes away with Close unless SetPersist is
-// called.
+// Open creates a device in the network namespace of the calling thread, or with
+// Attach attaches to a persistent one that no process uses. That one keeps its
+// addresses, routes and state. The interface goes away with Close unless
+// SetPersist is called.
 //
 // The error wraps ErrNoDevice, ErrPermission or ErrNameTaken where that is the
 // reason, and tells what to do.
@@ -85,7 +85,7 @@ func openFile(path string, cfg Config) (*Device, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	adopted, err := attach(fd, cfg, flags)
+	attached, err := attach(fd, cfg, flags)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -94,7 +94,7 @@ func openFile(path string, cfg Config) (*Device, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("set non-blocking: %w", err)
 	}
-	d := &Device{fd: fd, cfg: cfg, adopted: adopted}
+	d := &Device{fd: fd, cfg: cfg, attached: attached}
 	if d.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("make eventfd: %w", err)
@@ -130,21 +130,21 @@ func (cfg Config) flags() (uint16, error) {
 }
 
 // attach makes the descriptor that of a device.
-func attach(fd int, cfg Config, flags uint16) (adopted bool, err error) {
+func attach(fd int, cfg Config, flags uint16) (attached bool, err error) {
 	err = setIFF(fd, cfg.Name, flags|unix.IFF_TUN_EXCL)
-	if err != unix.EBUSY || !cfg.Adopt {
+	if err != unix.EBUSY || !cfg.Attach {
 		return false, createError(cfg, err)
 	}
 	// The kernel lets anybody attach one more queue to a multi-queue device.
 	if err := checkUnused(cfg, 0); err != nil {
-		return false, adoptError(cfg, err)
+		return false, attachError(cfg, err)
 	}
 	if err := setIFF(fd, cfg.Name, flags); err != nil {
-		return false, adoptError(cfg, err)
+		return false, attachError(cfg, err)
 	}
 	// Another process may have had the same idea in between; both give way.
 	if err := checkUnused(cfg, 1); err != nil {
-		return false, adoptError(cfg, err)
+		return false, attachError(cfg, err)
 	}
 	// The old device may have gone and a new one been made between the two
 	// requests. A new one is never persistent.
@@ -186,16 +186,16 @@ func createError(cfg Config, err error) error {
 	return fmt.Errorf("make interface: %w", err)
 }
 
-func adoptError(cfg Config, err error) error {
+func attachError(cfg Config, err error) error {
 	switch err {
 	case unix.EPERM:
-		return fmt.Errorf("%w: %w: taking over an interface needs root or CAP_NET_ADMIN", ErrPermission, err)
+		return fmt.Errorf("%w: %w: attaching to an interface needs root or CAP_NET_ADMIN", ErrPermission, err)
 	case unix.EBUSY:
 		return fmt.Errorf("%w: %w: another process uses that device: stop it, or choose another name", ErrNameTaken, err)
 	case unix.EINVAL:
 		return fmt.Errorf("%w: %w: that interface is not a %v device of the same kind of queues: choose another name", ErrNameTaken, err, cfg.Kind)
 	}
-	return fmt.Errorf("take over interface: %w", err)
+	return fmt.Errorf("attach to interface: %w", err)
 }
 
 // openQueue attaches one more queue to the device of that name in a namespace.

@@ -32,7 +32,7 @@ func wantError(t *testing.T, dev *tuntap.Device, err, want error, texts ...strin
 func TestPatternTakesFirstFreeNumber(t *testing.T) {
 	ns := namespace(t)
 	for _, want := range []string{"net0", "net1", "net2"} {
-		if got := name(t, open(t, ns, tuntap.Config{Name: "net%d", Adopt: true})); got != want {
+		if got := name(t, open(t, ns, tuntap.Config{Name: "net%d", Attach: true})); got != want {
 			t.Errorf("name %q, want %q", got, want)
 		}
 	}
@@ -79,19 +79,19 @@ func TestTakenNames(t *testing.T) {
 		{tuntap.Config{Name: "lo"}, "choose another name"},
 		{tuntap.Config{Name: "used"}, "ip link delete used"},
 		{tuntap.Config{Name: "tap", Kind: tuntap.TAP}, "ip link delete tap"},
-		{tuntap.Config{Name: "lo", Adopt: true}, "not a TUN device of the same kind"},
-		{tuntap.Config{Name: "used", Adopt: true}, "another process uses"},
-		{tuntap.Config{Name: "tap", Adopt: true}, "not a TUN device of the same kind"},
+		{tuntap.Config{Name: "lo", Attach: true}, "not a TUN device of the same kind"},
+		{tuntap.Config{Name: "used", Attach: true}, "another process uses"},
+		{tuntap.Config{Name: "tap", Attach: true}, "not a TUN device of the same kind"},
 	} {
 		dev, err := tryOpen(ns, c.cfg)
 		wantError(t, dev, err, tuntap.ErrNameTaken, c.want)
 	}
 }
 
-func TestAdoptOfNothingMakesADevice(t *testing.T) {
+func TestAttachToNothingMakesADevice(t *testing.T) {
 	ns := namespace(t)
-	if open(t, ns, tuntap.Config{Name: "net0", Adopt: true}).Adopted() {
-		t.Error("adopted what was not there")
+	if open(t, ns, tuntap.Config{Name: "net0", Attach: true}).Attached() {
+		t.Error("attached to what was not there")
 	}
 }
 
@@ -145,7 +145,7 @@ func TestWithoutCapability(t *testing.T) {
 		want string
 	}{
 		{tuntap.Config{Name: "net0"}, "making an interface needs root or CAP_NET_ADMIN"},
-		{tuntap.Config{Name: "left", Adopt: true}, "taking over an interface needs root or CAP_NET_ADMIN"},
+		{tuntap.Config{Name: "left", Attach: true}, "attaching to an interface needs root or CAP_NET_ADMIN"},
 	} {
 		var dev *tuntap.Device
 		var err error
@@ -174,7 +174,7 @@ func TestFailedOpenLeavesNothing(t *testing.T) {
 	ns := namespace(t)
 	open(t, ns, tuntap.Config{Name: "used"})
 	for range 10 {
-		if _, err := tryOpen(ns, tuntap.Config{Name: "used", Adopt: true}); err == nil {
+		if _, err := tryOpen(ns, tuntap.Config{Name: "used", Attach: true}); err == nil {
 			t.Fatal("opened")
 		}
 	}

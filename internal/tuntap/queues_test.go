@@ -150,9 +150,9 @@ func TestAllQueues(t *testing.T) {
 }
 
 // The kernel would let a second process attach to a multi-queue device.
-func TestMultiQueueIsAdoptedByOneOnly(t *testing.T) {
+func TestMultiQueueIsAttachedByOneOnly(t *testing.T) {
 	ns := namespace(t)
-	cfg := tuntap.Config{Name: "net0", MultiQueue: true, Adopt: true}
+	cfg := tuntap.Config{Name: "net0", MultiQueue: true, Attach: true}
 	dev := multi(t, ns)
 	other, err := tryOpen(ns, cfg)
 	wantError(t, other, err, tuntap.ErrNameTaken, "another process uses")
@@ -160,8 +160,8 @@ func TestMultiQueueIsAdoptedByOneOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := open(t, ns, cfg)
-	if !again.Adopted() {
-		t.Error("the device was not adopted")
+	if !again.Attached() {
+		t.Error("the device was not attached")
 	}
 	if err := again.SetPersist(false); err != nil {
 		t.Fatal(err)
