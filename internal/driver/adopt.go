@@ -20,7 +20,7 @@ func (ep *endpoint) adopt(found []leftover) error {
 		if l.info.Kind != cfg.Kind || l.info.MultiQueue != cfg.MultiQueue {
 			err := l.remove()
 			if err == nil {
-				ep.log.Warn("interface is created anew: what a crash left of it has another mode", "name", l.state.Name)
+				ep.log.Warn("interface left by a crash has another mode: created a new one", "name", l.state.Name)
 			} else if !errors.Is(err, tuntap.ErrNameTaken) {
 				return err
 			}

@@ -50,7 +50,7 @@ func TestAdoptsHere(t *testing.T) {
 	}
 }
 
-// inhabited makes a namespace that can be found: one with a process in it.
+// inhabited makes a namespace with a process in it, by which it can be found.
 func (l *lab) inhabited() *testnet.NS {
 	l.t.Helper()
 	ns := testnet.New(l.t)
@@ -60,7 +60,7 @@ func (l *lab) inhabited() *testnet.NS {
 	return ns
 }
 
-// move moves an interface of the lab and waits until the driver has followed.
+// move moves an interface of the lab and waits until the driver tracks it there.
 func (l *lab) move(d *Driver, name string, to *testnet.NS) {
 	l.t.Helper()
 	if err := l.ns.Link().MoveToNetNS(l.ns.State(name).Index, to.FD()); err != nil {
@@ -78,7 +78,7 @@ func TestAdoptsInAnotherNamespace(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 	l.move(d, "net0", there)
 	index := status(t, d).Index
-	// The event that told the status is also what saves.
+	// The event that changed the status also saves the state.
 	until(t, "state", func() bool {
 		records, err := d.state.read()
 		return err == nil && len(records) == 1 && records[0].NetNS == there.ID()
@@ -95,8 +95,8 @@ func TestAdoptsInAnotherNamespace(t *testing.T) {
 	}
 }
 
-// Two loads before the crash are two loads after it: the first must not make
-// the second one's device be forgotten.
+// Two loads before the crash are two loads after it: the first must not forget
+// the device of the second.
 func TestAdoptsLoadByLoad(t *testing.T) {
 	l := newLab(t)
 	there := l.inhabited()

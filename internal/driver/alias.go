@@ -16,7 +16,7 @@ const (
 // include/uapi/linux/if.h, less the NUL.
 const maxAlias = 255
 
-// aliasOf returns the alias of an interface, which tells it by its channels.
+// aliasOf returns the alias of an interface, which names its channels.
 func aliasOf(i Interface) string {
 	return fitAlias(parentPrefix + i.In + " out=" + i.Out)
 }

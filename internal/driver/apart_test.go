@@ -9,7 +9,7 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// Two names of one file, which their texts do not tell, are no two channels.
+// Two different names of one file are not two channels.
 func TestBothDirectionsInOneFile(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
@@ -42,8 +42,7 @@ func TestBothDirectionsInOneFile(t *testing.T) {
 	}
 }
 
-// A file that takes the place of the out-channel's later on is not taken over
-// when it is the in-channel's.
+// The in-channel's file is not used when it later replaces the out-channel's.
 func TestTakeOverKeepsDirectionsApart(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()

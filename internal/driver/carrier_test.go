@@ -11,7 +11,7 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// change is a state from a time on.
+// change is a new state and when it came.
 type change struct {
 	after time.Duration // since the beginning
 	state bool
@@ -19,7 +19,7 @@ type change struct {
 
 func (c change) String() string { return fmt.Sprintf("%v at %v", c.state, c.after) }
 
-// flaps are n changes at equal distances, the first one to true.
+// flaps returns n changes at equal distances, the first one to true.
 func flaps(begin, distance time.Duration, n int) (all []change) {
 	for i := range n {
 		all = append(all, change{begin + time.Duration(i)*distance, i%2 == 0})
@@ -67,8 +67,8 @@ func TestHoldDown(t *testing.T) {
 	}
 }
 
-// However often the peer comes and goes, a few changes per second are shown,
-// and the last one is.
+// However often the peer comes and goes, only a few changes per second are
+// shown, and always the last one.
 func TestHoldDownFloods(t *testing.T) {
 	for _, distance := range []time.Duration{time.Microsecond * 100, 7 * time.Millisecond, 100 * time.Millisecond, 999 * time.Millisecond} {
 		for _, n := range []int{5000, 5001} {
@@ -107,7 +107,7 @@ func TestPresence(t *testing.T) {
 		if last := (*got)[len(*got)-1]; (*got)[0] != (change{0, true}) || last.state || len(*got) > 4 {
 			t.Errorf("told %v", *got)
 		}
-		// What made it flap is over.
+		// The flapping is over.
 		n := len(*got)
 		p.set(true)
 		p.set(false)
@@ -126,7 +126,7 @@ func TestPresence(t *testing.T) {
 	})
 }
 
-// A reset ends a hold that goes on, and so does close.
+// reset and close end a hold.
 func TestPresenceIsRoused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p presence
@@ -149,8 +149,8 @@ func TestPresenceIsRoused(t *testing.T) {
 	})
 }
 
-// set does not wait for devices that are slow to be told, and one that
-// joins is told what the others were told.
+// set does not wait for slow devices, and a device that joins is told what the
+// others were told.
 func TestPresenceDoesNotBlock(t *testing.T) {
 	var p presence
 	telling, release := make(chan bool), make(chan struct{})
@@ -173,8 +173,8 @@ func TestPresenceDoesNotBlock(t *testing.T) {
 	p.close()
 }
 
-// A peer that comes and goes as fast as it can makes few log lines, and in the
-// end every device has the carrier of its last state, wherever it is.
+// A peer that comes and goes as fast as it can causes few log lines, and in the
+// end every device has the carrier of its last state, in any namespace.
 func TestFlappingPeer(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
@@ -218,7 +218,7 @@ func TestFlappingPeer(t *testing.T) {
 	if n, most := l.log.count("msg=peer "), 10+1+int(time.Since(begin)/(20*time.Second)); n > most {
 		t.Errorf("%d log lines, want %d at most", n, most)
 	}
-	// Shown at once: down and up are not the peer's doing.
+	// Shown at once: the peer did not cause down and up.
 	for range 20 {
 		l.down(d, "net0")
 		l.up(d, "net0")
@@ -226,8 +226,8 @@ func TestFlappingPeer(t *testing.T) {
 	}
 }
 
-// The kernel gives a device that is taken over a carrier. One whose peer is gone
-// has none, a child as little as its parent.
+// The kernel gives an adopted device a carrier. If the peer is gone, the driver
+// takes it away, from parent and child.
 func TestAdoptedCarrier(t *testing.T) {
 	l := newLab(t)
 	i := netHdr("net0")

@@ -91,8 +91,8 @@ func (c *child) travel(netns int) error {
 // interface.
 func (c *child) join() error {
 	c.parent.family.add(c)
-	// From here on the child is told of changes of the peer; this tells the last
-	// one before.
+	// From here on the child gets changes of the peer's state; this gives it the
+	// present one.
 	c.parent.presence.join(func(present bool) { c.parent.showPeer(present, &c.netdev) })
 	if err := c.settle(); err != nil {
 		return fmt.Errorf("track interface: %w", err)

@@ -36,7 +36,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// child adds one with marks, sets it up and waits until that has been followed.
+// child adds a child with marks, sets it up and waits until the driver knows.
 func (l *lab) child(d *Driver, name string, marks ...uint32) {
 	l.t.Helper()
 	must(l.t, d.AddChild("net0", name))
@@ -50,7 +50,7 @@ func (l *lab) child(d *Driver, name string, marks ...uint32) {
 // sendMarked writes one packet with a mark.
 func (p *peer) sendMarked(mark uint32, packet []byte) { p.w.Put(element.NetHdr, packet, mark) }
 
-// received tells how many packets the parent and its children got; the key of
+// received returns how many packets the parent and its children got; the key of
 // the parent is "".
 func received(t testing.TB, d *Driver) map[string]uint64 {
 	t.Helper()
@@ -62,8 +62,8 @@ func received(t testing.TB, d *Driver) map[string]uint64 {
 	return got
 }
 
-// expect has the peer send a packet of each mark, and wants each interface to
-// get so many of them.
+// expect lets the peer send a packet of each mark, and checks how many of them
+// each interface gets.
 func (l *lab) expect(d *Driver, p *peer, marks []uint32, want map[string]uint64) {
 	l.t.Helper()
 	before := received(l.t, d)
@@ -186,7 +186,7 @@ func TestChildReceivesItsMarks(t *testing.T) {
 	must(t, d.AddMark("child0", 1))
 	l.expect(d, p, marks, map[string]uint64{"": 6, "child0": 3})
 
-	// The administrator takes it away.
+	// The administrator deletes it.
 	must(t, l.ns.Link().Delete(l.ns.State("child0").Index))
 	until(t, "end of the child", func() bool { return len(status(t, d).Children) == 0 })
 	before := status(t, d).Stats.RxPackets
@@ -221,7 +221,7 @@ func TestChildIsFollowed(t *testing.T) {
 	}
 	l.expect(d, p, seven, map[string]uint64{"child0": 1})
 
-	// Down it receives nothing, and nobody else gets it.
+	// Down it receives nothing, and no other interface gets its packets.
 	must(t, h.SetDown(index))
 	until(t, "down", func() bool { return !childStatus(t, d, "child0").Up })
 	p.sendMarked(7, packet(1))
@@ -254,7 +254,7 @@ func TestChildIsFollowed(t *testing.T) {
 	}
 }
 
-// A child's carrier is its parent's, from the beginning.
+// A child has its parent's carrier from the beginning.
 func TestChildCarrier(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
@@ -334,7 +334,7 @@ func TestAdoptsChildren(t *testing.T) {
 	}
 }
 
-// Without BPF children receive by mark all the same, and one line says what is
+// Without BPF children still receive by mark, and one log line says what is
 // missing.
 func TestChildrenWithoutBPF(t *testing.T) {
 	l := newLab(t)
@@ -361,8 +361,8 @@ func TestChildrenWithoutBPF(t *testing.T) {
 	}
 }
 
-// What leaves through a child has its mark in the element, wherever the mark
-// came from.
+// A packet sent through a child has its mark in the element, whatever set the
+// mark.
 func TestChildSendsMarks(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()

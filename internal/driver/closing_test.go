@@ -27,8 +27,8 @@ func TestDeletedAndLoadedAtOnce(t *testing.T) {
 	}
 }
 
-// The process may end as soon as Unload or Close have returned: then the writer
-// is inactive, whatever the kernel has deleted before.
+// The process may end as soon as Unload or Close returns: by then the writer is
+// inactive, even if the kernel deleted the device before.
 func TestDeletedAndUnloadedAtOnce(t *testing.T) {
 	l := newLab(t)
 	for _, end := range []func(*Driver) error{(*Driver).UnloadAll, (*Driver).Close} {
@@ -45,7 +45,7 @@ func TestDeletedAndUnloadedAtOnce(t *testing.T) {
 	}
 }
 
-// A child is deleted in the middle of a request that is about it.
+// A child is deleted during a request about it.
 func TestDeletionWaitsForTheRequest(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()

@@ -13,7 +13,7 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// A file that is no channel is not written, unless that is asked for.
+// A file that is not a channel is not written, except with force.
 func TestOutIsNoChannel(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
@@ -40,14 +40,14 @@ func TestOutIsNoChannel(t *testing.T) {
 	if intact() {
 		t.Error("a forced writer has not written")
 	}
-	// What it leaves is a channel: nobody needs force again.
+	// It leaves a channel, which needs no force.
 	must(t, d.Unload("net0"))
 	i.Force = false
 	l.mustLoad(d, i)
 }
 
-// A file that is no channel can be read: a writer may come. What is in it is told
-// to nobody, for load and show can be asked for by those who cannot read it.
+// A file that is not a channel can be read: a writer may come. Its contents are
+// not shown, as users who cannot read it may ask for load and show.
 func TestInIsNoChannel(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
@@ -96,7 +96,8 @@ func TestInIsNoChannel(t *testing.T) {
 	}
 }
 
-// In a directory that was named, channels may belong to anyone: that is told.
+// In a directory given by name, channels may belong to any user: a warning says
+// so.
 func TestOwner(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()

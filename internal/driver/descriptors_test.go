@@ -18,7 +18,7 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// limited calls f while the process may have n descriptors.
+// limited calls f while the process may have at most n descriptors.
 func limited(t testing.TB, n int, f func()) {
 	t.Helper()
 	var before unix.Rlimit
@@ -28,7 +28,7 @@ func limited(t testing.TB, n int, f func()) {
 	f()
 }
 
-// opened lists the descriptors of the process and what they are.
+// opened lists the descriptors of the process and what they refer to.
 func opened(t testing.TB) (all []string) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -41,7 +41,7 @@ func opened(t testing.TB) (all []string) {
 	return all
 }
 
-// settled waits until the process has the descriptors of before again.
+// settled waits until the process has the same descriptors as before.
 func settled(t testing.TB, before []string) {
 	t.Helper()
 	testnet.EventuallyNil(t, func() error {
@@ -52,8 +52,7 @@ func settled(t testing.TB, before []string) {
 	})
 }
 
-// notified waits until the kernel is asked to tell of changed files, as it is a
-// moment after a load.
+// notified waits until the kernel reports changed files, a moment after a load.
 func notified(t testing.TB) {
 	t.Helper()
 	until(t, "inotify", func() bool {
@@ -61,13 +60,13 @@ func notified(t testing.TB) {
 	})
 }
 
-// unguarded has loads and children tried with too few descriptors for them.
+// unguarded lets loads and children be tried with too few descriptors.
 func unguarded(t testing.TB) {
 	enough = func(int) error { return nil }
 	t.Cleanup(func() { enough = shortage.Descriptors })
 }
 
-// ofShortage wants an error that says what has run out and what the limit is.
+// ofShortage checks that an error says what has run out and what the limit is.
 func ofShortage(t testing.TB, limit int, err error) {
 	t.Helper()
 	if !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), fmt.Sprintf("this process may have %d:", limit)) {
@@ -78,9 +77,9 @@ func ofShortage(t testing.TB, limit int, err error) {
 	}
 }
 
-// With any number of descriptors a load either works, or is an error that leaves
-// nothing behind; also where it is not refused beforehand. Nothing of a failure
-// lasts: what the kernel can do is not forgotten.
+// With any number of descriptors a load either works or fails and leaves nothing
+// behind, even if it is not refused beforehand. A failure has no lasting effect on
+// what the driver knows of the kernel.
 func TestLoadWithFewDescriptors(t *testing.T) {
 	for _, guarded := range []bool{true, false} {
 		for _, format := range []element.Format{element.Raw, element.NetHdr, element.EthDev} {
@@ -123,7 +122,7 @@ func TestLoadWithFewDescriptors(t *testing.T) {
 	}
 }
 
-// works wants net0 to come up, and with marks to carry packets.
+// works checks that net0 comes up, and with marks that it carries packets.
 func (l *lab) works(d *Driver, format element.Format) {
 	l.t.Helper()
 	net0 := l.ns.State("net0").Index
@@ -148,8 +147,8 @@ func (l *lab) works(d *Driver, format element.Format) {
 	})
 }
 
-// The figures of the documentation, and those by which loads are refused: no more
-// than is said, and not much less.
+// The figures of the documentation, and those by which loads are refused: a load
+// takes no more, and not much less.
 func TestDescriptorsOfAnInterface(t *testing.T) {
 	l := newLab(t)
 	took := func(what string, most int, f func()) {
@@ -184,8 +183,8 @@ func TestDescriptorsOfAnInterface(t *testing.T) {
 	}
 }
 
-// A process that runs out of descriptors while it runs refuses what needs some,
-// and all of it.
+// A process that has run out of descriptors refuses every request that needs
+// some.
 func TestChildWithFewDescriptors(t *testing.T) {
 	for _, guarded := range []bool{true, false} {
 		t.Run(fmt.Sprintf("guarded=%v", guarded), func(t *testing.T) {
@@ -223,7 +222,7 @@ func TestChildWithFewDescriptors(t *testing.T) {
 	}
 }
 
-// What a crash left is neither lost nor made anew for want of descriptors.
+// A shortage of descriptors neither loses what a crash left nor creates it again.
 func TestAdoptionWithFewDescriptors(t *testing.T) {
 	l := newLab(t)
 	unguarded(t)
@@ -262,8 +261,8 @@ func TestAdoptionWithFewDescriptors(t *testing.T) {
 	}
 }
 
-// A move is followed once there are descriptors again, and nothing is taken for
-// gone that cannot be looked for.
+// A moved device is tracked once there are descriptors again, and until then it
+// does not count as deleted.
 func TestMoveWithFewDescriptors(t *testing.T) {
 	l := newLab(t)
 	there := l.inhabited()
@@ -287,7 +286,7 @@ func TestMoveWithFewDescriptors(t *testing.T) {
 	until(t, "move", func() bool { return status(t, d).NetNS == there.ID() })
 }
 
-// The queues for marks grow into what is free, but not into what other things
+// The queues for marks use free descriptors, but not those that other things
 // need.
 func TestQueuesGrowWithFewDescriptors(t *testing.T) {
 	l := newLab(t)

@@ -7,7 +7,7 @@ import (
 	"github.com/muennet/muennet/internal/datapath"
 )
 
-// What rings and what does not is told for each direction, with the reason.
+// The status says for each direction whether it has a bell, and why not.
 func TestStatusOfDoorbells(t *testing.T) {
 	w := writerStatus(datapath.SenderStatus{Doorbell: "muenfs events", DoorbellErr: errors.New("write x: full"), Rings: 3, RingErrors: 2})
 	if w.Doorbell != "muenfs events" || w.DoorbellError != "write x: full" || w.Rings != 3 || w.RingErrors != 2 {

@@ -26,8 +26,8 @@ func sparseLab(t *testing.T) (*lab, *testnet.TmpFS) {
 
 const noMemory = "no memory left in the file system of "
 
-// There is no memory for the out-channel: the load says so, and the interface
-// comes to life when there is.
+// There is no memory for the out-channel: the status says so, and the interface
+// works once there is.
 func TestLoadInFullFileSystem(t *testing.T) {
 	l, f := sparseLab(t)
 	empty := f.Fill()
@@ -61,7 +61,7 @@ func TestLoadInFullFileSystem(t *testing.T) {
 	}
 }
 
-// Memory is taken from the out-channel, and a full file system gives no other.
+// The out-channel loses memory, and a full file system gives it no other.
 func TestHolesInFullFileSystem(t *testing.T) {
 	l, f := sparseLab(t)
 	d := l.driver()
@@ -78,7 +78,7 @@ func TestHolesInFullFileSystem(t *testing.T) {
 	l.sent(d, 3)
 }
 
-// A channel that shrinks is noticed although nothing touches what is gone.
+// A channel that shrinks is noticed although nothing accesses the lost part.
 func TestShrinkingIsNoticed(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
@@ -98,8 +98,8 @@ func TestShrinkingIsNoticed(t *testing.T) {
 	l.sent(d, 1)
 }
 
-// What something writes into the header of a channel through which nothing is sent
-// is made good all the same, by the patrol.
+// The patrol repairs the header of a channel that something has written into,
+// even if nothing is sent.
 func TestIdleWriterMendsItsHeader(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()

@@ -8,7 +8,7 @@ import (
 
 // forwarder is what an end needs of a datapath.Sender or datapath.Inbound.
 type forwarder interface {
-	// start starts it, or starts it anew, for packets of up to mtu bytes. An
+	// start starts or restarts it, for packets of up to mtu bytes. An
 	// error that is a region.ErrFault says that memory is missing.
 	start(mtu int) error
 	// stop returns when it no longer uses the channel.

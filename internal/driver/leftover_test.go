@@ -20,7 +20,7 @@ func (l *lab) forget() (names []string, err error) {
 	return names, err
 }
 
-// leave has a process load interfaces, which crashes.
+// leave lets a process load interfaces and crash.
 func (l *lab) leave(interfaces ...Interface) {
 	l.t.Helper()
 	d := l.driver()
@@ -35,7 +35,8 @@ func (l *lab) setAlias(name, alias string) {
 }
 
 // What another load of the same channels left behind has other queues, or is of
-// another kind: it cannot be used and must not be in the way, nor may its children.
+// another kind. It cannot be used and must not be in the way; the same is true of
+// its children.
 func TestLeftoverOfAnotherModeIsReplaced(t *testing.T) {
 	formats := []element.Format{element.Raw, element.NetHdr, element.EthDev}
 	for _, before := range formats {
@@ -111,8 +112,8 @@ func TestNameOfTheAdopted(t *testing.T) {
 	}
 }
 
-// A load that cannot give a name is refused, and what it took over is as before:
-// also what had got its name already.
+// A load that cannot rename an adopted interface is refused, and all that it has
+// adopted is as before, even interfaces that it has renamed already.
 func TestNameOfTheAdoptedIsTaken(t *testing.T) {
 	l := newLab(t)
 	second := Interface{Name: "net1", Format: element.NetHdr, Out: "c", WriterProtocol: testProtocol}
@@ -137,7 +138,7 @@ func TestNameOfTheAdoptedIsTaken(t *testing.T) {
 }
 
 // Another program may put its own note into the alias, as container runtimes do,
-// and read it later. One that is gone again is ours to restore.
+// and read it later. An alias that was removed is restored.
 func TestAliasOfAnotherProgram(t *testing.T) {
 	for _, alias := range []string{"net0", ""} {
 		t.Run("alias "+alias, func(t *testing.T) {
@@ -177,7 +178,8 @@ func TestAliasOfAnotherProgram(t *testing.T) {
 	}
 }
 
-// What is merely where one of ours was is not taken over, and not removed.
+// A device that merely has the index of one of ours is neither adopted nor
+// removed.
 func TestSomebodyElsesDeviceIsLeftAlone(t *testing.T) {
 	for _, c := range []struct {
 		what  string
@@ -216,7 +218,7 @@ func TestSomebodyElsesDeviceIsLeftAlone(t *testing.T) {
 			}
 			must(t, d.Close())
 			must(t, os.WriteFile(l.state, data, 0o600))
-			if c.alias == "" { // with one of ours it is what a crash left, whoever it was
+			if c.alias == "" { // with one of ours it is what some crash left
 				if names, err := l.forget(); err != nil || len(names) > 0 {
 					t.Errorf("forgot %v, %v", names, err)
 				}
@@ -241,8 +243,8 @@ func (l *lab) editState(f func(*state)) {
 	must(l.t, os.WriteFile(l.state, data, 0o600))
 }
 
-// A device that looks like ours, with our index but somebody else's alias, is
-// taken over: this is what the other cases differ from.
+// A device that looks like ours, with our index but a foreign alias, is adopted:
+// the other cases differ from this one.
 func TestAliasOfAnotherProgramIsTheOnlyDifference(t *testing.T) {
 	l := newLab(t)
 	l.ns.MustRun("ip", "tuntap", "add", "other", "mode", "tun", "multi_queue", "user", "0")
@@ -277,7 +279,7 @@ func TestForgetWithADamagedStateFile(t *testing.T) {
 	}
 }
 
-// Without a state file a child is not taken over with its parent, but when it is
+// Without a state file a child is not adopted with its parent, but when it is
 // added again.
 func TestAddChildTakesOver(t *testing.T) {
 	l := newLab(t)

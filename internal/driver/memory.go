@@ -15,7 +15,7 @@ import (
 //
 // Memory can go away without a fault: reads of a PCI device that was removed
 // return zeros, and writes are lost or reach the device that has got its
-// address. No event tells of that, so such memory is checked every second.
+// address. No event reports that, so such memory is checked every second.
 // check reports whether there is nothing to wait for.
 func (e *end) check() (well bool) {
 	if !e.owner.mu.TryLock() {

@@ -17,8 +17,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// mortal makes a namespace that lives until the descriptor is closed. Moving an
-// interface there takes a path, which testnet.NS would keep.
+// mortal makes a namespace that lives until the descriptor is closed; testnet.NS
+// would keep it alive by its path.
 func (l *lab) mortal() (fd int, id uint64) {
 	l.t.Helper()
 	fd, err := link.NewNetNS()
@@ -26,14 +26,14 @@ func (l *lab) mortal() (fd int, id uint64) {
 	return fd, link.NSID(fd)
 }
 
-// lookForUsers sets how often that is done, until the test ends.
+// lookForUsers sets the interval of these checks until the test ends.
 func lookForUsers(t *testing.T, interval time.Duration) {
 	old := pinInterval
 	pinInterval = interval
 	t.Cleanup(func() { pinInterval = old })
 }
 
-// carry moves an interface of the lab and waits until the driver has followed.
+// carry moves an interface of the lab and waits until the driver tracks it there.
 func (l *lab) carry(d *Driver, name string, fd int) {
 	l.t.Helper()
 	must(l.t, l.ns.Link().MoveToNetNS(l.ns.State(name).Index, fd))
@@ -42,8 +42,8 @@ func (l *lab) carry(d *Driver, name string, fd int) {
 	})
 }
 
-// Neither an interface that was moved, nor children that were made there, nor
-// the marks of both keep a namespace alive.
+// Neither a moved interface, nor children that were made there, nor the marks of
+// both keep a namespace alive.
 func TestNamespaceDies(t *testing.T) {
 	lookForUsers(t, time.Hour) // not needed here
 	l := newLab(t)
@@ -96,9 +96,9 @@ func TestNamespaceOfAChildDies(t *testing.T) {
 	must(t, d.AddMark("child0", 7))
 }
 
-// A descriptor that was opened in a namespace keeps it alive: that the device is
-// its last user has to be seen.
-func TestNamespaceThatIsKeptDies(t *testing.T) {
+// A descriptor that was opened in a namespace pins it: the driver has to see that
+// the device is its last user.
+func TestPinnedNamespaceDies(t *testing.T) {
 	lookForUsers(t, 20*time.Millisecond)
 	for name, keep := range map[string]func(*lab, *Driver) *Driver{
 		"adopted": func(l *lab, d *Driver) *Driver {
@@ -167,7 +167,7 @@ func TestHasUsers(t *testing.T) {
 	}
 }
 
-// A device is moved while the process has no descriptor to spare.
+// A device is moved while the process has no free descriptor.
 func TestFollowsOnceItCan(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()

@@ -14,7 +14,7 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// up sets the interface up and waits until the driver has followed.
+// up sets the interface up and waits until the driver knows.
 func (l *lab) up(d *Driver, name string) {
 	l.t.Helper()
 	if err := l.ns.Link().SetUp(l.ns.State(name).Index); err != nil {
@@ -31,7 +31,7 @@ func (l *lab) down(d *Driver, name string) {
 	until(l.t, "down", func() bool { return !status(l.t, d).Up })
 }
 
-// header reads the header of a channel as anybody could.
+// header reads the header of a channel, as any program could.
 func (l *lab) header(channel string) shmstream.Header {
 	l.t.Helper()
 	r, err := region.Open(l.dir, channel, region.ReadOnly)
@@ -99,7 +99,7 @@ func TestMTUChangeRestartsTheWriter(t *testing.T) {
 	})
 }
 
-// The carrier follows the peer, also one that is there before the interface.
+// The carrier follows the peer, even one that is there before the interface.
 func TestCarrierFollowsThePeer(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
@@ -138,7 +138,7 @@ func TestCarrierFollowsTheAdministrator(t *testing.T) {
 	}
 }
 
-// arrives has the peer send packets until one of them comes.
+// arrives lets the peer send packets until one of them arrives.
 func (l *lab) arrives(p *peer, socket *testnet.PacketSocket, number uint32) {
 	l.t.Helper()
 	until(l.t, "packet", func() bool {
@@ -197,7 +197,7 @@ func TestOutRegionThatShrinks(t *testing.T) {
 	for _, idle := range []bool{false, true} {
 		truncate(t, file, 0)
 		if idle {
-			// Nobody sends: it is found when the writer is to be restarted.
+			// Nothing is sent: the restart of the writer finds it.
 			l.down(d, "net0")
 			l.up(d, "net0")
 		} else {
@@ -231,8 +231,8 @@ func TestDeletedInterfaceIsDropped(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 }
 
-// The interface goes to and fro while the driver is closed: whatever is under
-// way, nothing may hang or be left.
+// The interface moves back and forth while the driver is closed: nothing may hang
+// or be left behind.
 func TestCloseDuringMoves(t *testing.T) {
 	l := newLab(t)
 	there := testnet.New(t)

@@ -53,8 +53,8 @@ func TestInterfaceOverDevice(t *testing.T) {
 	}
 }
 
-// A device that is removed faults nobody who touches its memory. It is noticed
-// all the same, and what comes back in its place is not taken for it.
+// Accesses to the memory of a removed device do not fault. The driver notices it
+// all the same, and does not use a new device in its place.
 func TestInterfaceOverRemovedDevice(t *testing.T) {
 	dir, inside := testnet.PCI(t)
 	if !inside {

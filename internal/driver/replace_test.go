@@ -18,15 +18,15 @@ func (l *lab) create(channel string) {
 	must(l.t, region.Create(l.dir, channel, 64<<10, region.DefaultMode))
 }
 
-// replace makes another file of the name of a channel.
+// replace puts another file in the place of a channel's.
 func (l *lab) replace(channel string) {
 	l.t.Helper()
 	must(l.t, os.Remove(filepath.Join(l.dir, channel)))
 	l.create(channel)
 }
 
-// sent has an interface send a packet, and wants it in its out-channel as who
-// opens it now finds it.
+// sent lets an interface send a packet, and expects it in the file that the
+// out-channel's name refers to now.
 func (l *lab) sent(d *Driver, number uint32) {
 	l.t.Helper()
 	next := l.reader("b")
@@ -100,12 +100,12 @@ func TestOutFileIsReplaced(t *testing.T) {
 	other, err := region.Open(l.dir, "b", region.ReadWrite)
 	must(t, err)
 	must(t, other.Lock())
-	until(t, "who has it", func() bool {
+	until(t, "holder of the lock", func() bool {
 		s := status(t, d).Writer
 		return strings.Contains(s.File, "replaced") && strings.Contains(s.File, "another writer holds it")
 	})
 	if h, _ := shmstream.ReadHeader(old.Bytes()); h.Epoch == 0 {
-		t.Error("the old file is given up before the new one can be had")
+		t.Error("the old file is given up before the new one can be used")
 	}
 	must(t, other.Close())
 	until(t, "takeover", func() bool { s := status(t, d).Writer; return s.Replaced == 1 && s.File == "" && s.Enabled })
@@ -164,7 +164,7 @@ func TestDirectoryGoes(t *testing.T) {
 	}
 }
 
-// A new file that is no channel yet is waited for.
+// The driver waits for a new file to become a channel.
 func TestNewFileIsTooSmall(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
@@ -211,7 +211,7 @@ func TestNewFileIsTooSmall(t *testing.T) {
 	l.sent(d, 10)
 }
 
-// The table of path MTUs goes on, and is known to be an old one.
+// The old table of path MTUs stays in use, and the status says so.
 func TestPMTUFileIsReplaced(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()

@@ -22,7 +22,7 @@ func within(t *testing.T, what string, f func()) {
 	}
 }
 
-// One interface hangs, as in a page fault on a file system that does not answer.
+// One interface hangs, as in a page fault on a file system that is stuck.
 func TestOneHangsAndOthersGoOn(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()
@@ -68,7 +68,7 @@ func TestOneHangsAndOthersGoOn(t *testing.T) {
 	})
 }
 
-// An answer that was under way when it was asked for may be too old.
+// A status that was being gathered when it was asked for may be too old.
 func TestReporterGathersAnew(t *testing.T) {
 	var r reporter
 	begun, goOn := make(chan int, 10), make(chan bool)
