@@ -60,7 +60,8 @@ func (l *lab) inhabited() *testnet.NS {
 	return ns
 }
 
-// move moves an interface of the lab and waits until the driver tracks it there.
+// move moves an interface of the lab and waits until the driver tracks it
+// there.
 func (l *lab) move(d *Driver, name string, to *testnet.NS) {
 	l.t.Helper()
 	if err := l.ns.Link().MoveToNetNS(l.ns.State(name).Index, to.FD()); err != nil {

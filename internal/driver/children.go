@@ -139,8 +139,8 @@ func (d *Driver) childNamed(name string) (*child, error) {
 	return c, nil
 }
 
-// unknown returns the error for a name that is none of ours: a foreign interface
-// has it, or none.
+// unknown returns the error for a name that is none of ours: a foreign
+// interface has it, or none.
 func unknown(name string) error {
 	handle, err := link.Open(-1)
 	if err == nil {

@@ -77,9 +77,9 @@ func ofShortage(t testing.TB, limit int, err error) {
 	}
 }
 
-// With any number of descriptors a load either works or fails and leaves nothing
-// behind, even if it is not refused beforehand. A failure has no lasting effect on
-// what the driver knows of the kernel.
+// With any number of descriptors a load either works or fails and leaves
+// nothing behind, even if it is not refused beforehand. A failure has no
+// lasting effect on what the driver knows of the kernel.
 func TestLoadWithFewDescriptors(t *testing.T) {
 	for _, guarded := range []bool{true, false} {
 		for _, format := range []element.Format{element.Raw, element.NetHdr, element.EthDev} {
@@ -147,8 +147,8 @@ func (l *lab) works(d *Driver, format element.Format) {
 	})
 }
 
-// The figures of the documentation, and those by which loads are refused: a load
-// takes no more, and not much less.
+// The figures of the documentation, and those by which loads are refused: a
+// load takes no more, and not much less.
 func TestDescriptorsOfAnInterface(t *testing.T) {
 	l := newLab(t)
 	took := func(what string, most int, f func()) {
@@ -222,7 +222,8 @@ func TestChildWithFewDescriptors(t *testing.T) {
 	}
 }
 
-// A shortage of descriptors neither loses what a crash left nor creates it again.
+// A shortage of descriptors neither loses what a crash left nor creates it
+// again.
 func TestAdoptionWithFewDescriptors(t *testing.T) {
 	l := newLab(t)
 	unguarded(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// sparseLab is a lab whose channels are files of 64 KiB without memory, in a file
-// system of 1 MiB.
+// sparseLab is a lab whose channels are files of 64 KiB without memory, in a
+// file system of 1 MiB.
 func sparseLab(t *testing.T) (*lab, *testnet.TmpFS) {
 	l := newLab(t)
 	f := testnet.NewTmpFS(t, 1<<20)

@@ -35,8 +35,8 @@ func (l *lab) setAlias(name, alias string) {
 }
 
 // What another load of the same channels left behind has other queues, or is of
-// another kind. It cannot be used and must not be in the way; the same is true of
-// its children.
+// another kind. It cannot be used and must not be in the way; the same is true
+// of its children.
 func TestLeftoverOfAnotherModeIsReplaced(t *testing.T) {
 	formats := []element.Format{element.Raw, element.NetHdr, element.EthDev}
 	for _, before := range formats {
@@ -112,8 +112,8 @@ func TestNameOfTheAdopted(t *testing.T) {
 	}
 }
 
-// A load that cannot rename an adopted interface is refused, and all that it has
-// adopted is as before, even interfaces that it has renamed already.
+// A load that cannot rename an adopted interface is refused, and all that it
+// has adopted is as before, even interfaces that it has renamed already.
 func TestNameOfTheAdoptedIsTaken(t *testing.T) {
 	l := newLab(t)
 	second := Interface{Name: "net1", Format: element.NetHdr, Out: "c", WriterProtocol: testProtocol}
@@ -137,8 +137,8 @@ func TestNameOfTheAdoptedIsTaken(t *testing.T) {
 	}
 }
 
-// Another program may put its own note into the alias, as container runtimes do,
-// and read it later. An alias that was removed is restored.
+// Another program may put its own note into the alias, as container runtimes
+// do, and read it later. An alias that was removed is restored.
 func TestAliasOfAnotherProgram(t *testing.T) {
 	for _, alias := range []string{"net0", ""} {
 		t.Run("alias "+alias, func(t *testing.T) {
@@ -243,8 +243,8 @@ func (l *lab) editState(f func(*state)) {
 	must(l.t, os.WriteFile(l.state, data, 0o600))
 }
 
-// A device that looks like ours, with our index but a foreign alias, is adopted:
-// the other cases differ from this one.
+// A device that looks like ours, with our index but a foreign alias, is
+// adopted: the other cases differ from this one.
 func TestAliasOfAnotherProgramIsTheOnlyDifference(t *testing.T) {
 	l := newLab(t)
 	l.ns.MustRun("ip", "tuntap", "add", "other", "mode", "tun", "multi_queue", "user", "0")

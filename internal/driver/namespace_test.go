@@ -17,8 +17,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// mortal makes a namespace that lives until the descriptor is closed; testnet.NS
-// would keep it alive by its path.
+// mortal makes a namespace that lives until the descriptor is closed;
+// testnet.NS would keep it alive by its path.
 func (l *lab) mortal() (fd int, id uint64) {
 	l.t.Helper()
 	fd, err := link.NewNetNS()
@@ -33,7 +33,8 @@ func lookForUsers(t *testing.T, interval time.Duration) {
 	t.Cleanup(func() { pinInterval = old })
 }
 
-// carry moves an interface of the lab and waits until the driver tracks it there.
+// carry moves an interface of the lab and waits until the driver tracks it
+// there.
 func (l *lab) carry(d *Driver, name string, fd int) {
 	l.t.Helper()
 	must(l.t, l.ns.Link().MoveToNetNS(l.ns.State(name).Index, fd))
@@ -42,8 +43,8 @@ func (l *lab) carry(d *Driver, name string, fd int) {
 	})
 }
 
-// Neither a moved interface, nor children that were made there, nor the marks of
-// both keep a namespace alive.
+// Neither a moved interface, nor children that were made there, nor the marks
+// of both keep a namespace alive.
 func TestNamespaceDies(t *testing.T) {
 	lookForUsers(t, time.Hour) // not needed here
 	l := newLab(t)
@@ -96,8 +97,8 @@ func TestNamespaceOfAChildDies(t *testing.T) {
 	must(t, d.AddMark("child0", 7))
 }
 
-// A descriptor that was opened in a namespace pins it: the driver has to see that
-// the device is its last user.
+// A descriptor that was opened in a namespace pins it: the driver has to see
+// that the device is its last user.
 func TestPinnedNamespaceDies(t *testing.T) {
 	lookForUsers(t, 20*time.Millisecond)
 	for name, keep := range map[string]func(*lab, *Driver) *Driver{

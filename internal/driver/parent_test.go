@@ -231,8 +231,8 @@ func TestDeletedInterfaceIsDropped(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 }
 
-// The interface moves back and forth while the driver is closed: nothing may hang
-// or be left behind.
+// The interface moves back and forth while the driver is closed: nothing may
+// hang or be left behind.
 func TestCloseDuringMoves(t *testing.T) {
 	l := newLab(t)
 	there := testnet.New(t)

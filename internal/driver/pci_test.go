@@ -53,8 +53,8 @@ func TestInterfaceOverDevice(t *testing.T) {
 	}
 }
 
-// Accesses to the memory of a removed device do not fault. The driver notices it
-// all the same, and does not use a new device in its place.
+// Accesses to the memory of a removed device do not fault. The driver notices
+// it all the same, and does not use a new device in its place.
 func TestInterfaceOverRemovedDevice(t *testing.T) {
 	dir, inside := testnet.PCI(t)
 	if !inside {
