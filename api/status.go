@@ -7,7 +7,8 @@ type Interface struct {
 	Name string `json:"name"`
 	// Index is the interface index, 1 or more, unique within the namespace.
 	Index int `json:"ifindex"`
-	// NetNS is the inode number of the network namespace of the interface.
+	// NetNS is the inode number of the network namespace of the interface; 0:
+	// the kernel has no network namespaces (no CONFIG_NET_NS).
 	NetNS uint64 `json:"netns"`
 	// Mode is the format of the elements: "raw", "net_hdr" or "eth_dev".
 	Mode string `json:"mode"`
@@ -78,7 +79,8 @@ type Child struct {
 	Name string `json:"name"`
 	// Index is the interface index, 1 or more, unique within the namespace.
 	Index int `json:"ifindex"`
-	// NetNS is the inode number of the network namespace of the interface.
+	// NetNS is the inode number of the network namespace of the interface; 0:
+	// the kernel has no network namespaces (no CONFIG_NET_NS).
 	NetNS uint64 `json:"netns"`
 	// MTU is the current MTU in the kernel, in bytes.
 	MTU int `json:"mtu"`

@@ -53,4 +53,12 @@ func yesNo(b bool) string {
 	return "no"
 }
 
+// netNS is a network namespace as api.Interface has it.
+func netNS(id uint64) string {
+	if id == 0 {
+		return "none (kernel without CONFIG_NET_NS)"
+	}
+	return fmt.Sprint(id)
+}
+
 func sortedKeys(m map[string]uint64) []string { return slices.Sorted(maps.Keys(m)) }

@@ -102,7 +102,7 @@ func printStatus(w io.Writer, s api.Interface) error {
 		ours.line("drops."+reason, s.Drops[reason])
 	}
 	ours.line("ifindex", s.Index)
-	ours.line("netns", s.NetNS)
+	ours.line("netns", netNS(s.NetNS))
 	ours.line("up", yesNo(s.Up))
 	ours.line("carrier", s.Carrier)
 	ours.some("mac", s.MAC)

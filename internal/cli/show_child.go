@@ -30,7 +30,7 @@ func (r *report) child(c api.Child) {
 	}
 	r.line(key+"held", orNone(strings.Join(held, " ")))
 	r.line(key+"ifindex", c.Index)
-	r.line(key+"netns", c.NetNS)
+	r.line(key+"netns", netNS(c.NetNS))
 	r.line(key+"mtu", c.MTU)
 	r.line(key+"up", yesNo(c.Up))
 	r.line(key+"adopted", yesNo(c.Adopted))

@@ -126,7 +126,7 @@ child.child0.stats.tx_dropped: 16
 child.child0.drops.tx_oversize: 16
 child.c1.held:           (none)
 child.c1.ifindex:        0
-child.c1.netns:          0
+child.c1.netns:          none (kernel without CONFIG_NET_NS)
 child.c1.mtu:            0
 child.c1.up:             no
 child.c1.adopted:        no

@@ -84,6 +84,9 @@ func (w *Watcher) control(f func(fd int) error) (err error) {
 // findHome asks which number home has in itself. Usually it has none; if it has
 // one, its own events come with that.
 func (w *Watcher) findHome() {
+	if w.home == Sole { // of the only namespace nothing is numbered
+		return
+	}
 	_ = w.send(unix.RTM_GETNSID, w.homeFD, request{netns: w.home})
 }
 

@@ -44,11 +44,14 @@ func (d *Device) Name() (string, error) {
 }
 
 // NetNS opens the network namespace that the interface is in now. The caller
-// closes the descriptor.
+// closes the descriptor, which is -1 on a kernel without CONFIG_NET_NS.
 func (d *Device) NetNS() (fd int, err error) {
 	err = d.control("open namespace of interface", func(dev int) (err error) {
 		// SIOCGSKNS would be the namespace where the device was opened.
 		fd, err = ioctlFD(dev, unix.TUNGETDEVNETNS)
+		if err == unix.EINVAL && !link.HasNetNS() {
+			return nil
+		}
 		return err
 	})
 	if err != nil {
@@ -111,7 +114,8 @@ func (d *Device) location() (l location, err error) {
 
 // indexByName returns the index of an interface in the namespace of the thread.
 func indexByName(name string) (int, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	// Any socket answers; the kernel may have been built without AF_UNIX.
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return 0, err
 	}

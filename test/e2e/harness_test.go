@@ -19,6 +19,7 @@ import (
 	"github.com/muennet/muennet/client"
 	"github.com/muennet/muennet/internal/region"
 	"github.com/muennet/muennet/internal/testnet"
+	"github.com/muennet/muennet/internal/testnet/confine"
 )
 
 // patience bounds every wait of these tests.
@@ -89,9 +90,10 @@ func makeChannels(t *testing.T, names ...string) (dir string) {
 type host struct {
 	*testnet.NS
 	t        *testing.T
-	channels string   // --channels
-	control  string   // --control
-	env      []string // added to the environment of muennet
+	channels string        // --channels
+	control  string        // --control
+	env      []string      // added to the environment of muennet
+	confined *confine.Spec // what muennet has to do without; nil: nothing
 
 	daemon     *testnet.Cmd    // run in the foreground by start
 	log        *testnet.Buffer // of daemon
@@ -121,6 +123,9 @@ type result struct {
 func (h *host) command(args ...string) *testnet.Cmd {
 	c := h.Command(program, append([]string{"--control", h.control, "--channels", h.channels}, args...)...)
 	c.Env = append(os.Environ(), h.env...)
+	if h.confined != nil {
+		h.confined.Apply(c.Cmd)
+	}
 	return c
 }
 
