@@ -32,8 +32,8 @@ const (
 // NoNetNS is a kernel that was built without CONFIG_NET_NS.
 func NoNetNS() Spec {
 	return Spec{Proc: ProcNoNetNS, Refuse: []Refusal{
-		{Call: unix.SYS_IOCTL, Arg: 1, Value: unix.TUNGETDEVNETNS, Errno: unix.EINVAL},
-		{Call: unix.SYS_IOCTL, Arg: 1, Value: unix.SIOCGSKNS, Errno: unix.EINVAL},
+		{Call: unix.SYS_IOCTL, Errno: unix.EINVAL, If: &Argument{1, unix.TUNGETDEVNETNS}},
+		{Call: unix.SYS_IOCTL, Errno: unix.EINVAL, If: &Argument{1, unix.SIOCGSKNS}},
 		{Call: unix.SYS_SETNS, Errno: unix.EINVAL},
 		{Call: unix.SYS_UNSHARE, Errno: unix.EINVAL},
 	}}

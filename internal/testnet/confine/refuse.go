@@ -7,13 +7,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Refusal is a system call that fails, or where Arg is not 0 one with a certain
-// argument.
+// Refusal is a system call that fails.
 type Refusal struct {
 	Call  int // SYS_*
-	Arg   int // number of the argument, 1 to 5
-	Value uint32
 	Errno unix.Errno
+	// If is about the arguments of those calls that fail; nil: all do.
+	If *Argument
+}
+
+// Argument is an argument, counted from 0, and its low 32 bits.
+type Argument struct {
+	Number int
+	Value  uint32
 }
 
 // Offsets in struct seccomp_data of include/uapi/linux/seccomp.h.
@@ -30,8 +35,8 @@ func refuse(refusals []Refusal) error {
 	var program []unix.SockFilter
 	for _, r := range refusals {
 		block := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(r.Errno)}}
-		if r.Arg != 0 {
-			block = append(unlessEqual(offsetArgs+8*uint32(r.Arg), r.Value, len(block)), block...)
+		if r.If != nil {
+			block = append(unlessEqual(offsetArgs+8*uint32(r.If.Number), r.If.Value, len(block)), block...)
 		}
 		program = append(program, append(unlessEqual(offsetCall, uint32(r.Call), len(block)), block...)...)
 	}
