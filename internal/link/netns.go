@@ -201,6 +201,9 @@ func enter(fd int) (home int, err error) {
 	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
 		unix.Close(home)
 		runtime.UnlockOSThread()
+		if err == unix.EPERM {
+			return -1, fmt.Errorf("enter network namespace: %w: it takes CAP_SYS_ADMIN here and in the user namespace that owns it", err)
+		}
 		return -1, fmt.Errorf("enter network namespace: %w", err)
 	}
 	return home, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -31,16 +32,16 @@ type request struct {
 // returns its NSID. Changes are reported from its return on, until the namespace
 // has died. Watching a namespace again does nothing.
 //
-// Another namespace than home needs CAP_NET_ADMIN and CAP_NET_BROADCAST in the
-// user namespaces of both: without the error wraps unix.EPERM. After Close it
-// wraps os.ErrClosed.
+// Another namespace than home takes CAP_NET_ADMIN, CAP_NET_BROADCAST and
+// CAP_SYS_ADMIN in the user namespaces of both: without them the error wraps
+// unix.EPERM and names those that this thread lacks. After Close it wraps
+// os.ErrClosed.
 func (w *Watcher) Watch(netnsFD int) (id uint64, err error) {
 	id = NSID(netnsFD)
 	if id == w.home {
 		return id, nil
 	}
-	// The kernel would leave out the events without a word.
-	if err = capable(unix.CAP_NET_BROADCAST); err == nil {
+	if err = mayWatch(); err == nil {
 		err = w.number(netnsFD, id)
 	}
 	if err != nil {
@@ -234,15 +235,27 @@ func nsidOf(data []byte) (number int32, ok bool) {
 	return 0, false
 }
 
-// capable fails with EPERM unless this thread has a capability.
-func capable(bit uint) error {
+// mayWatch fails with EPERM unless this thread has what it takes to watch another
+// namespace. Without CAP_NET_BROADCAST the kernel leaves out the events
+// without a word. CAP_SYS_ADMIN is for InNetNS, which whatever is watched is asked
+// about with: one error names both.
+func mayWatch() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData
 	if err := unix.Capget(&header, &sets[0]); err != nil {
 		return err
 	}
-	if sets[bit/32].Effective&(1<<(bit%32)) == 0 {
-		return fmt.Errorf("%w: it needs CAP_NET_BROADCAST", unix.EPERM)
+	var missing []string
+	for _, c := range []struct {
+		bit  uint
+		name string
+	}{{unix.CAP_NET_BROADCAST, "CAP_NET_BROADCAST"}, {unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN"}} {
+		if sets[c.bit/32].Effective&(1<<(c.bit%32)) == 0 {
+			missing = append(missing, c.name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: it takes %s", unix.EPERM, strings.Join(missing, " and "))
 	}
 	return nil
 }

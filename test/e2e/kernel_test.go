@@ -67,7 +67,7 @@ func TestKernelOptionsNeeded(t *testing.T) {
 	} {
 		t.Run(option, func(t *testing.T) {
 			h := newHost(t, makeChannels(t, "a", "b"))
-			h.confined = row.spec
+			h.confine(row.spec)
 			r := h.muennet("run", "name=net0", "in=a", "out=b", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12")
 			if r.code == 0 || !strings.Contains(r.stderr, row.want) {
 				t.Errorf("exit code %d, error %q; want one about %q", r.code, r.stderr, row.want)

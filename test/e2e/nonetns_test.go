@@ -48,7 +48,7 @@ func testLifeConfined(t *testing.T, spec *confine.Spec) *host {
 	t.Helper()
 	dir := makeChannels(t, "ab", "ba")
 	p := &pair{newHost(t, dir), newHost(t, dir)}
-	p.a.confined = spec
+	p.a.confine(spec)
 	load := []string{"name=net0", "in=ba", "out=ab", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12"}
 	p.a.start(load...)
 	p.b.start("name=net0", "in=ab", "out=ba", "flags=net_hdr", "reader_protocol=12", "writer_protocol=12")

@@ -59,7 +59,7 @@ func (s Spec) Apply(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
 	}
-	if s.Proc != ProcFull {
+	if s.Proc != ProcFull || s.Rights != nil {
 		cmd.SysProcAttr.Unshareflags |= unix.CLONE_NEWNS
 	}
 }
@@ -85,6 +85,11 @@ func (o order) run() error {
 	runtime.LockOSThread()
 	if err := o.Proc.arrange(); err != nil {
 		return err
+	}
+	if o.Rights != nil {
+		if err := openTUN(); err != nil {
+			return fmt.Errorf("make /dev/net/tun: %w", err)
+		}
 	}
 	if err := refuse(o.Refuse); err != nil {
 		return err

@@ -2,19 +2,17 @@ package confine
 
 import (
 	"fmt"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // Rights are the user and the capabilities of a program. Another user than root
 // has them as ambient capabilities, root because it is root; neither can get
-// more.
+// more. Any user may open /dev/net/tun, as on most systems.
 type Rights struct {
-	User          int // user and group id
-	Capabilities  []int
-	NoNewPrivs    bool
-	Supplementary []int // groups
+	User         int // user and group id
+	Capabilities []int
+	NoNewPrivs   bool
 }
 
 func (r *Rights) take() error {
@@ -34,12 +32,7 @@ func (r *Rights) take() error {
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("keep capabilities: %w", err)
 	}
-	groups := make([]uint32, len(r.Supplementary)+1)
-	groups[0] = uint32(r.User)
-	for i, g := range r.Supplementary {
-		groups[i+1] = uint32(g)
-	}
-	if err := setIDs(r.User, groups); err != nil {
+	if err := setIDs(r.User); err != nil {
 		return err
 	}
 	for i := range set {
@@ -72,17 +65,34 @@ func (r *Rights) take() error {
 // not limited.
 const lastCapability = 63
 
-// setIDs makes this thread, and no other, another user's.
-func setIDs(user int, groups []uint32) error {
+// openTUN makes /dev/net/tun anew, for everybody, in the mount namespace of the
+// process, which is its own.
+func openTUN() error {
+	const dir, device = "/dev/net", "/dev/net/tun"
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil {
+		return err
+	}
+	if err := unix.Mknod(device, unix.S_IFCHR, int(unix.Mkdev(10, 200))); err != nil {
+		return err
+	}
+	return unix.Chmod(device, 0o666)
+}
+
+// setIDs makes this thread, and no other, another user's, without supplementary
+// groups.
+func setIDs(user int) error {
 	id := uintptr(user)
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0); errno != 0 {
-		return fmt.Errorf("set groups: %w", errno)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, id, id, id); errno != 0 {
-		return fmt.Errorf("set group: %w", errno)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, id, id, id); errno != 0 {
-		return fmt.Errorf("set user: %w", errno)
+	for _, call := range []struct {
+		number uintptr
+		args   [3]uintptr
+	}{
+		{unix.SYS_SETGROUPS, [3]uintptr{}},
+		{unix.SYS_SETRESGID, [3]uintptr{id, id, id}},
+		{unix.SYS_SETRESUID, [3]uintptr{id, id, id}},
+	} {
+		if _, _, errno := unix.RawSyscall(call.number, call.args[0], call.args[1], call.args[2]); errno != 0 {
+			return fmt.Errorf("set user and groups: %w", errno)
+		}
 	}
 	return nil
 }
