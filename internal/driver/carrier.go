@@ -3,7 +3,38 @@ package driver
 import (
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/config"
+	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/tuntap"
 )
+
+// startCarrier gives a device its first carrier, before it comes up: the kernel
+// drops what is sent without a carrier.
+//
+// With carrier=admin it stays on. A device begins with a carrier and the
+// operational state "unknown", which only a change of the carrier makes "up". As
+// there is none, the state is set. A device that is taken over has had changes:
+// the kernel takes its carrier away when its process ends, and gives it back to
+// the next one.
+func startCarrier(dev *tuntap.Device, carrier config.Carrier) error {
+	admin := carrier == config.CarrierAdmin
+	if err := dev.SetCarrier(admin); err != nil || !admin {
+		return err
+	}
+	index, err := dev.Index()
+	if err != nil {
+		return err
+	}
+	fd, err := dev.NetNS()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return link.InNetNS(fd, func() error { return link.SetOperUp(index) })
+}
 
 // How long after one change of the carrier the next one is shown: each time
 // twice as long, until no change has come for a while.

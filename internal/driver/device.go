@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/link"
 	"github.com/muennet/muennet/internal/tuntap"
 )
@@ -53,9 +52,7 @@ func (ep *endpoint) prepare() (err error) {
 	if ep.offload, err = openOffload(ep.dev, ep.offloads()); err != nil {
 		return err
 	}
-	// With carrier=admin it is always on: a carrier that came only after "up"
-	// would have the kernel drop packets until then.
-	return ep.dev.SetCarrier(ep.cfg.Carrier == config.CarrierAdmin)
+	return startCarrier(ep.dev, ep.cfg.Carrier)
 }
 
 // offloads reports whether segmentation offload is wanted and possible.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -216,21 +215,4 @@ func leave(home int) {
 		runtime.UnlockOSThread()
 	}
 	unix.Close(home)
-}
-
-// Move moves an interface of the calling thread's network namespace to the one
-// behind fd and gives it a name there, in one request. If the name is taken there,
-// the error wraps unix.EEXIST, and the interface has been moved all the same,
-// with its old name.
-func Move(index, fd int, name string) error {
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	req := nl.NewNetlinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK)
-	req.AddData(msg)
-	req.AddData(nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(fd))))
-	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
-	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
-		return fmt.Errorf("move interface %d to another network namespace as %q: %w", index, name, err)
-	}
-	return nil
 }
