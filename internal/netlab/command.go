@@ -110,6 +110,10 @@ func (c *Cmd) StartReady(ctx context.Context, socket string) error {
 	}
 	defer os.Remove(socket)
 	defer notify.Close()
+	// The command may be another user's.
+	if err := os.Chmod(socket, 0o666); err != nil {
+		return err
+	}
 	c.Env = append(c.Environ(), "NOTIFY_SOCKET="+socket)
 	if err := c.Start(); err != nil {
 		return err

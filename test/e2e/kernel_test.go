@@ -72,7 +72,7 @@ func TestKernelOptionsNeeded(t *testing.T) {
 			if r.code == 0 || !strings.Contains(r.stderr, row.want) {
 				t.Errorf("exit code %d, error %q; want one about %q", r.code, r.stderr, row.want)
 			}
-			if left := h.names(); len(left) != 0 {
+			if left := h.Names(); len(left) != 0 {
 				t.Errorf("%q are left", left)
 			}
 		})

@@ -25,7 +25,7 @@ func TestKernelWithoutNetNS(t *testing.T) {
 	h.daemon = nil // it has ended
 	h.load("name=net0", "in=ba", "out=ab", "reader_protocol=12", "writer_protocol=12")
 	h.must("unload")
-	if left := h.names(); len(left) != 0 {
+	if left := h.Names(); len(left) != 0 {
 		t.Errorf("%q are left", left)
 	}
 }
@@ -58,7 +58,7 @@ func testLifeConfined(t *testing.T, spec *confine.Spec) *host {
 
 	p.a.must("cfg", "add_child", "net0", "child0")
 	p.a.must("cfg", "add_mark", "child0", "7")
-	p.a.up("child0", "10.1.0.1/24")
+	p.a.Up("child0", "10.1.0.1/24")
 	p.a.awaitShow("net0", "the child is up", func(s api.Interface) bool { return s.Children[0].Up })
 	if r := p.a.muennet("cfg", "add_child", "net0", "child0"); r.code == 0 {
 		t.Error("a child was made twice")

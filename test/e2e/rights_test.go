@@ -69,7 +69,7 @@ func TestCapabilities(t *testing.T) {
 			}
 			testMoved(t, h, row.follows, row.lacks)
 			h.must("unload")
-			if left := h.names(); !slices.Equal(left, nil) {
+			if left := h.Names(); !slices.Equal(left, nil) {
 				t.Errorf("%q are left", left)
 			}
 		})
