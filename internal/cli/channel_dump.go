@@ -19,10 +19,11 @@ func (a *app) channelDump() *cobra.Command {
 		Use:   "dump NAME [--elements N] [--flags raw|net_hdr|eth_dev]",
 		Short: "Print the last elements written, with their fields",
 		Long: `Prints the last elements written, oldest first: index since the writer started,
-fields, and bytes. Elements that the writer overwrites meanwhile are left out.
+fields, and bytes. Elements overwritten during the dump are left out.
 
-Without --flags the format is guessed: a known protocol id decides, else what
-all elements printed agree with.`,
+Without --flags the format is guessed: from a known protocol id, from the element
+size of an MTU of 1500 (1508 bytes: net_hdr, 1516: eth_dev), or from what most of
+the elements printed agree with.`,
 		Example: `  muennet channel dump a
   muennet channel dump a --elements 1 --flags net_hdr`,
 		Args: cobra.ExactArgs(1),
@@ -72,21 +73,29 @@ func parseFormat(s string) (f element.Format, guess bool, err error) {
 	return 0, false, fmt.Errorf("--flags: %q is none of raw, net_hdr, eth_dev", s)
 }
 
-// guessFormat finds out how the elements are laid out. An IP element checks
-// itself: version, protocol and length must agree, so chance is no danger.
-// Of a frame only the length can be checked; that much must hold, and the rest
-// behind it must be zero.
+// guessFormat finds out how the elements are laid out. The writer's choices come
+// first: a known protocol id, or the element size of an MTU of 1500. Otherwise
+// the format that most elements agree with: an IP element is consistent in
+// version, protocol and length, a frame in its length and the zeros behind it.
+// The rest may be malformed, which is what a user of dump may be looking for.
 func guessFormat(h shmstream.Header, slots []slot) element.Format {
 	if h.Protocol == config.SoloProtocol {
 		return element.EthDev
 	}
-	for _, f := range []element.Format{element.NetHdr, element.EthDev} {
-		fits := len(slots) > 0
-		for _, s := range slots {
-			d := element.Describe(f, s.data)
-			fits = fits && d.Fault == element.OK && d.Stray == 0
+	formats := []element.Format{element.NetHdr, element.EthDev}
+	for _, f := range formats {
+		if h.Size == uint64(f.Size(config.DefaultMTU)) {
+			return f
 		}
-		if fits {
+	}
+	for _, f := range formats {
+		consistent := 0
+		for _, s := range slots {
+			if d := element.Describe(f, s.data); d.Fault == element.OK && d.Stray == 0 {
+				consistent++
+			}
+		}
+		if 2*consistent > len(slots) {
 			return f
 		}
 	}

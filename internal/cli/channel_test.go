@@ -293,19 +293,26 @@ func TestGuessFormat(t *testing.T) {
 	frame := append([]byte("\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02\x08\x06"), make([]byte, 28)...)
 	ip, eth, raw := encode(element.NetHdr, ipv4(60)), encode(element.EthDev, frame), encode(element.Raw, []byte("some text"))
 	for _, tc := range []struct {
-		name     string
-		protocol uint64
-		slots    []slot
-		want     element.Format
+		name   string
+		header shmstream.Header
+		slots  []slot
+		want   element.Format
 	}{
-		{"nothing", 1, nil, element.Raw},
-		{"solo", config.SoloProtocol, nil, element.EthDev},
-		{"ip", 1, []slot{ip, ip}, element.NetHdr},
-		{"frames", 1, []slot{eth}, element.EthDev},
-		{"text", 1, []slot{raw}, element.Raw},
-		{"mixed", 1, []slot{ip, raw}, element.Raw},
+		{"nothing", shmstream.Header{}, nil, element.Raw},
+		{"solo", shmstream.Header{Protocol: config.SoloProtocol}, nil, element.EthDev},
+		{"solo of another size", shmstream.Header{Protocol: config.SoloProtocol, Size: 1508}, nil, element.EthDev},
+		{"size of ip", shmstream.Header{Size: 1508}, nil, element.NetHdr},
+		{"size of frames", shmstream.Header{Size: 1516}, nil, element.EthDev},
+		{"size of ip, all malformed", shmstream.Header{Size: 1508}, []slot{raw, raw}, element.NetHdr},
+		{"size of frames, which look like ip", shmstream.Header{Size: 1516}, []slot{ip, ip}, element.EthDev},
+		{"ip", shmstream.Header{Size: 120}, []slot{ip, ip}, element.NetHdr},
+		{"frames", shmstream.Header{Size: 120}, []slot{eth}, element.EthDev},
+		{"text", shmstream.Header{Size: 120}, []slot{raw}, element.Raw},
+		{"half of them ip", shmstream.Header{Size: 120}, []slot{ip, raw}, element.Raw},
+		{"ip, one malformed", shmstream.Header{Size: 120}, []slot{ip, raw, ip}, element.NetHdr},
+		{"frames, one malformed", shmstream.Header{Size: 120}, []slot{raw, eth, eth}, element.EthDev},
 	} {
-		if got := guessFormat(shmstream.Header{Protocol: tc.protocol}, tc.slots); got != tc.want {
+		if got := guessFormat(tc.header, tc.slots); got != tc.want {
 			t.Errorf("%s: guessed %s, want %s", tc.name, got, tc.want)
 		}
 	}
