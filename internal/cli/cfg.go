@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // CfgName is the name that makes the whole program the command cfg: that of the
@@ -38,14 +39,14 @@ Called as muennet_cfg (a link), the program is this command.`,
 			func(c *cobra.Command, args []string) error {
 				return a.client().DeleteChild(c.Context(), args[0])
 			}),
-		cfgPart("add_mark CHILD MARK", "Let a child receive the packets of a mark (decimal, or hexadecimal with 0x)", path+" add_mark child0 0x7",
-			withMark(func(c *cobra.Command, child string, mark uint32) error {
+		markPart("add_mark CHILD MARK", "Let a child receive the packets of a mark (decimal, or hexadecimal with 0x)", path+" add_mark child0 0x7",
+			func(c *cobra.Command, child string, mark uint32) error {
 				return a.client().AddMark(c.Context(), child, mark)
-			})),
-		cfgPart("del_mark CHILD MARK", "Let the parent receive the packets of a mark again", path+" del_mark child0 7",
-			withMark(func(c *cobra.Command, child string, mark uint32) error {
+			}),
+		markPart("del_mark CHILD MARK", "Let the parent receive the packets of a mark again", path+" del_mark child0 7",
+			func(c *cobra.Command, child string, mark uint32) error {
 				return a.client().DeleteMark(c.Context(), child, mark)
-			})),
+			}),
 	)
 	c.Args = cobra.ArbitraryArgs
 	c.RunE = func(c *cobra.Command, _ []string) error { return cfgUsage(c, path) }
@@ -78,15 +79,28 @@ func cfgUsage(c *cobra.Command, path string) error {
 	return usagef("usage: %s %s", path, strings.Join(uses, " | "))
 }
 
-// withMark reads the arguments CHILD MARK.
-func withMark(run func(c *cobra.Command, child string, mark uint32) error) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
+// markPart is a command below cfg with the arguments CHILD MARK.
+func markPart(use, short, example string, run func(c *cobra.Command, child string, mark uint32) error) *cobra.Command {
+	c := cfgPart(use, short, example, func(c *cobra.Command, args []string) error {
 		mark, err := parseMark(args[1])
 		if err != nil {
 			return err
 		}
 		return run(c, args[0], mark)
+	})
+	c.SetFlagErrorFunc(negativeMark)
+	return c
+}
+
+// negativeMark makes the error about a flag such as -1 one about a mark.
+func negativeMark(_ *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if flag := unknown.GetSpecifiedShortnames(); flag != "" && flag[0] >= '0' && flag[0] <= '9' {
+			_, err = parseMark("-" + flag)
+		}
 	}
+	return err
 }
 
 // parseMark reads a mark as iptables does, except that a leading 0 does not
@@ -101,7 +115,7 @@ func parseMark(s string) (uint32, error) {
 	case errors.Is(err, strconv.ErrRange):
 		return 0, usagef("mark %s: want 1 to 4294967295 (0xffffffff)", s)
 	case err != nil:
-		return 0, usagef("mark %q: want a decimal number, or a hexadecimal one with 0x", s)
+		return 0, usagef("mark %q: want 1 to 4294967295, decimal or hexadecimal with 0x", s)
 	}
 	return uint32(n), nil
 }
