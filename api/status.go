@@ -87,7 +87,7 @@ type Child struct {
 	// Up says whether the interface is administratively up.
 	Up bool `json:"up"`
 	// Held are the marks whose packets the child receives, each 1 to
-	// 2^32-1, in ascending order; nil (null in JSON) or empty: none.
+	// 2^32-1, in ascending order; empty and never nil for a live child: none.
 	Held []uint32 `json:"held"`
 	// Marks says how Netfilter marks are carried; never nil for a live
 	// child.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,8 +113,7 @@ func undo(c *client.Client, p child) error {
 	ctx, cancel := context.WithTimeout(context.Background(), undoTime)
 	defer cancel()
 	err := c.Shutdown(ctx, api.ShutdownRequest{Idle: true})
-	var refused *client.Error
-	if errors.As(err, &refused) && refused.Status == http.StatusConflict {
+	if errors.Is(err, api.ErrInUse) {
 		return nil
 	}
 	if err == nil || notRunning(err) {
@@ -128,7 +126,5 @@ func undo(c *client.Client, p child) error {
 // notRunning tells whether err means that there is no muennet, or only one
 // that is ending.
 func notRunning(err error) bool {
-	var refused *client.Error
-	return errors.Is(err, client.ErrNotRunning) ||
-		errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable
+	return errors.Is(err, client.ErrNotRunning) || errors.Is(err, api.ErrClosed)
 }

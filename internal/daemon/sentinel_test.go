@@ -32,7 +32,7 @@ func TestSentinelsReachTheClient(t *testing.T) {
 	c, ctx := client.New(path), t.Context()
 	shown := func(name string) error { _, err := c.Interface(ctx, name); return err }
 	_, wrongLoad := c.Load(ctx, api.LoadRequest{Parameters: []string{"colour=red"}})
-	all := []error{muennet.ErrUnknown, muennet.ErrChild, muennet.ErrHeld, muennet.ErrNotHeld, muennet.ErrZeroMark, muennet.ErrClosed}
+	all := []error{muennet.ErrUnknown, muennet.ErrChild, muennet.ErrHeld, muennet.ErrNotHeld, muennet.ErrZeroMark, muennet.ErrClosed, api.ErrInUse}
 	check := func(what string, err, want error) {
 		t.Helper()
 		if err == nil {
@@ -55,6 +55,7 @@ func TestSentinelsReachTheClient(t *testing.T) {
 	check("held", c.AddMark(ctx, "c0", 7), muennet.ErrHeld)
 	check("zero", c.AddMark(ctx, "c0", 0), muennet.ErrZeroMark)
 	check("not held", c.DeleteMark(ctx, "c0", 8), muennet.ErrNotHeld)
+	check("shutdown while in use", c.Shutdown(ctx, api.ShutdownRequest{Idle: true}), api.ErrInUse)
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}

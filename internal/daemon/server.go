@@ -240,7 +240,7 @@ func (s *server) shutdown(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !open:
 	case used > 0:
-		refuse(w, http.StatusConflict, fmt.Errorf("shut down: %d interfaces are in use", used))
+		refuse(w, http.StatusConflict, fmt.Errorf("shut down: %d %w", used, api.ErrInUse))
 	case err != nil:
 		refuse(w, http.StatusInternalServerError, err)
 	default:
