@@ -22,8 +22,9 @@ const (
 	CarrierPeer = config.CarrierPeer
 )
 
-// Values that disable what 0 leaves at its default.
+// Values for what 0, the default, cannot express.
 const (
+	PollFastest time.Duration = config.PollFastest // Load.Poll: as often as possible, every 50 µs
 	RenewOff    time.Duration = config.RenewOff    // Interface.Renew: never renew the epoch
 	BusyPollOff time.Duration = config.BusyPollOff // Load.BusyPoll: sleep immediately
 )
@@ -95,8 +96,8 @@ type Load struct {
 	// if a muenfs is mounted there, otherwise /dev/shm/muennet.
 	Channels string
 	// Poll is the longest sleep between looks at a channel whose writer
-	// rings no doorbell: whole milliseconds from 1 ms to 1 min. 0 means 1
-	// ms.
+	// rings no doorbell: whole milliseconds from 1 ms to 2^32-1 ms, or
+	// PollFastest. 0 means 1 ms. More than 100 ms is logged as a warning.
 	Poll time.Duration
 	// BusyPoll is the longest time to poll for the next packet before
 	// sleeping, when packets come singly and no further apart than that:

@@ -26,7 +26,7 @@ type Interface struct {
 	// absent unless Mode is "eth_dev".
 	MAC string `json:"mac,omitempty"`
 	// Poll is the longest sleep between two looks at a channel whose writer
-	// rings no doorbell, in milliseconds.
+	// rings no doorbell, in milliseconds; 0: as short as possible, 50 µs.
 	Poll int `json:"poll"`
 	// Renew is how long a peer may be silent before a new epoch is started
 	// for it, in seconds; 0: forever.

@@ -98,6 +98,11 @@ func (a *app) report(w io.Writer, reason string) {
 	}
 }
 
+// warn prints something that is no failure, as report prints one.
+func (a *app) warn(c *cobra.Command, format string, args ...any) {
+	a.report(c.ErrOrStderr(), fmt.Sprintf("%s: warning: %s\n", c.Root().Name(), fmt.Sprintf(format, args...)))
+}
+
 // program is the command that the program is, by the name it was called by.
 func (a *app) program(args []string) *cobra.Command {
 	if len(args) > 0 && filepath.Base(args[0]) == CfgName {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/client"
+	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/pairing"
 )
 
@@ -60,6 +61,9 @@ muennet is installed.`,
 			r, err := a.request(args, auto)
 			if err != nil {
 				return err
+			}
+			if poll := r.load.Poll; poll > config.LongPoll {
+				a.warn(c, "poll=%d: packets may wait for %v in a channel without wake-ups: it counts milliseconds", poll.Milliseconds(), poll)
 			}
 			done, err := a.settle(r, auto, func(s pairing.Skipped) {
 				fmt.Fprintf(c.ErrOrStderr(), "%s: skipped %s\n", c.Root().Name(), s)

@@ -165,6 +165,29 @@ func (h *host) files() []string {
 	return names
 }
 
+// TestLoadPoll: poll= takes what the kernel module takes. More than packets
+// should wait is worth a warning.
+func TestLoadPoll(t *testing.T) {
+	h := newHost(t)
+	h.must(append([]string{"load", "poll=0"}, pair("net0", "a", "b")...)...)
+	if s, err := client.New(h.control).Interface(t.Context(), "net0"); err != nil || s.Poll != 0 {
+		t.Errorf("poll is %d, %v", s.Poll, err)
+	}
+	h.must("unload")
+	code, _, stderr := h.muennet(append([]string{"load", "poll=0xea60"}, pair("net0", "a", "b")...)...)
+	if want := "muennet: warning: poll=60000: packets may wait for 1m0s in a channel without wake-ups: it counts milliseconds\n"; code != exitDone || stderr != want {
+		t.Errorf("exit %d, %q, want %q", code, stderr, want)
+	}
+	s, err := client.New(h.control).Interface(t.Context(), "net0")
+	if err != nil || s.Poll != 60000 {
+		t.Errorf("poll is %d, %v", s.Poll, err)
+	}
+	log, err := os.ReadFile(filepath.Join(h.dir, "muennet.log"))
+	if _, gone := os.Stat(devLog); gone != nil && (err != nil || !strings.Contains(string(log), "packets may wait")) {
+		t.Errorf("log: %v\n%s", err, log)
+	}
+}
+
 // TestLoadUndone: a daemon that was started in vain is gone again.
 func TestLoadUndone(t *testing.T) {
 	h := newHost(t)

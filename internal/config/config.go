@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"net"
 	"strconv"
 	"time"
@@ -46,15 +47,25 @@ const (
 	DefaultRenew = 2 * time.Second
 )
 
-// Values that disable what 0 leaves at its default.
+// Values for what 0, the default, cannot express.
 const (
+	PollFastest time.Duration = -1                    // look every ShortestPoll
 	BusyPollOff time.Duration = -1 * time.Microsecond // sleep immediately
 	RenewOff    time.Duration = -1                    // never renew the epoch
 )
 
-// Ranges of durations other than 0 and off.
+// ShortestPoll is the longest sleep under PollFastest. The kernel module's poll=0
+// looks as often as possible; this does without occupying a processor.
+const ShortestPoll = 50 * time.Microsecond
+
+// LongPoll is the longest Poll without a warning to the administrator. Packets
+// wait that long, and the kernel module's description wrongly says microseconds.
+const LongPoll = 100 * time.Millisecond
+
+// Ranges of durations other than 0 and the values above. MaxPoll is the largest
+// value of the kernel module's parameter, a 32-bit number of milliseconds.
 const (
-	MinPoll, MaxPoll         = time.Millisecond, time.Minute
+	MinPoll, MaxPoll         = time.Millisecond, math.MaxUint32 * time.Millisecond
 	MinBusyPoll, MaxBusyPoll = time.Microsecond, time.Second
 	MinRenew, MaxRenew       = time.Second, time.Hour
 )
@@ -88,6 +99,17 @@ type Load struct {
 	Channels   string
 	Poll       time.Duration
 	BusyPoll   time.Duration
+}
+
+// PollAfter returns the effective value of Poll.
+func (l Load) PollAfter() time.Duration {
+	switch l.Poll {
+	case 0:
+		return DefaultPoll
+	case PollFastest:
+		return ShortestPoll
+	}
+	return l.Poll
 }
 
 // RenewAfter returns the effective value of Renew; 0 is off.

@@ -33,3 +33,11 @@ func TestRenewal(t *testing.T) {
 		}
 	}
 }
+
+func TestPollAfter(t *testing.T) {
+	for poll, want := range map[time.Duration]time.Duration{0: DefaultPoll, PollFastest: ShortestPoll, 7 * time.Millisecond: 7 * time.Millisecond, MaxPoll: MaxPoll} {
+		if got := (Load{Poll: poll}).PollAfter(); got != want {
+			t.Errorf("Poll %v stands for %v, want %v", poll, got, want)
+		}
+	}
+}

@@ -45,8 +45,8 @@ func within(d, lowest, highest time.Duration) bool {
 
 // checkTimes checks the load's own fields.
 func (l Load) checkTimes() *Error {
-	if l.Poll != 0 && !within(l.Poll, MinPoll, MaxPoll) {
-		return wrong("Poll", l.Poll, "want whole milliseconds from %v to %v", MinPoll, MaxPoll)
+	if l.Poll != 0 && l.Poll != PollFastest && !within(l.Poll, MinPoll, MaxPoll) {
+		return wrong("Poll", l.Poll, "want whole milliseconds from %v to %v, or PollFastest", MinPoll, MaxPoll)
 	}
 	if l.BusyPoll != 0 && l.BusyPoll != BusyPollOff && !within(l.BusyPoll, MinBusyPoll, MaxBusyPoll) {
 		return wrong("BusyPoll", l.BusyPoll, "want whole microseconds from %v to %v, or BusyPollOff", MinBusyPoll, MaxBusyPoll)

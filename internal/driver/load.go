@@ -25,8 +25,8 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 	if cfg.Channels == "" {
 		cfg.Channels = d.opt.Channels
 	}
-	if cfg.Poll == 0 {
-		cfg.Poll = config.DefaultPoll
+	if cfg.Poll = cfg.PollAfter(); cfg.Poll > config.LongPoll {
+		d.opt.Log.Warn("packets may wait this long in a channel without wake-ups", "poll", cfg.Poll)
 	}
 	if names, err = d.load(cfg); err != nil {
 		return nil, shortage.Explain(err)

@@ -126,29 +126,6 @@ func writerStatus(w datapath.SenderStatus) *api.Writer {
 	}
 }
 
-<<<<<<< HEAD
-=======
-// status describes the child as it is now; nil if it is closed.
-func (c *child) status() *api.Child {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.isClosed() {
-		return nil
-	}
-	at, port := c.at(), c.port.Status()
-	s := &api.Child{
-		Name: at.name, Index: at.index, NetNS: at.netns, MTU: c.state.MTU, Up: c.up,
-		Held: append([]uint32{}, c.held()...), Marks: c.marking.status(c.dev, port), Adopted: c.adopted, Drops: map[string]uint64{},
-		Offload: c.offload.describe(port.Merging), Merged: port.Counters.Merged,
-		Oversize: port.Counters.Oversize,
-	}
-	countSent(&s.Stats, c.outbound.Counters(), s.Drops)
-	countUnmarked(&s.Stats, s.Marks, s.Drops)
-	countReceived(&s.Stats, port, s.Drops)
-	return s
-}
-
->>>>>>> b98d7e3 (api: a shutdown refused for interfaces in use has a code; held is never null)
 // countSent adds what a device handed to the out-channel.
 func countSent(s *api.Stats, c datapath.TxCounters, to map[string]uint64) {
 	s.TxPackets, s.TxBytes, s.TxDropped = c.Packets, c.Bytes, c.Dropped

@@ -98,7 +98,7 @@ func TestAutoErrors(t *testing.T) {
 		{"mtu=,9000", `parameter mtu, entry 2 "9000" (interface net1): protocol 7ade5c549b08e814 is for Solo5/MirageOS peers`},
 		{"flags=eth", `parameter flags, entry 1 "eth" (interface net0): unknown flag "eth": want net_hdr or eth_dev`},
 		{"reader_protocol=0", `parameter reader_protocol, entry 1 "0" (interface net0): missing or 0`},
-		{"poll=0", `parameter poll "0": want a decimal number from 1 to 60000`},
+		{"poll=x", `parameter poll "x": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
 		{"pmtu=t", `parameter pmtu, entry 1 "t" (interface net0): want none for eth_dev: only net_hdr has path MTUs`},
 	} {
 		args, err := Auto(strings.Fields(c.line), found("a", "b"))

@@ -183,10 +183,13 @@ func TestParseErrors(t *testing.T) {
 		{ok + "pmtu=p", `parameter pmtu, entry 1 "p" (interface net0): want none for raw: only net_hdr has path MTUs`},
 		{two + "pmtu=,p flags=net_hdr,eth_dev", `parameter pmtu, entry 2 "p" (interface net1): want none for eth_dev: only net_hdr has path MTUs`},
 
-		{ok + "poll=0", `parameter poll "0": want a decimal number from 1 to 60000`},
-		{ok + "poll=", `parameter poll "": want a decimal number from 1 to 60000`},
-		{two + "poll=1,1", `parameter poll "1,1": want a decimal number from 1 to 60000`},
-		{ok + "poll=60001", `parameter poll "60001": want a decimal number from 1 to 60000`},
+		{ok + "poll=", `parameter poll "": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
+		{ok + "poll=-1", `parameter poll "-1": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
+		{ok + "poll=09", `parameter poll "09": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
+		{ok + "poll=0x", `parameter poll "0x": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
+		{ok + "poll=1_0", `parameter poll "1_0": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
+		{two + "poll=1,1", `parameter poll "1,1": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
+		{ok + "poll=4294967296", `parameter poll "4294967296": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
 		{ok + "busy_poll=-1", `parameter busy_poll "-1": want a decimal number from 0 to 1000000`},
 		{ok + "busy_poll=1000001", `parameter busy_poll "1000001": want a decimal number from 0 to 1000000`},
 
@@ -281,7 +284,7 @@ func arguments(c config.Load) []string {
 		args = append(args, key+"="+strings.Join(values, ","))
 	}
 	if c.Poll != 0 {
-		args = append(args, fmt.Sprintf("poll=%d", c.Poll.Milliseconds()))
+		args = append(args, fmt.Sprintf("poll=%d", max(0, c.Poll).Milliseconds()))
 	}
 	if c.BusyPoll != 0 {
 		args = append(args, fmt.Sprintf("busy_poll=%d", max(0, c.BusyPoll).Microseconds()))
@@ -336,5 +339,20 @@ func TestEveryFieldHasAParameter(t *testing.T) {
 	}
 	if len(rows) != 0 {
 		t.Errorf("parameters of no field: %v", rows)
+	}
+}
+
+// TestPoll: the numbers that the kernel takes for a uint.
+func TestPoll(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"0": config.PollFastest, "00": config.PollFastest, "0x0": config.PollFastest,
+		"1": time.Millisecond, "+1": time.Millisecond, "10": 10 * time.Millisecond,
+		"010": 8 * time.Millisecond, "0x10": 16 * time.Millisecond, "0XfF": 255 * time.Millisecond,
+		"4294967295": config.MaxPoll,
+	} {
+		load, err := Parse([]string{"name=net0", "in=a", "reader_protocol=1", "poll=" + text})
+		if err != nil || load.Poll != want {
+			t.Errorf("poll=%s: %v, %v, want %v", text, load.Poll, err, want)
+		}
 	}
 }

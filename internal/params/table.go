@@ -2,6 +2,7 @@ package params
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -49,7 +50,7 @@ var table = []definition{
 	{Parameter{"mtu", list, "MTUs in bytes, decimal (default 1500)"}, "MTU", setMTU, nil},
 	{Parameter{"flags", list, "Element format: net_hdr for IP packets, eth_dev for Ethernet frames (default raw)"}, "Format", setFlags, nil},
 	{Parameter{"pmtu", list, "Regions with the path MTU of each mark, net_hdr only (default none)"}, "PMTU", setPMTU, nil},
-	{Parameter{"poll", number, "Longest sleep in ms between looks at a channel without wake-ups (default 1)"}, "Poll", nil, setPoll},
+	{Parameter{"poll", number, "Longest sleep in ms between looks at a channel without wake-ups; 0 for as short as possible (default 1)"}, "Poll", nil, setPoll},
 	{Parameter{"mac", list, "Ethernet addresses, eth_dev only (default derived from machine and channels)"}, "HardwareAddr", setMAC, nil},
 	{Parameter{"carrier", list, "What the carrier follows: admin (up and down) or peer (its writer is active) (default admin)"}, "Carrier", setCarrier, nil},
 	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, "NoOffload", setOffload, nil},
@@ -129,10 +130,31 @@ func setMTU(i *config.Interface, s string) (err error) {
 	return err
 }
 
+// setPoll takes what the kernel takes for a parameter of the type uint, and tells
+// a 0 that was given from none.
 func setPoll(l *config.Load, s string) error {
-	n, err := parseNumber(s, 1, int(config.MaxPoll/time.Millisecond))
-	l.Poll = time.Duration(n) * time.Millisecond
+	n, err := parseUint(s)
+	if l.Poll = time.Duration(n) * time.Millisecond; n == 0 {
+		l.Poll = config.PollFastest
+	}
 	return err
+}
+
+// parseUint reads a number as the kernel's kstrtouint does: decimal, hexadecimal
+// with 0x, octal with 0.
+func parseUint(s string) (uint32, error) {
+	digits, base := strings.TrimPrefix(s, "+"), 10
+	switch {
+	case len(digits) > 2 && (digits[:2] == "0x" || digits[:2] == "0X"):
+		digits, base = digits[2:], 16
+	case len(digits) > 1 && digits[0] == '0':
+		digits, base = digits[1:], 8
+	}
+	n, err := strconv.ParseUint(digits, base, 32)
+	if err != nil {
+		return 0, fmt.Errorf("want a number from 0 to %d, hexadecimal with 0x, octal with 0", uint32(math.MaxUint32))
+	}
+	return uint32(n), nil
 }
 
 func setBusyPoll(l *config.Load, s string) error {
