@@ -196,7 +196,7 @@ func TestLoadAuto(t *testing.T) {
 	h.must("load", "auto")
 	h.wantLinks("net0", "net1")
 	all := h.must("show")
-	if !strings.HasPrefix(all, "name: net0\nin/out: a|in/a|out\nmtu: 1500\nflags: eth_dev\n") || !strings.Contains(all, "\n----\nname: net1\nin/out: b|out/b|in\n") ||
+	if !strings.HasPrefix(all, "name: net0\nin/out: a|in:a|out\nmtu: 1500\nflags: eth_dev\n") || !strings.Contains(all, "\n----\nname: net1\nin/out: b|out:b|in\n") ||
 		strings.Count(all, "protocol:         7ade5c549b08e814\n")+strings.Count(all, "protocol:         0x7ade5c549b08e814\n") != 4 {
 		t.Errorf("show prints\n%s", all)
 	}
@@ -209,7 +209,7 @@ func TestLoadAutoElsewhere(t *testing.T) {
 	dir := autoDir(t, twoPairs)
 	h.must("--channels", dir, "load", "auto", "name=,wan")
 	h.wantLinks("first", "net0", "wan")
-	if all := h.must("show", "wan"); !strings.Contains(all, dir+"/b|out") && !strings.Contains(all, "in/out: b|out/b|in\n") {
+	if all := h.must("show", "wan"); !strings.Contains(all, dir+"/b|out") && !strings.Contains(all, "in/out: b|out:b|in\n") {
 		t.Errorf("show prints\n%s", all)
 	}
 }

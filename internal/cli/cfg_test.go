@@ -18,6 +18,12 @@ func TestCfg(t *testing.T) {
 	if text := h.must("show", "net0"); !strings.Contains(text, "\nchild.child0.held:       9\n") || !strings.Contains(text, "\nmarks.outgoing: ") {
 		t.Errorf("show prints\n%s", text)
 	}
+	if text := h.must("show", "child0"); !strings.HasPrefix(text, "name: child0\nin/out: a:b\n") || !strings.Contains(text, "\nparent:                  net0\nheld:                    9\n") {
+		t.Errorf("show of a child prints\n%s", text)
+	}
+	if text := h.must("show", "child0", "--json"); !strings.HasPrefix(text, "{\n  \"name\": \"child0\",\n") {
+		t.Errorf("show --json of a child prints\n%s", text)
+	}
 	code, _, stderr := h.muennet("unload", "child0")
 	if want := "muennet: child0 is a child of net0: remove it with del_child\n"; code != exitFailed || stderr != want {
 		t.Errorf("unload of a child: exit %d, %q, want %q", code, stderr, want)
@@ -60,7 +66,7 @@ func TestNoBPF(t *testing.T) {
 func TestLoadOptions(t *testing.T) {
 	h := newHost(t)
 	h.must("load", "--options", `poll=5 name="net0" in=a reader_protocol=12 poll=7 `)
-	if text := h.must("show"); !strings.HasPrefix(text, "name: net0\nin/out: a/(none)\n") || !strings.Contains(text, "\npoll: every 7000 µs\n") {
+	if text := h.must("show"); !strings.HasPrefix(text, "name: net0\nin/out: a:\n") || !strings.Contains(text, "\npoll: every 7 µs\n") {
 		t.Errorf("show prints\n%s", text)
 	}
 }

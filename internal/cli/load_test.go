@@ -111,7 +111,7 @@ func TestLoadShowUnload(t *testing.T) {
 	}
 	h.wantLinks("net0", "net1")
 	all := h.must("show")
-	if !strings.HasPrefix(all, "name: net0\nin/out: a/b\n") || !strings.Contains(all, "\n----\nname: net1\nin/out: c/d\n") {
+	if !strings.HasPrefix(all, "name: net0\nin/out: a:b\n") || !strings.Contains(all, "\n----\nname: net1\nin/out: c:d\n") {
 		t.Errorf("show prints\n%s", all)
 	}
 	if one := h.must("show", "net1"); !strings.HasPrefix(one, "name: net1\n") || strings.Contains(one, "net0") {

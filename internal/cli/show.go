@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/config"
 )
 
 func (a *app) showCommand() *cobra.Command {
@@ -15,44 +19,63 @@ func (a *app) showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show [NAME] [--json]",
 		Short: "Print the state of interfaces",
-		Long: `Prints one "key: value" per line. The first lines are those of the kernel
-module's debugfs file; what follows the empty line is known here only. Numbers
-count from the creation of the interface. Several interfaces are separated by a
-line of dashes. With --json: an array, or with a name one object.`,
+		Long: `Prints one "key: value" per line. After the name come the lines of the kernel
+module's debugfs file, as the module writes them: the number in "poll:" is that
+of poll=, milliseconds in spite of its unit, and the reader counts as enabled
+once a compatible writer was seen. What follows the empty line is known here
+only. Counters begin at 0 with the load. Several interfaces are separated by a
+line of dashes. NAME may be a child: its channels are those of its parent.
+
+With --json: an array of interfaces, or with NAME one object.`,
 		Example: `  muennet show net0
   muennet show --json | jq '.[].reader.peer'`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			show := func(one any, text func() error) error {
+				if asJSON {
+					return printJSON(a.stdout, one)
+				}
+				return text()
+			}
 			if len(args) == 0 {
 				all, err := a.client().Interfaces(c.Context())
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return printJSON(a.stdout, all)
-				}
-				for i, s := range all {
-					if i > 0 {
-						fmt.Fprintln(a.stdout, "----")
-					}
-					if err := printStatus(a.stdout, s); err != nil {
-						return err
-					}
-				}
-				return nil
+				return show(all, func() error { return printAll(a.stdout, all) })
 			}
 			one, err := a.client().Interface(c.Context(), args[0])
+			if errors.Is(err, api.ErrChild) {
+				parent, child, err := a.family(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return show(child, func() error { return printChild(a.stdout, parent, child) })
+			}
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(a.stdout, one)
-			}
-			return printStatus(a.stdout, one)
+			return show(one, func() error { return printStatus(a.stdout, one) })
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// family returns the child of that name with its parent.
+func (a *app) family(ctx context.Context, name string) (parent api.Interface, child api.Child, err error) {
+	all, err := a.client().Interfaces(ctx)
+	if err != nil {
+		return parent, child, err
+	}
+	for _, s := range all {
+		for _, c := range s.Children {
+			if c.Name == name {
+				return s, c, nil
+			}
+		}
+	}
+	return parent, child, fmt.Errorf("interface %s: %w", name, api.ErrUnknown) // deleted since
 }
 
 func printJSON(w io.Writer, v any) error {
@@ -61,40 +84,70 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// printStatus prints one interface: the module's lines as the module writes
-// them, because scripts read those, then ours.
-func printStatus(w io.Writer, s api.Interface) error {
-	module := report{w: w}
-	module.line("name", s.Name)
-	module.line("in/out", orNone(s.In)+"/"+orNone(s.Out))
-	module.line("mtu", s.MTU)
+func printAll(w io.Writer, all []api.Interface) error {
+	for i, s := range all {
+		if i > 0 {
+			fmt.Fprintln(w, "----")
+		}
+		if err := printStatus(w, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// module prints the lines of the kernel module's debugfs file, keys and values
+// as the module has them, because scripts read those.
+func (r *report) module(name string, s api.Interface) {
+	r.line("name", name)
+	r.line("in/out", s.In+":"+s.Out)
+	r.line("mtu", s.MTU)
 	flags := s.Mode
 	if flags == "raw" {
 		flags = "(none)"
 	}
-	module.line("flags", flags)
-	module.line("poll", fmt.Sprintf("every %d µs", s.Poll*1000))
-	if s.Writer != nil {
-		module.end("writer", s.Writer.Channel)
+	r.line("flags", flags)
+	r.line("poll", fmt.Sprintf("every %d µs", s.Poll)) // the module's unit is wrong
+	if s.Writer != nil && s.Writer.Enabled {
+		r.end("writer", s.Writer.ElementSize)
 	} else {
-		module.text("writer is disabled")
+		r.end("writer", 0)
 	}
-	if s.Reader != nil {
-		module.end("reader", s.Reader.Channel)
+	// The module knows the size only from a writer, and keeps it.
+	if s.Reader != nil && s.Reader.Error == "" {
+		r.end("reader", s.Reader.SeenElementSize)
 	} else {
-		module.text("reader is disabled")
+		r.end("reader", 0)
 	}
-	module.line("stats.rx_packets", s.Stats.RxPackets)
-	module.line("stats.rx_bytes", s.Stats.RxBytes)
-	module.line("stats.rx_errors", s.Stats.RxErrors)
-	module.line("stats.rx_over_errors", s.Stats.RxOverErrors)
-	module.line("stats.rx_frame_errors", s.Stats.RxFrameErrors)
-	module.line("stats.tx_packets", s.Stats.TxPackets)
-	module.line("stats.tx_bytes", s.Stats.TxBytes)
+	r.line("stats.rx_packets", s.Stats.RxPackets)
+	r.line("stats.rx_bytes", s.Stats.RxBytes)
+	r.line("stats.rx_errors", s.Stats.RxErrors)
+	r.line("stats.rx_over_errors", s.Stats.RxOverErrors)
+	r.line("stats.rx_frame_errors", s.Stats.RxFrameErrors)
+	r.line("stats.tx_packets", s.Stats.TxPackets)
+	r.line("stats.tx_bytes", s.Stats.TxBytes)
+}
+
+// end prints the lines that the module has for one end of a channel; size is 0
+// while it is disabled.
+func (r *report) end(which string, size int) {
+	if size == 0 {
+		r.text(which + " is disabled")
+		return
+	}
+	r.text(which + " is enabled")
+	r.line(which+".element_size", size)
+}
+
+// printStatus prints one interface: the module's lines, then ours.
+func printStatus(w io.Writer, s api.Interface) error {
+	module := report{w: w}
+	module.module(s.Name, s)
 	module.text("")
 
 	ours := report{w: w, width: 24, err: module.err}
 	ours.some("stale", s.Stale)
+	ours.line("poll.longest", pollTime(s.Poll))
 	ours.line("stats.rx_dropped", s.Stats.RxDropped)
 	ours.line("stats.tx_dropped", s.Stats.TxDropped)
 	ours.line("stats.rx_oversize", s.Oversize)
@@ -141,22 +194,20 @@ func printStatus(w io.Writer, s api.Interface) error {
 	return ours.err
 }
 
+// pollTime says in words how long the longest sleep is.
+func pollTime(ms int) string {
+	if ms == 0 {
+		return config.ShortestPoll.String()
+	}
+	return (time.Duration(ms) * time.Millisecond).String()
+}
+
 // renewal says in words after how many seconds a peer that is stuck gets a new epoch.
 func renewal(seconds int) string {
 	if seconds == 0 {
 		return "never"
 	}
 	return fmt.Sprintf("after %d s", seconds)
-}
-
-// end prints the two lines the module has for one end of a channel.
-func (r *report) end(which string, c api.Channel) {
-	if !c.Enabled {
-		r.text(which + " is disabled")
-		return
-	}
-	r.text(which + " is enabled")
-	r.line(which+".element_size", c.ElementSize)
 }
 
 // channel prints what is the same for writer and reader.

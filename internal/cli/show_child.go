@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/muennet/muennet/api"
@@ -21,30 +22,55 @@ func (r *report) marks(prefix string, m *api.Marking) {
 	r.line(prefix+"marks.unmarked", m.Unmarked)
 }
 
-// child prints a child. Each line begins with its name, so that grep finds it.
+// child prints a child among the lines of its parent. Each line begins with its
+// name, so that grep finds it.
 func (r *report) child(c api.Child) {
 	key := "child." + c.Name + "."
+	r.childState(key, c)
+	r.line(key+"mtu", c.MTU)
+	r.line(key+"stats.rx_packets", c.Stats.RxPackets)
+	r.line(key+"stats.rx_bytes", c.Stats.RxBytes)
+	r.line(key+"stats.tx_packets", c.Stats.TxPackets)
+	r.line(key+"stats.tx_bytes", c.Stats.TxBytes)
+	r.childDrops(key, c)
+}
+
+// childState prints what a child is; prefix begins each key.
+func (r *report) childState(prefix string, c api.Child) {
 	held := make([]string, len(c.Held))
 	for i, mark := range c.Held {
 		held[i] = fmt.Sprint(mark)
 	}
-	r.line(key+"held", orNone(strings.Join(held, " ")))
-	r.line(key+"ifindex", c.Index)
-	r.line(key+"netns", netNS(c.NetNS))
-	r.line(key+"mtu", c.MTU)
-	r.line(key+"up", yesNo(c.Up))
-	r.line(key+"adopted", yesNo(c.Adopted))
-	r.line(key+"offload", c.Offload)
-	r.line(key+"offload.merged", c.Merged)
-	r.marks(key, c.Marks)
-	r.line(key+"stats.rx_packets", c.Stats.RxPackets)
-	r.line(key+"stats.rx_bytes", c.Stats.RxBytes)
-	r.line(key+"stats.rx_dropped", c.Stats.RxDropped)
-	r.line(key+"stats.rx_oversize", c.Oversize)
-	r.line(key+"stats.tx_packets", c.Stats.TxPackets)
-	r.line(key+"stats.tx_bytes", c.Stats.TxBytes)
-	r.line(key+"stats.tx_dropped", c.Stats.TxDropped)
+	r.line(prefix+"held", orNone(strings.Join(held, " ")))
+	r.line(prefix+"ifindex", c.Index)
+	r.line(prefix+"netns", netNS(c.NetNS))
+	r.line(prefix+"up", yesNo(c.Up))
+	r.line(prefix+"adopted", yesNo(c.Adopted))
+	r.line(prefix+"offload", c.Offload)
+	r.line(prefix+"offload.merged", c.Merged)
+	r.marks(prefix, c.Marks)
+}
+
+// childDrops prints what a child lost.
+func (r *report) childDrops(prefix string, c api.Child) {
+	r.line(prefix+"stats.rx_dropped", c.Stats.RxDropped)
+	r.line(prefix+"stats.rx_oversize", c.Oversize)
+	r.line(prefix+"stats.tx_dropped", c.Stats.TxDropped)
 	for _, reason := range sortedKeys(c.Drops) {
-		r.line(key+"drops."+reason, c.Drops[reason])
+		r.line(prefix+"drops."+reason, c.Drops[reason])
 	}
+}
+
+// printChild prints a child as printStatus prints an interface: what it shares
+// with its parent is the parent's.
+func printChild(w io.Writer, parent api.Interface, c api.Child) error {
+	module := report{w: w}
+	parent.MTU, parent.Stats = c.MTU, c.Stats
+	module.module(c.Name, parent)
+	module.text("")
+	ours := report{w: w, width: 24, err: module.err}
+	ours.line("parent", parent.Name)
+	ours.childState("", c)
+	ours.childDrops("", c)
+	return ours.err
 }

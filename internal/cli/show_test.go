@@ -37,10 +37,10 @@ func TestPrintStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `name: net0
-in/out: a/b
+in/out: a:b
 mtu: 1500
 flags: net_hdr
-poll: every 2000 µs
+poll: every 2 µs
 writer is enabled
 writer.element_size: 1508
 reader is disabled
@@ -52,6 +52,7 @@ stats.rx_frame_errors: 9
 stats.tx_packets: 2
 stats.tx_bytes: 4
 
+poll.longest:            2ms
 stats.rx_dropped:        6
 stats.tx_dropped:        7
 stats.rx_oversize:       19
@@ -105,7 +106,6 @@ marks.unmarked:          5
 child.child0.held:       7 4294967295
 child.child0.ifindex:    5
 child.child0.netns:      4026531840
-child.child0.mtu:        1400
 child.child0.up:         yes
 child.child0.adopted:    yes
 child.child0.offload:    tso
@@ -116,28 +116,29 @@ child.child0.marks.queues: 1
 child.child0.marks.overflows: 0
 child.child0.marks.mismatches: 0
 child.child0.marks.unmarked: 0
+child.child0.mtu:        1400
 child.child0.stats.rx_packets: 11
 child.child0.stats.rx_bytes: 12
-child.child0.stats.rx_dropped: 13
-child.child0.stats.rx_oversize: 20
 child.child0.stats.tx_packets: 14
 child.child0.stats.tx_bytes: 15
+child.child0.stats.rx_dropped: 13
+child.child0.stats.rx_oversize: 20
 child.child0.stats.tx_dropped: 16
 child.child0.drops.tx_oversize: 16
 child.c1.held:           (none)
 child.c1.ifindex:        0
 child.c1.netns:          none (kernel without CONFIG_NET_NS)
-child.c1.mtu:            0
 child.c1.up:             no
 child.c1.adopted:        no
 child.c1.offload:        off
 child.c1.offload.merged: 0
+child.c1.mtu:            0
 child.c1.stats.rx_packets: 0
 child.c1.stats.rx_bytes: 0
-child.c1.stats.rx_dropped: 0
-child.c1.stats.rx_oversize: 0
 child.c1.stats.tx_packets: 0
 child.c1.stats.tx_bytes: 0
+child.c1.stats.rx_dropped: 0
+child.c1.stats.rx_oversize: 0
 child.c1.stats.tx_dropped: 0
 `
 	if b.String() != want {
@@ -151,12 +152,91 @@ func TestPrintOneWay(t *testing.T) {
 	if err := printStatus(&b, api.Interface{Name: "net0", Mode: "raw", In: "a", Reader: &api.Reader{}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"in/out: a/(none)\n", "flags: (none)\n", "writer is disabled\n", "reader.peer:", "renew:                   never\n"} {
+	for _, want := range []string{"in/out: a:\n", "flags: (none)\n", "poll: every 0 µs\n", "poll.longest:            50µs\n", "writer is disabled\n", "reader is disabled\n", "reader.peer:", "renew:                   never\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
 	if strings.Contains(b.String(), "writer.") {
 		t.Errorf("lines of a writer in\n%s", b.String())
+	}
+}
+
+// TestPrintEnds: the lines of an end are those of the module. Its reader has a
+// size once a compatible writer was seen, and keeps it.
+func TestPrintEnds(t *testing.T) {
+	const no, yes = "reader is disabled\n", "reader is enabled\nreader.element_size: 1508\n"
+	for _, tc := range []struct {
+		what   string
+		reader api.Reader
+		want   string
+	}{
+		{"no writer yet", api.Reader{Channel: api.Channel{Enabled: true}, Peer: "inactive"}, no},
+		{"an incompatible one", api.Reader{Channel: api.Channel{Enabled: true}, Peer: "incompatible"}, no},
+		{"a writer", api.Reader{Channel: api.Channel{Enabled: true, ElementSize: 1508}, Peer: "active", SeenElementSize: 1508}, yes},
+		{"it has stopped", api.Reader{Channel: api.Channel{Enabled: true}, Peer: "inactive", SeenElementSize: 1508}, yes},
+		{"the interface is down", api.Reader{SeenElementSize: 1508}, yes},
+		{"the region is gone", api.Reader{Channel: api.Channel{Error: "it shrank"}, SeenElementSize: 1508}, no},
+	} {
+		var b strings.Builder
+		if err := printStatus(&b, api.Interface{Name: "net0", Mode: "raw", In: "a", Reader: &tc.reader}); err != nil {
+			t.Fatal(err)
+		}
+		if text := b.String(); !strings.Contains(text, "\nwriter is disabled\n"+tc.want+"stats.rx_packets: ") {
+			t.Errorf("%s: prints\n%s", tc.what, text)
+		}
+	}
+}
+
+// TestPrintChild: a child is printed like an interface, with its parent's
+// channels.
+func TestPrintChild(t *testing.T) {
+	parent := api.Interface{Name: "net0", Mode: "net_hdr", In: "a", Out: "b", MTU: 1500, Poll: 1, Stats: api.Stats{RxPackets: 99},
+		Writer: &api.Writer{Channel: api.Channel{Enabled: true, ElementSize: 1508}}, Reader: &api.Reader{SeenElementSize: 1408}}
+	child := api.Child{Name: "child0", Index: 5, NetNS: 7, MTU: 1400, Up: true, Held: []uint32{7, 9}, Offload: "off",
+		Marks: &api.Marking{Outgoing: "active", Incoming: "active (tcx)", Queues: 2},
+		Stats: api.Stats{RxPackets: 1, RxBytes: 2, RxDropped: 3, TxPackets: 4, TxBytes: 5, TxDropped: 6}, Drops: map[string]uint64{"tx_oversize": 6}}
+	var b strings.Builder
+	if err := printChild(&b, parent, child); err != nil {
+		t.Fatal(err)
+	}
+	want := `name: child0
+in/out: a:b
+mtu: 1400
+flags: net_hdr
+poll: every 1 µs
+writer is enabled
+writer.element_size: 1508
+reader is enabled
+reader.element_size: 1408
+stats.rx_packets: 1
+stats.rx_bytes: 2
+stats.rx_errors: 0
+stats.rx_over_errors: 0
+stats.rx_frame_errors: 0
+stats.tx_packets: 4
+stats.tx_bytes: 5
+
+parent:                  net0
+held:                    7 9
+ifindex:                 5
+netns:                   7
+up:                      yes
+adopted:                 no
+offload:                 off
+offload.merged:          0
+marks.outgoing:          active
+marks.incoming:          active (tcx)
+marks.queues:            2
+marks.overflows:         0
+marks.mismatches:        0
+marks.unmarked:          0
+stats.rx_dropped:        3
+stats.rx_oversize:       0
+stats.tx_dropped:        6
+drops.tx_oversize:       6
+`
+	if b.String() != want {
+		t.Errorf("prints\n%s, want\n%s", b.String(), want)
 	}
 }

@@ -1,6 +1,8 @@
 package datapath
 
 import (
+	"cmp"
+
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -33,6 +35,7 @@ func (in *Inbound) gather() {
 			in.moved++
 		case shmstream.EpochChanged:
 			in.listener.NewEpoch()
+			in.seen = cmp.Or(in.r.Size(), in.seen)
 			in.cfg.Pulse.setEpoch(in.r.Epoch())
 			in.sawPeer(PeerActive)
 			in.moved++

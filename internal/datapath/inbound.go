@@ -66,6 +66,7 @@ type Inbound struct {
 	arena  []byte // memory of packets
 	size   int    // of the elements that arena is laid out for, in bytes
 	stride int    // bytes of arena for each packet
+	seen   int    // element size of the last epoch, kept when it ends
 
 	restraint restraint // of Run
 	gathering func()
@@ -79,6 +80,7 @@ type InboundStatus struct {
 	Reason         string // why the peer is incompatible
 	Epoch          shmstream.Epoch
 	Size, Elements int
+	Seen           int // Size of the last epoch, kept when it ends; 0: none yet
 	// Doorbell is what wakes the Inbound. DoorbellErr is why no bell can; nil if
 	// one could.
 	Doorbell          string
@@ -229,7 +231,7 @@ func (in *Inbound) Status() InboundStatus {
 	total := in.totals()
 	return InboundStatus{
 		Running: in.want == run, Peer: in.peer, Reason: in.r.Reason(),
-		Epoch: in.r.Epoch(), Size: in.r.Size(), Elements: in.r.Elements(),
+		Epoch: in.r.Epoch(), Size: in.r.Size(), Seen: in.seen, Elements: in.r.Elements(),
 		Doorbell: in.listener.String(), DoorbellErr: in.listener.Err(), Wakeups: total.wakeups, Timeouts: total.timeouts,
 		Reader: total.reader, Faults: in.faults,
 	}

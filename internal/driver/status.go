@@ -148,7 +148,7 @@ func countReceived(s *api.Stats, p datapath.PortStatus, to map[string]uint64) {
 func readerStatus(r datapath.InboundStatus) *api.Reader {
 	return &api.Reader{
 		Channel: api.Channel{Epoch: hex(uint64(r.Epoch)), ElementSize: r.Size, Elements: r.Elements, Doorbell: r.Doorbell, DoorbellError: text(r.DoorbellErr)},
-		Peer:    r.Peer.String(), Reason: r.Reason,
+		Peer:    r.Peer.String(), Reason: r.Reason, SeenElementSize: r.Seen,
 		Epochs: r.Reader.EpochChanges, Overruns: r.Reader.Overruns, Lost: r.Reader.Lost,
 		ProtocolErrors: r.Reader.ProtocolErrors, Wakeups: r.Wakeups, Timeouts: r.Timeouts,
 	}

@@ -40,6 +40,9 @@ func TestCommandsOfTheModule(t *testing.T) {
 	dir := makeChannels(t, "channel_in", "channel_out")
 	h, other := newHost(t, dir), newHost(t, dir)
 	h.typed("muennet load name=net0 reader_protocol=2 writer_protocol=2 in=channel_in out=channel_out flags=net_hdr")
+	if text := h.typed("muennet show net0"); !strings.Contains(text, "\nreader is disabled\n") {
+		t.Errorf("before the peer show prints\n%s", text)
+	}
 	h.typed("ifconfig net0 192.168.1.1")
 	// On a point-to-point interface ifconfig makes no route but to itself.
 	h.typed("ip route add 192.168.1.0/24 dev net0")
@@ -57,7 +60,7 @@ func TestCommandsOfTheModule(t *testing.T) {
 		h.awaitShow("net0", "the peer is active", func(s api.Interface) bool { return s.Reader.Peer == "active" })
 	}
 	newPinger(t, h, "192.168.1.1", "192.168.1.2").sweep(0, 100)
-	for _, line := range []string{"in/out: channel_in/channel_out", "mtu: 1500", "flags: net_hdr",
+	for _, line := range []string{"in/out: channel_in:channel_out", "mtu: 1500", "flags: net_hdr", "poll: every 1 µs",
 		"writer is enabled", "writer.element_size: 1508", "reader is enabled", "reader.element_size: 1508", "stats.rx_packets: "} {
 		if text := h.typed("muennet show net0"); !strings.Contains(text, line) {
 			t.Errorf("%q is not in\n%s", line, text)
