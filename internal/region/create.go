@@ -32,6 +32,60 @@ func Create(dir, name string, size int64, mode os.FileMode) error {
 	return nil
 }
 
+// CreateMissing is [Create] where no file of that name exists, whatever that is,
+// and otherwise does nothing. made tells which.
+func CreateMissing(dir, name string, size int64, mode os.FileMode) (made bool, err error) {
+	path := name
+	if !filepath.IsAbs(name) {
+		path = filepath.Join(dir, name)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return false, nil
+	}
+	err = Create(dir, name, size, mode)
+	if errors.Is(err, fs.ErrExist) { // made since
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// CheckFile returns an error unless the channel file name of dir, as in [Create],
+// has exactly this size in bytes and these permission bits. The error says which
+// differs.
+func CheckFile(dir, name string, size int64, mode os.FileMode) error {
+	if err := checkFile(dir, name, size, mode); err != nil {
+		return fmt.Errorf("channel %s exists: %w", name, err)
+	}
+	return nil
+}
+
+func checkFile(dir, name string, size int64, mode os.FileMode) error {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(name, &st); err != nil {
+		return fmt.Errorf("stat %s: %w", name, err)
+	}
+	if err := checkKind(&st); err != nil {
+		return err
+	}
+	if err := checkOwner(name, &st); err != nil {
+		return err
+	}
+	var differ []string
+	if st.Size != size {
+		differ = append(differ, fmt.Sprintf("size %d, not %d", st.Size, size))
+	}
+	if have := os.FileMode(st.Mode & 0o777); have != mode {
+		differ = append(differ, fmt.Sprintf("mode %04o, not %04o", uint32(have), uint32(mode)))
+	}
+	if len(differ) > 0 {
+		return errors.New(strings.Join(differ, ", "))
+	}
+	return nil
+}
+
 func create(dir, name string, size int64, mode os.FileMode) (err error) {
 	given, absolute := name, filepath.IsAbs(name)
 	if absolute {
