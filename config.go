@@ -95,6 +95,13 @@ type Load struct {
 	// one the Net was opened with, and for Open that of the system: /muenfs
 	// if a muenfs is mounted there, otherwise /dev/shm/muennet.
 	Channels string
+	// Create is the size in bytes, 65 or more, of the files to create, with
+	// mode 0600, for channels of In and Out that are names without a file in
+	// the channel directory. The directory is created, too. Existing files
+	// are used as they are, whatever their size. Files that were created
+	// remain when the interface goes, or the load fails. 0 means that a
+	// missing channel is an error.
+	Create int64
 	// Poll is the longest sleep between looks at a channel whose writer
 	// rings no doorbell: whole milliseconds from 1 ms to 2^32-1 ms, or
 	// PollFastest. 0 means 1 ms. More than 100 ms is logged as a warning.
@@ -114,7 +121,7 @@ func (l Load) Validate() error { return public(l.internal().Validate()) }
 
 // internal converts l for the packages below.
 func (l Load) internal() config.Load {
-	c := config.Load{Channels: l.Channels, Poll: l.Poll, BusyPoll: l.BusyPoll}
+	c := config.Load{Channels: l.Channels, Create: l.Create, Poll: l.Poll, BusyPoll: l.BusyPoll}
 	for _, i := range l.Interfaces {
 		c.Interfaces = append(c.Interfaces, config.Interface(i))
 	}
@@ -123,7 +130,7 @@ func (l Load) internal() config.Load {
 
 // loadOf is the inverse of internal.
 func loadOf(c config.Load) Load {
-	l := Load{Channels: c.Channels, Poll: c.Poll, BusyPoll: c.BusyPoll}
+	l := Load{Channels: c.Channels, Create: c.Create, Poll: c.Poll, BusyPoll: c.BusyPoll}
 	for _, i := range c.Interfaces {
 		l.Interfaces = append(l.Interfaces, Interface(i))
 	}
@@ -152,6 +159,10 @@ func (e *FieldError) Error() string { return (*config.Error)(e).Error() }
 
 // public converts an error about a broken rule into a *FieldError.
 func public(err error) error {
+	var loaded *config.LoadedError
+	if errors.As(err, &loaded) {
+		return loadedError(loaded)
+	}
 	var rule *config.Error
 	if errors.As(err, &rule) {
 		return (*FieldError)(rule)

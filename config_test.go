@@ -69,6 +69,8 @@ var rules = []struct {
 	{"negative poll", func(l *muennet.Load) { l.Poll = -time.Second }, -1, "Poll", "Poll -1s: want whole milliseconds from 1ms to 1193h2m47.295s, or PollFastest", "poll=-1000", "poll"},
 	{"fast poll", func(l *muennet.Load) { l.Poll = time.Microsecond }, -1, "Poll", "want whole milliseconds", "poll=0.001", "poll"},
 	{"slow poll", func(l *muennet.Load) { l.Poll = 1 << 32 * time.Millisecond }, -1, "Poll", "want whole milliseconds", "poll=4294967296", "poll"},
+	{"small channel", func(l *muennet.Load) { l.Create = 64 }, -1, "Create", "Create 64: want at least 65 bytes", "create=64", "create"},
+	{"negative channel", func(l *muennet.Load) { l.Create = -1 }, -1, "Create", "want at least 65 bytes", "create=-1", "create"},
 	{"negative busy poll", func(l *muennet.Load) { l.BusyPoll = -time.Second }, -1, "BusyPoll", "or BusyPollOff", "busy_poll=-1", "busy_poll"},
 	{"long busy poll", func(l *muennet.Load) { l.BusyPoll = time.Second + time.Microsecond }, -1, "BusyPoll", "want whole microseconds from 1µs to 1s", "busy_poll=1000001", "busy_poll"},
 	{"part of a microsecond", func(l *muennet.Load) { l.BusyPoll = time.Nanosecond }, -1, "BusyPoll", "want whole microseconds", "busy_poll=0.001", "busy_poll"},
@@ -202,11 +204,15 @@ func TestZeroValuesAndSentinels(t *testing.T) {
 	for what, l := range map[string]muennet.Load{
 		"nothing":  {},
 		"defaults": valid(),
-		"off":      edges(func(l *muennet.Load) { l.BusyPoll, l.Interfaces[0].Renew = muennet.BusyPollOff, muennet.RenewOff }),
-		"least": edges(func(l *muennet.Load) {
-			l.Poll, l.BusyPoll, l.Interfaces[0].Renew = time.Millisecond, time.Microsecond, time.Second
+		"off": edges(func(l *muennet.Load) {
+			l.Poll, l.BusyPoll, l.Interfaces[0].Renew = muennet.PollFastest, muennet.BusyPollOff, muennet.RenewOff
 		}),
-		"most":     edges(func(l *muennet.Load) { l.Poll, l.BusyPoll, l.Interfaces[0].Renew = time.Minute, time.Second, time.Hour }),
+		"least": edges(func(l *muennet.Load) {
+			l.Create, l.Poll, l.BusyPoll, l.Interfaces[0].Renew = 65, time.Millisecond, time.Microsecond, time.Second
+		}),
+		"most": edges(func(l *muennet.Load) {
+			l.Poll, l.BusyPoll, l.Interfaces[0].Renew = (1<<32-1)*time.Millisecond, time.Second, time.Hour
+		}),
 		"in only":  edges(func(l *muennet.Load) { l.Interfaces[0].Out, l.Interfaces[0].WriterProtocol = "", 0 }),
 		"out only": edges(func(l *muennet.Load) { l.Interfaces[0].In, l.Interfaces[0].Renew = "", muennet.RenewOff }),
 		"windows":  edges(func(l *muennet.Load) { l.Interfaces[0].In, l.Interfaces[0].Out = "a@0+4K", "a@4K+4K" }),
@@ -232,11 +238,11 @@ func TestZeroValuesAndSentinels(t *testing.T) {
 // ParseLoad, which converts an internal Load, and Net.Load, which does the
 // reverse, lose nothing.
 func TestParseLoadKeepsEveryField(t *testing.T) {
-	load, err := muennet.ParseLoad(validText("flags=net_hdr mtu=1400 pmtu=p carrier=peer offload=off renew=3 force=1 poll=4 busy_poll=5")...)
+	load, err := muennet.ParseLoad(validText("flags=net_hdr mtu=1400 pmtu=p carrier=peer offload=off renew=3 force=1 poll=4 busy_poll=5 create=4K")...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := muennet.Load{Poll: 4 * time.Millisecond, BusyPoll: 5 * time.Microsecond, Interfaces: []muennet.Interface{{
+	want := muennet.Load{Create: 4096, Poll: 4 * time.Millisecond, BusyPoll: 5 * time.Microsecond, Interfaces: []muennet.Interface{{
 		Name: "net0", Format: element.NetHdr, In: "a", Out: "b", ReaderProtocol: 1, WriterProtocol: 1, MTU: 1400, PMTU: "p",
 		Carrier: muennet.CarrierPeer, NoOffload: true, Renew: 3 * time.Second, Force: true,
 	}}}

@@ -14,7 +14,7 @@ import (
 // The conversion to the packages below and back loses nothing. The compiler
 // checks that an Interface has the same fields there.
 func TestLoadIsConvertedWhole(t *testing.T) {
-	l := Load{Channels: "/ch", Poll: 1, BusyPoll: 2, Interfaces: []Interface{
+	l := Load{Channels: "/ch", Create: 65, Poll: 1, BusyPoll: 2, Interfaces: []Interface{
 		{Name: "a", Format: element.EthDev, In: "i", HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}},
 		{Name: "b", Out: "o", Carrier: CarrierPeer, Renew: RenewOff},
 	}}

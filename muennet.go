@@ -54,6 +54,7 @@ var (
 	ErrHeld     = api.ErrHeld     // AddMark: a child of the same parent holds the mark
 	ErrNotHeld  = api.ErrNotHeld  // DeleteMark: the child does not hold the mark
 	ErrZeroMark = api.ErrZeroMark // AddMark: 0 stands for no mark
+	ErrLoaded   = api.ErrLoaded   // Load: an interface is loaded, but otherwise; see LoadedError
 	ErrClosed   = api.ErrClosed   // the Net is closed; Close itself does not return it
 )
 
@@ -126,8 +127,10 @@ func Open(cfg Config) (*Net, error) {
 }
 
 // Load adds interfaces, all or none, and returns their names in the kernel,
-// with %d replaced by a number. The error for an invalid configuration is a
-// *FieldError, as from Load.Validate.
+// with %d replaced by a number. An interface that is already loaded with the same
+// configuration stays as it is, including later changes by an administrator. The
+// error for an invalid configuration is a *FieldError, as from Load.Validate; for
+// one that differs from what is loaded it is a *LoadedError.
 func (n *Net) Load(l Load) ([]string, error) {
 	names, err := n.driver.Load(l.internal())
 	return names, public(err)

@@ -64,6 +64,9 @@ type LoadResponse struct {
 	// Interfaces are the names, with %d resolved, in the order of the
 	// request.
 	Interfaces []string `json:"interfaces"`
+	// Already are those of Interfaces that were loaded before, with the same
+	// configuration, and have not been changed; absent: none.
+	Already []string `json:"already,omitempty"`
 }
 
 // AddChildRequest creates an interface that shares the channels of another.

@@ -12,6 +12,7 @@ var (
 	ErrNotHeld  = errors.New("is not a mark of")                           // the child does not hold the mark
 	ErrZeroMark = errors.New("0 stands for no mark: want 1 to 4294967295") // a mark is 0
 	ErrClosed   = errors.New("muennet is closed")                          // the Net is closed, or muennet is ending
+	ErrLoaded   = errors.New("is loaded already")                          // a load differs from what is loaded
 	ErrInUse    = errors.New("interfaces are in use")                      // ShutdownRequest.Idle: there are some
 )
 
@@ -20,8 +21,8 @@ type Error struct {
 	// Error is the reason, one line for display.
 	Error string `json:"error"`
 	// Code identifies the Err variable that the reason wraps, for programs:
-	// "unknown", "child", "held", "not_held", "zero_mark", "closed" or "in_use".
-	// Absent: none of them; only the HTTP status is known.
+	// "unknown", "child", "held", "not_held", "zero_mark", "closed",
+	// "loaded" or "in_use". Absent: none of them; only the HTTP status is known.
 	Code string `json:"code,omitempty"`
 }
 
@@ -35,6 +36,7 @@ var codes = []struct {
 	{"not_held", ErrNotHeld},
 	{"zero_mark", ErrZeroMark},
 	{"closed", ErrClosed},
+	{"loaded", ErrLoaded},
 	{"in_use", ErrInUse},
 }
 

@@ -10,7 +10,7 @@ import (
 func TestCodes(t *testing.T) {
 	want := map[error]string{
 		ErrUnknown: "unknown", ErrChild: "child", ErrHeld: "held",
-		ErrNotHeld: "not_held", ErrZeroMark: "zero_mark", ErrClosed: "closed", ErrInUse: "in_use",
+		ErrNotHeld: "not_held", ErrZeroMark: "zero_mark", ErrClosed: "closed", ErrLoaded: "loaded", ErrInUse: "in_use",
 	}
 	for err, code := range want {
 		if got := CodeOf(fmt.Errorf("net0: %w", err)); got != code {

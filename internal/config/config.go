@@ -97,9 +97,13 @@ type Interface struct {
 type Load struct {
 	Interfaces []Interface
 	Channels   string
+	Create     int64
 	Poll       time.Duration
 	BusyPoll   time.Duration
 }
+
+// MinCreate is the least Create: a header and one byte.
+const MinCreate = 65
 
 // PollAfter returns the effective value of Poll.
 func (l Load) PollAfter() time.Duration {

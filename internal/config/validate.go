@@ -12,7 +12,7 @@ import (
 // Validate returns the first rule that l breaks as an [*Error], nil if it
 // breaks none. Zero values that select a default are allowed.
 func (l Load) Validate() error {
-	for _, rule := range []func() *Error{l.checkTimes, l.each(Interface.checkValues), l.each(Interface.checkTogether), l.checkNames, l.checkWriters} {
+	for _, rule := range []func() *Error{l.checkOwn, l.each(Interface.checkValues), l.each(Interface.checkTogether), l.each(l.checkApart), l.checkNames, l.checkWriters} {
 		if e := rule(); e != nil {
 			return e
 		}
@@ -43,8 +43,11 @@ func within(d, lowest, highest time.Duration) bool {
 	return d >= lowest && d <= highest && d%lowest == 0
 }
 
-// checkTimes checks the load's own fields.
-func (l Load) checkTimes() *Error {
+// checkOwn checks the load's own fields.
+func (l Load) checkOwn() *Error {
+	if l.Create != 0 && l.Create < MinCreate {
+		return wrong("Create", l.Create, "want at least %d bytes", MinCreate)
+	}
 	if l.Poll != 0 && l.Poll != PollFastest && !within(l.Poll, MinPoll, MaxPoll) {
 		return wrong("Poll", l.Poll, "want whole milliseconds from %v to %v, or PollFastest", MinPoll, MaxPoll)
 	}
@@ -119,10 +122,22 @@ func (i Interface) checkChannels() *Error {
 		return wrong("ReaderProtocol", i.ReaderProtocol, "missing or 0: want the protocol id of in=%s", i.In)
 	case i.Out != "" && i.WriterProtocol == 0:
 		return wrong("WriterProtocol", i.WriterProtocol, "missing or 0: want the protocol id of out=%s", i.Out)
-	case i.In != "" && i.Out != "" && overlap(i.In, i.Out):
+	}
+	return nil
+}
+
+// checkApart checks that each direction has its own channel.
+func (l Load) checkApart(i Interface) *Error {
+	if i.In != "" && i.Out != "" && l.channel(i.In).Overlaps(l.channel(i.Out)) {
 		return wrong("Out", i.Out, "overlaps in: want a channel for each direction")
 	}
 	return nil
+}
+
+// channel returns the channel of a valid name.
+func (l Load) channel(name string) names.Channel {
+	c, _ := names.ParseChannel(name)
+	return c.In(l.Channels)
 }
 
 // checkSolo protects peers that do not check the sizes they read.
@@ -159,7 +174,7 @@ func (l Load) checkWriters() *Error {
 		if i.Out == "" {
 			continue
 		}
-		c, _ := names.ParseChannel(i.Out)
+		c := l.channel(i.Out)
 		for _, w := range writers[c.Whole()] {
 			if w.channel.Overlaps(c) {
 				return &Error{n, i.Name, "Out", i.Out, fmt.Sprintf("interface %s already writes it: want one writer per channel", w.name)}
@@ -168,11 +183,4 @@ func (l Load) checkWriters() *Error {
 		writers[c.Whole()] = append(writers[c.Whole()], writer{c, i.Name})
 	}
 	return nil
-}
-
-// overlap reports whether two channels with valid names share bytes.
-func overlap(a, b string) bool {
-	x, _ := names.ParseChannel(a)
-	y, _ := names.ParseChannel(b)
-	return x.Overlaps(y)
 }

@@ -85,6 +85,15 @@ func (c Channel) Plain() bool { return c.File != "" && !c.Windowed }
 // Whole returns c without its window.
 func (c Channel) Whole() Channel { return Channel{File: c.File, Path: c.Path, PCI: c.PCI} }
 
+// In returns c with a NAME replaced by its path in dir, the channel directory.
+// An empty dir changes nothing.
+func (c Channel) In(dir string) Channel {
+	if c.File != "" && dir != "" {
+		c.File, c.Path = "", filepath.Join(dir, c.File)
+	}
+	return c
+}
+
 // Overlaps reports whether c and other have bytes in common, judging by their
 // names only: it does not detect links, or a path into the channel directory.
 func (c Channel) Overlaps(other Channel) bool {

@@ -101,7 +101,7 @@ func TestModinfo(t *testing.T) {
 		t.Fatalf("%d parm lines for %d parameters", len(parms), len(all))
 	}
 	for i, p := range all {
-		if p.Name == "" || p.Description == "" || p.Type != list && p.Type != number {
+		if p.Name == "" || p.Description == "" || p.Type != list && p.Type != number && p.Type != size {
 			t.Errorf("parameter %+v", p)
 		}
 		if want := "parm:           " + p.Name + ":" + p.Description + " (" + p.Type + ")"; parms[i] != want {

@@ -23,6 +23,10 @@ type entry struct {
 	given    map[string]string // its entries in the lists, by parameter; for error texts
 }
 
+// ErrNoName is the error of [Parse] for arguments without an interface name. They
+// may have other faults.
+var ErrNoName = errors.New("parameter name: missing: want the name of at least one interface")
+
 // Parse parses the arguments of one load, each "PARAMETER=VALUE", in any order.
 // As in the kernel, a '-' in the name of a parameter counts as '_'. Fields
 // without an argument keep their zero value, which selects the default. The
@@ -156,7 +160,7 @@ func names(given []argument) (entries []entry, count int, err error) {
 		}
 	}
 	if len(entries) == 0 {
-		return nil, 0, errors.New("parameter name: missing: want the name of at least one interface")
+		return nil, 0, ErrNoName
 	}
 	return entries, count, given[i].apply(entries, count)
 }

@@ -99,7 +99,7 @@ func TestParse(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	const ok = "name=net0 in=a out=b reader_protocol=1 writer_protocol=1 "
 	const two = "name=net0,net1 in=a,c out=b,d reader_protocol=1,2 writer_protocol=1,2 "
-	const known = "want one of name, in, out, reader_protocol, writer_protocol, mtu, flags, pmtu, poll, mac, carrier, offload, busy_poll, renew, force"
+	const known = "want one of name, in, out, reader_protocol, writer_protocol, mtu, flags, pmtu, poll, mac, carrier, offload, busy_poll, renew, create, force"
 	const hexadecimal = "want a hexadecimal number of at most 64 bits, with or without 0x"
 	const solo = "protocol 7ade5c549b08e814 is for Solo5/MirageOS peers, which do not check lengths: want 1500, or force=1"
 	for _, c := range []struct{ line, want string }{
@@ -188,6 +188,9 @@ func TestParseErrors(t *testing.T) {
 		{ok + "poll=09", `parameter poll "09": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
 		{ok + "poll=0x", `parameter poll "0x": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
 		{ok + "poll=1_0", `parameter poll "1_0": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
+		{ok + "create=1X", `parameter create "1X": size "1X": want a number with an optional K, M or G, below 2^63`},
+		{ok + "create=64", `parameter create "64": want at least 65 bytes`},
+		{two + "create=1M,1M", `parameter create "1M,1M": size "1M,1M": want a number with an optional K, M or G, below 2^63`},
 		{two + "poll=1,1", `parameter poll "1,1": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
 		{ok + "poll=4294967296", `parameter poll "4294967296": want a number from 0 to 4294967295, hexadecimal with 0x, octal with 0`},
 		{ok + "busy_poll=-1", `parameter busy_poll "-1": want a decimal number from 0 to 1000000`},
@@ -229,7 +232,7 @@ func TestParseErrors(t *testing.T) {
 func TestEveryParameterAnyOrder(t *testing.T) {
 	values := map[string]string{
 		"name": "a", "in": "x", "out": "y", "reader_protocol": "1", "writer_protocol": "2", "mtu": "1400", "flags": "net_hdr", "pmtu": "p",
-		"poll": "2", "mac": "", "carrier": "peer", "offload": "off", "busy_poll": "3", "renew": "4", "force": "1",
+		"poll": "2", "mac": "", "carrier": "peer", "offload": "off", "busy_poll": "3", "renew": "4", "create": "4K", "force": "1",
 	}
 	var args []string
 	for _, p := range Parameters() {
@@ -239,7 +242,7 @@ func TestEveryParameterAnyOrder(t *testing.T) {
 		}
 		args = append(args, p.Name+"="+value)
 	}
-	want := config.Load{Poll: 2 * time.Millisecond, BusyPoll: 3 * time.Microsecond, Interfaces: []config.Interface{{
+	want := config.Load{Create: 4096, Poll: 2 * time.Millisecond, BusyPoll: 3 * time.Microsecond, Interfaces: []config.Interface{{
 		Name: "a", Format: element.NetHdr, In: "x", Out: "y", ReaderProtocol: 1, WriterProtocol: 2, MTU: 1400, PMTU: "p",
 		Carrier: config.CarrierPeer, NoOffload: true, Renew: 4 * time.Second, Force: true,
 	}}}
@@ -285,6 +288,9 @@ func arguments(c config.Load) []string {
 	}
 	if c.Poll != 0 {
 		args = append(args, fmt.Sprintf("poll=%d", max(0, c.Poll).Milliseconds()))
+	}
+	if c.Create != 0 {
+		args = append(args, fmt.Sprintf("create=%d", c.Create))
 	}
 	if c.BusyPoll != 0 {
 		args = append(args, fmt.Sprintf("busy_poll=%d", max(0, c.BusyPoll).Microseconds()))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/config"
+	channels "github.com/muennet/muennet/internal/names"
 )
 
 // Parameter describes a parameter for users.
@@ -38,6 +39,7 @@ type definition struct {
 const (
 	list   = "array of charp"
 	number = "uint"
+	size   = "charp"
 )
 
 // table holds all parameters, in the order of modinfo.
@@ -56,6 +58,7 @@ var table = []definition{
 	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, "NoOffload", setOffload, nil},
 	{Parameter{"busy_poll", number, "Longest time in us to poll for the next packet before sleeping, when packets come singly (default 50, 0 on one processor)"}, "BusyPoll", nil, setBusyPoll},
 	{Parameter{"renew", list, "Seconds without packets from a peer that sent some before, while more than a ring is sent to it, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, "Renew", setRenew, nil},
+	{Parameter{"create", size, "Size in bytes, with K, M or G, of the files created for missing in and out channels of the channel directory (default none is created)"}, "Create", nil, setCreate},
 	{Parameter{"force", list, "1 allows what is refused for known fragile peers, and to overwrite an out that is not a channel (default 0)"}, "Force", setForce, nil},
 }
 
@@ -127,6 +130,11 @@ func parseProtocol(s string) (uint64, error) {
 func setMTU(i *config.Interface, s string) (err error) {
 	lowest, highest := element.Raw.MTU()
 	i.MTU, err = parseNumber(s, lowest, highest)
+	return err
+}
+
+func setCreate(l *config.Load, s string) (err error) {
+	l.Create, err = channels.ParseSize(s)
 	return err
 }
 
