@@ -36,6 +36,8 @@ func (d *Driver) addChild(parentName, name string) (*child, error) {
 	c := newChild(p, name, childAlias(p, name))
 	if err = c.open(); err == nil {
 		err = c.join()
+	} else {
+		err = d.explainChildName(p, name, err)
 	}
 	if err != nil {
 		c.undo()

@@ -13,8 +13,12 @@ import (
 
 // Load creates the interfaces of cfg in the calling thread's network namespace
 // and returns their names. If one fails, none is kept, and the error says which
-// one and why; it is a [*config.Error] if cfg breaks a rule.
+// one and why; it is a [*config.Error] if cfg breaks a rule. What is loaded
+// already stays as it is; a [*config.LoadedError] says how it differs.
 func (d *Driver) Load(cfg Config) (names []string, err error) {
+	if cfg.Channels == "" {
+		cfg.Channels = d.opt.Channels
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -22,14 +26,19 @@ func (d *Driver) Load(cfg Config) (names []string, err error) {
 		return nil, fmt.Errorf("load: %w", err)
 	}
 	defer d.change.Unlock()
-	if cfg.Channels == "" {
-		cfg.Channels = d.opt.Channels
-	}
 	if cfg.Poll = cfg.PollAfter(); cfg.Poll > config.LongPoll {
 		d.opt.Log.Warn("packets may wait this long in a channel without wake-ups", "poll", cfg.Poll)
 	}
-	if names, err = d.load(cfg); err != nil {
+	names, missing, err := d.loaded(cfg)
+	if err != nil || len(missing) == 0 {
+		return names, err
+	}
+	made, err := d.load(only(cfg, missing))
+	if err != nil {
 		return nil, shortage.Explain(err)
+	}
+	for n, i := range missing {
+		names[i] = made[n]
 	}
 	return names, nil
 }
@@ -43,6 +52,9 @@ func (d *Driver) load(cfg Config) (names []string, err error) {
 		d.unread = false
 	}
 	if err := d.room(cfg); err != nil {
+		return nil, err
+	}
+	if err := d.createChannels(cfg); err != nil {
 		return nil, err
 	}
 	loaded, err := d.createAll(cfg)
@@ -90,11 +102,12 @@ func settleAll(loaded []*parent) error {
 // createAll creates interfaces whose forwarders run, paused. On an error it
 // returns those created so far.
 func (d *Driver) createAll(cfg Config) (loaded []*parent, err error) {
-	for _, i := range cfg.Interfaces {
+	for n, i := range cfg.Interfaces {
 		p, err := d.newParent(i, cfg)
 		if err != nil {
-			return loaded, fmt.Errorf("interface %s: %w", i.Name, err)
+			return loaded, fmt.Errorf("interface %s: %w", i.Name, d.explainName(i.Name, -1, err))
 		}
+		p.load = alone(cfg, n)
 		loaded = append(loaded, p)
 	}
 	var mu sync.Mutex

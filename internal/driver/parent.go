@@ -25,6 +25,7 @@ type parent struct {
 	pmtuFile error             // what became of the file of pmtu; guarded by mu
 	family   family
 	reporter reporter
+	load     Config // what made it, as alone returns it
 }
 
 // newParent makes an interface in the calling thread's network namespace. It is

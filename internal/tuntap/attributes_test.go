@@ -101,7 +101,7 @@ func TestPersistenceAndAttaching(t *testing.T) {
 			t.Errorf("%+v: root does not own the device:\n%s", cfg, out)
 		}
 		_, err := tryOpen(ns, cfg)
-		if !errors.Is(err, tuntap.ErrNameTaken) || !strings.Contains(err.Error(), "ip link delete net0") {
+		if !errors.Is(err, tuntap.ErrNameTaken) {
 			t.Errorf("%+v: error %v without Attach", cfg, err)
 		}
 

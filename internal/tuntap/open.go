@@ -179,7 +179,7 @@ func createError(cfg Config, err error) error {
 	case unix.EPERM:
 		return fmt.Errorf("%w: %w: making an interface needs root or CAP_NET_ADMIN", ErrPermission, err)
 	case unix.EBUSY, unix.EEXIST:
-		return fmt.Errorf("%w: %w: choose another name, or delete that interface with \"ip link delete %s\"", ErrNameTaken, err, cfg.Name)
+		return fmt.Errorf("%w: %w", ErrNameTaken, err)
 	case unix.ENFILE:
 		return fmt.Errorf("%w: %w: no number is left for %%d", ErrNameTaken, err)
 	}

@@ -76,9 +76,9 @@ func TestTakenNames(t *testing.T) {
 		cfg  tuntap.Config
 		want string
 	}{
-		{tuntap.Config{Name: "lo"}, "choose another name"},
-		{tuntap.Config{Name: "used"}, "ip link delete used"},
-		{tuntap.Config{Name: "tap", Kind: tuntap.TAP}, "ip link delete tap"},
+		{tuntap.Config{Name: "lo"}, "open TUN device \"lo\": "},
+		{tuntap.Config{Name: "used"}, "open TUN device \"used\": "},
+		{tuntap.Config{Name: "tap", Kind: tuntap.TAP}, "open TAP device \"tap\": "},
 		{tuntap.Config{Name: "lo", Attach: true}, "not a TUN device of the same kind"},
 		{tuntap.Config{Name: "used", Attach: true}, "another process uses"},
 		{tuntap.Config{Name: "tap", Attach: true}, "not a TUN device of the same kind"},
