@@ -101,11 +101,19 @@ func (c *Client) Interface(ctx context.Context, name string) (api.Interface, err
 }
 
 // Load creates interfaces, all or none, and returns their names once they
-// exist.
+// exist. Those that are already loaded with the same parameters stay as they are.
+// If one is loaded with others, the error wraps api.ErrLoaded.
 func (c *Client) Load(ctx context.Context, r api.LoadRequest) ([]string, error) {
+	l, err := c.LoadResponse(ctx, r)
+	return l.Interfaces, err
+}
+
+// LoadResponse is Load with the whole answer, which names the interfaces that
+// were already loaded.
+func (c *Client) LoadResponse(ctx context.Context, r api.LoadRequest) (api.LoadResponse, error) {
 	var l api.LoadResponse
 	err := c.call(ctx, http.MethodPost, api.PathInterfaces, r, &l)
-	return l.Interfaces, err
+	return l, err
 }
 
 // Unload removes the named interfaces, all or none of them; muennet keeps

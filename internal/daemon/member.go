@@ -15,6 +15,9 @@ func checkMember(l muennet.Load, dir string) error {
 	if l.Channels != "" && filepath.Clean(l.Channels) != filepath.Clean(dir) {
 		return forOwners("channels="+l.Channels, dir)
 	}
+	if l.Create != 0 {
+		return forOwners(fmt.Sprintf("create=%d", l.Create), dir)
+	}
 	for _, i := range l.Interfaces {
 		for _, r := range []struct{ parameter, name string }{{"in", i.In}, {"out", i.Out}, {"pmtu", i.PMTU}} {
 			if r.name != "" && !plain(r.name) {
@@ -35,7 +38,7 @@ func plain(name string) bool {
 }
 
 func forOwners(what, dir string) error {
-	return fmt.Errorf("%s: not allowed: members of the control group load channels of %s by their plain name; paths, windows, devices and force=1 are for %s",
+	return fmt.Errorf("%s: not allowed: members of the control group load channels of %s by their plain name; paths, windows, devices, create= and force=1 are for %s",
 		what, dir, owners())
 }
 

@@ -32,6 +32,7 @@ func TestMemberLoads(t *testing.T) {
 		{`"out=pci:0000:00:04.0"`, "", "out=pci:0000:00:04.0"},
 		{`"in=a","pmtu=/etc/shadow"`, "", "pmtu=/etc/shadow"},
 		{`"in=a","force=1"`, "", "force=1"},
+		{`"in=a","create=1M"`, "", "create=1048576"},
 	} {
 		body := `{"parameters":[` + base + `,` + tc.parameters + `],"channels":"` + tc.channels + `"}`
 		for _, who := range []peer{{uid: nobody, gid: memberGroup}, {uid: 0}, {uid: os.Geteuid()}} {

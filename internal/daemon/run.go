@@ -138,11 +138,7 @@ func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) e
 	if err := notify("READY=1"); err != nil {
 		s.log.Warn("ready", "error", err)
 	}
-	names := []string{}
-	for _, st := range s.net.Status() {
-		names = append(names, st.Name)
-	}
-	s.log.Info("ready", "control", socket.Addr().String(), "version", s.version.Version, "interfaces", names)
+	s.log.Info("ready", "control", socket.Addr().String(), "version", s.version.Version, "interfaces", s.names())
 	if ready != nil {
 		ready()
 	}

@@ -170,8 +170,16 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	var names []string
-	if !s.whileOpen(w, func() { names, err = s.net.Load(cfg) }) {
+	var answered api.LoadResponse
+	if !s.whileOpen(w, func() {
+		before := s.names()
+		answered.Interfaces, err = s.net.Load(cfg)
+		for _, name := range answered.Interfaces {
+			if slices.Contains(before, name) {
+				answered.Already = append(answered.Already, name)
+			}
+		}
+	}) {
 		return
 	}
 	if err != nil {
@@ -179,8 +187,17 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 		refuse(w, statusOf(err, http.StatusConflict), err)
 		return
 	}
-	s.log.Debug("loaded", "interfaces", names)
-	answer(w, api.LoadResponse{Interfaces: names})
+	s.log.Debug("loaded", "interfaces", answered.Interfaces, "already", answered.Already)
+	answer(w, answered)
+}
+
+// names returns those of all interfaces; never nil.
+func (s *server) names() []string {
+	names := []string{}
+	for _, st := range s.net.Status() {
+		names = append(names, st.Name)
+	}
+	return names
 }
 
 func (s *server) unload(w http.ResponseWriter, r *http.Request) {
