@@ -33,11 +33,14 @@ only. Looking never disturbs a channel: it is mapped read-only.`,
 
 func (a *app) channelCreate() *cobra.Command {
 	var size, mode string
+	var ifMissing bool
 	c := &cobra.Command{
-		Use:   "create NAME [--size SIZE] [--mode MODE]",
+		Use:   "create NAME [--size SIZE] [--mode MODE] [--if-missing]",
 		Short: "Make a channel's file, full of zeros",
 		Long: `Makes the file of a channel, full of zeros: NAME in the channel directory, which
-is made if need be, or an absolute path, in a directory that is there.
+is made if need be, or an absolute path, in a directory that is there. With
+--if-missing a file that exists is left alone, and an error unless it has this
+size and mode.
 
 The memory of pci:BUS:DEV.FN is there already: the device is checked and
 enabled, and its memory, or the window of it that @OFFSET+LENGTH names, becomes
@@ -58,6 +61,9 @@ The channels of a muenfs are given by the system's policy and not created.`,
 				if c.Flags().Changed("mode") {
 					return usagef("--mode: %s is the memory of a device, which has no mode", args[0])
 				}
+				if ifMissing {
+					return usagef("--if-missing: the memory of %s is always there", args[0])
+				}
 				if !c.Flags().Changed("size") {
 					n = 0
 				}
@@ -67,11 +73,19 @@ The channels of a muenfs are given by the system's policy and not created.`,
 			if err != nil || m > 0o777 {
 				return usagef("--mode: %q is not an octal number from 0 to 0777", mode)
 			}
-			return region.Create(a.directory(), args[0], n, fs.FileMode(m))
+			if !ifMissing {
+				return region.Create(a.directory(), args[0], n, fs.FileMode(m))
+			}
+			made, err := region.CreateMissing(a.directory(), args[0], n, fs.FileMode(m))
+			if made || err != nil {
+				return err
+			}
+			return region.CheckFile(a.directory(), args[0], n, fs.FileMode(m))
 		},
 	}
 	c.Flags().StringVar(&size, "size", "1M", "`bytes`, with K, M or G if need be")
 	c.Flags().StringVar(&mode, "mode", "0600", "permission `bits` of the file, octal")
+	c.Flags().BoolVar(&ifMissing, "if-missing", false, "leave a file that exists alone if it has this size and mode")
 	return c
 }
 

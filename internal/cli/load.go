@@ -12,6 +12,7 @@ import (
 	"github.com/muennet/muennet/client"
 	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/pairing"
+	"github.com/muennet/muennet/internal/params"
 )
 
 // startTries is how often load tries to start a daemon while other processes
@@ -39,12 +40,18 @@ none runs, one is started in the background, which logs to the system log
 ignores SIGHUP, and keeps no file open that its starter had.
 
 All or nothing: when one interface cannot be made, none is, and the error says
-which one and why. "muennet modinfo" lists the parameters.
+which one and why. An interface that is loaded already, with the same parameters,
+stays as it is; one that differs is an error that says in what. create=1M makes
+the files of channels that are missing, so the same load works again and again,
+after a restart of a service or of the machine. "muennet modinfo" lists the
+parameters.
 
 ` + autoHelp + `
 
 "modprobe muennet PARAM=VALUE ..." does the same where the modprobe.d file of
-muennet is installed.`,
+muennet is installed, except that it ends with 0, as for a module, for an
+interface that differs, which it leaves alone with a warning, and for no
+interface.`,
 		Example: `  muennet load name=net0 in=a out=b flags=net_hdr reader_protocol=12 writer_protocol=12
   muennet load name=net1,net2 in=c,e out=d,f flags=eth_dev,eth_dev reader_protocol=1,1 writer_protocol=1,1
   muennet load auto --dry-run
@@ -58,7 +65,15 @@ muennet is installed.`,
 			if err != nil {
 				return err
 			}
+			modprobe := c.Flags().Changed("options")
 			r, err := a.request(args, auto)
+			if modprobe && errors.Is(err, params.ErrNoName) {
+				// The module is loaded then, and has no interface.
+				if len(args) > 0 {
+					a.warn(c, "nothing is loaded: %v", err)
+				}
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -71,7 +86,19 @@ muennet is installed.`,
 			if done || err != nil {
 				return err
 			}
-			return a.load(c.Context(), api.LoadRequest{Parameters: r.args, Channels: r.channels}, start)
+			loaded, err := a.load(c.Context(), api.LoadRequest{Parameters: r.args, Channels: r.channels}, start)
+			if modprobe {
+				// modprobe succeeds with a module that is loaded, whatever its parameters.
+				if errors.Is(err, api.ErrLoaded) {
+					a.warn(c, "nothing is changed: %v", err)
+					err = nil
+				}
+				return err
+			}
+			for _, name := range loaded.Already {
+				fmt.Fprintf(a.stdout, "%s: already loaded\n", name)
+			}
+			return err
 		},
 	}
 	from.flags(c)
@@ -84,12 +111,11 @@ muennet is installed.`,
 
 // load sends the request to the running muennet or starts one. Between any
 // two steps another process may start or end one; then it begins again.
-func (a *app) load(ctx context.Context, req api.LoadRequest, start startConfig) error {
+func (a *app) load(ctx context.Context, req api.LoadRequest, start startConfig) (done api.LoadResponse, err error) {
 	c := a.client()
 	for try := 1; ; try++ {
-		_, err := c.Load(ctx, req)
-		if !notRunning(err) {
-			return err
+		if done, err = c.LoadResponse(ctx, req); !notRunning(err) {
+			return done, err
 		}
 		var p child
 		p, err = a.startDaemon(ctx, start)
@@ -97,17 +123,17 @@ func (a *app) load(ctx context.Context, req api.LoadRequest, start startConfig) 
 		case errors.Is(err, errBusy) && try < startTries:
 			select {
 			case <-ctx.Done():
-				return ctx.Err()
+				return done, ctx.Err()
 			case <-time.After(startPause):
 			}
 			continue
 		case err != nil:
-			return err
+			return done, err
 		}
-		if _, err = c.Load(ctx, req); err != nil {
+		if done, err = c.LoadResponse(ctx, req); err != nil {
 			err = errors.Join(err, undo(c, p))
 		}
-		return err
+		return done, err
 	}
 }
 

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +16,9 @@ import (
 )
 
 func (a *app) unloadCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "unload [NAME ...]",
+	var ifLoaded bool
+	c := &cobra.Command{
+		Use:   "unload [--if-loaded] [NAME ...]",
 		Short: "Remove interfaces, as modprobe -r does",
 		Long: `With names, removes these interfaces, all or none of them. Without, removes all
 interfaces and ends muennet; returns when it is gone.
@@ -25,19 +28,48 @@ prints the names: interfaces and their children.
 
 A child is not unloaded but deleted: muennet cfg del_child.`,
 		Example: `  muennet unload net0 net1
+  muennet unload --if-loaded net0
   muennet unload`,
 		RunE: func(c *cobra.Command, names []string) error {
-			if len(names) > 0 {
-				return a.client().Unload(c.Context(), names...)
+			var err error
+			switch {
+			case len(names) == 0:
+				err = a.client().Shutdown(c.Context(), api.ShutdownRequest{})
+				if errors.Is(err, client.ErrNotRunning) {
+					err = a.forget(c.ErrOrStderr())
+				}
+			case ifLoaded:
+				err = a.unloadLoaded(c.Context(), names)
+			default:
+				err = a.client().Unload(c.Context(), names...)
 			}
-			err := a.client().Shutdown(c.Context(), api.ShutdownRequest{})
-			if errors.Is(err, client.ErrNotRunning) {
-				return a.forget(c.ErrOrStderr())
+			if ifLoaded && (errors.Is(err, errNothingLeft) || errors.Is(err, client.ErrNotRunning)) {
+				return nil
 			}
 			return err
 		},
 	}
+	c.Flags().BoolVar(&ifLoaded, "if-loaded", false, "do nothing, with exit code 0, for what is not loaded")
+	return c
 }
+
+// unloadLoaded removes those of the named interfaces that are loaded, all or none
+// of them.
+func (a *app) unloadLoaded(ctx context.Context, names []string) error {
+	all, err := a.client().Interfaces(ctx)
+	if err != nil {
+		return err
+	}
+	loaded := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return !slices.ContainsFunc(all, func(i api.Interface) bool {
+			return i.Name == name || slices.ContainsFunc(i.Children, func(c api.Child) bool { return c.Name == name })
+		})
+	})
+	return a.client().Unload(ctx, loaded...) // of a child the error comes from there
+}
+
+// errNothingLeft says that there was nothing to unload.
+var errNothingLeft = errors.New("not running and nothing left behind")
 
 // forget cleans up behind a crashed muennet.
 func (a *app) forget(stderr io.Writer) error {
@@ -51,7 +83,7 @@ func (a *app) forget(stderr io.Writer) error {
 		return nil
 	}
 	if err == nil && len(names) == 0 {
-		return errors.New("not running and nothing left behind")
+		return errNothingLeft
 	}
 	return err
 }

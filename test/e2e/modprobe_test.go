@@ -84,10 +84,40 @@ func TestModprobe(t *testing.T) {
 	if h.pid() != 0 {
 		t.Error("muennet still runs after modprobe -r")
 	}
-	// As unload says it, whose exit status this is.
-	h.fails("modprobe -r muennet", "muennet: not running and nothing left behind\n")
+	h.typed("modprobe -r muennet")
 	h.typed(seedLine)
 	h.typed("modprobe -r muennet")
+}
+
+// TestModprobeAgain: what the module takes without an error: a second modprobe, of
+// other parameters too, one without parameters, and modprobe -r of nothing.
+func TestModprobeAgain(t *testing.T) {
+	begin(t)
+	makeInstall(t)
+	h := newHost(t, makeChannels(t, "channel_in", "channel_out"))
+	h.typed("modprobe -r muennet")
+	h.typed("modprobe muennet")
+	h.wantInterfaces("lo")
+	for _, line := range []string{seedLine, seedLine, "modprobe muennet"} {
+		if out := h.typed(line); out != "" {
+			t.Errorf("%s prints %q", line, out)
+		}
+		h.wantInterfaces("lo", "net0")
+	}
+	for line, why := range map[string]string{
+		strings.Replace(seedLine, "in=channel_in ", "", 1): "in=channel_in, not (none)",
+		seedLine + " mtu=1400":                             "mtu=1500, not 1400",
+	} {
+		if r := h.shell(line); r.code != 0 || !strings.HasPrefix(r.stderr, "muennet: warning: nothing is changed: net0 is loaded already with ") || !strings.Contains(r.stderr, why) {
+			t.Errorf("%s: exit code %d, %q, want a warning with %q", line, r.code, r.stderr, why)
+		}
+	}
+	if s := h.show("net0"); s.In != "channel_in" || s.MTU != 1500 {
+		t.Errorf("it was changed: %+v", s)
+	}
+	h.typed("modprobe -r muennet")
+	h.typed("modprobe -r muennet")
+	h.wantInterfaces("lo")
 }
 
 // TestModprobeCrash: modprobe -r removes what a crash has left behind.
@@ -123,7 +153,6 @@ func TestModprobeRefused(t *testing.T) {
 	makeInstall(t)
 	h := newHost(t, makeChannels(t, "channel_in", "channel_out"))
 	for line, why := range map[string]string{
-		"modprobe muennet":                                             `muennet: parameter name: missing`,
 		"modprobe muennet name=net0 in=channel_in":                     `muennet: parameter reader_protocol, entry 1 "" (interface net0): missing`,
 		seedLine + " bogus=1":                                          `muennet: parameter "bogus": unknown: want one of name, `,
 		seedLine + " net1":                                             `net1`,
@@ -141,10 +170,6 @@ func TestModprobeRefused(t *testing.T) {
 			t.Fatalf("%s has left a muennet running", line)
 		}
 	}
-	h.typed(seedLine)
-	h.fails(seedLine, "interface net0: ")
-	h.wantInterfaces("lo", "net0")
-	h.typed("modprobe -r muennet")
 }
 
 // TestModprobeCharacters: what a shell has a meaning for arrives as typed.
@@ -208,7 +233,7 @@ func TestMakeInstall(t *testing.T) {
 	}
 	conf, err := os.ReadFile(filepath.Join(dir, "usr/lib/modprobe.d/muennet-load.conf"))
 	if text := string(conf); err != nil || !strings.Contains(text, "\ninstall muennet /opt/muennet/bin/muennet load ") ||
-		!strings.Contains(text, "\nremove muennet /opt/muennet/bin/muennet unload\n") || strings.Contains(text, "/usr/local") {
+		!strings.Contains(text, "\nremove muennet /opt/muennet/bin/muennet unload --if-loaded\n") || strings.Contains(text, "/usr/local") {
 		t.Errorf("%v\n%s", err, text)
 	}
 	runMake(t, append([]string{"uninstall"}, where...)...)
