@@ -174,8 +174,8 @@ func TestBadInputWithADaemon(t *testing.T) {
 		refusal{"show of an unknown one", "show net0", failed, []string{"net0"}},
 		refusal{"unload of an unknown one", "unload net0", failed, []string{"net0"}},
 		refusal{"unload of a known and an unknown one", "unload net9 net0", failed, []string{"net0"}},
-		refusal{"channel that is written already", "load name=net0 out=held writer_protocol=2", failed, []string{"held", fmt.Sprintf("pid %d", h.pid())}},
-		refusal{"name of a served interface", "load name=net9 in=a reader_protocol=2", failed, []string{"net9", "taken"}},
+		refusal{"channel that is written already", "load name=net0 out=held writer_protocol=2", failed, []string{"net9 is loaded already with name=net9, not net0"}},
+		refusal{"name of a served interface", "load name=net9 in=a reader_protocol=2", failed, []string{"net9 is loaded already with in=(none), not a, out=held, not (none)"}},
 		refusal{"second daemon", "run", failed, []string{"in use", fmt.Sprintf("pid %d", h.pid())}},
 		refusal{"second daemon with interfaces", "run name=net0 in=a reader_protocol=2", failed, []string{"in use", fmt.Sprintf("pid %d", h.pid())}},
 	)
