@@ -87,6 +87,10 @@ type Config struct {
 	// if the queue exceeds a thousand lines. Interfaces never wait for it.
 	// Close does, for at most a second.
 	Logger *slog.Logger
+	// Deleted, if not nil, is called after interfaces or children have left
+	// the Net because an administrator deleted them or their network
+	// namespace ended. It must not block, nor call the Net.
+	Deleted func()
 	// NoBPF disables eBPF programs: Netfilter marks are not carried, as on
 	// a kernel without the necessary support.
 	NoBPF bool
@@ -115,7 +119,7 @@ func Open(cfg Config) (*Net, error) {
 			n.log, cfg.Logger = q, slog.New(q)
 		}
 	}
-	n.driver = driver.New(driver.Options{Channels: cfg.Load.Channels, State: cfg.State, Log: cfg.Logger, NoBPF: cfg.NoBPF})
+	n.driver = driver.New(driver.Options{Channels: cfg.Load.Channels, State: cfg.State, Log: cfg.Logger, NoBPF: cfg.NoBPF, Deleted: cfg.Deleted})
 	if len(cfg.Load.Interfaces) == 0 {
 		return n, nil
 	}

@@ -69,6 +69,13 @@ type LoadResponse struct {
 	Already []string `json:"already,omitempty"`
 }
 
+// UnloadResponse is the result of an unload.
+type UnloadResponse struct {
+	// Ending says that these were the last interfaces of a muennet that load
+	// started, which now ends; absent: it keeps running.
+	Ending bool `json:"ending,omitempty"`
+}
+
 // AddChildRequest creates an interface that shares the channels of another.
 type AddChildRequest struct {
 	Parent string `json:"parent"`

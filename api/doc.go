@@ -6,7 +6,7 @@
 //	GET    /v1/interfaces                 []Interface, in order of creation
 //	GET    /v1/interfaces/{name}          Interface
 //	POST   /v1/interfaces                 LoadRequest -> LoadResponse
-//	DELETE /v1/interfaces                 removes all; muennet keeps running
+//	DELETE /v1/interfaces                 UnloadResponse or nothing; removes all
 //	DELETE /v1/interfaces?name=a&name=b   removes these, or none of them
 //	DELETE /v1/interfaces/{name}          removes one
 //	POST   /v1/children                   AddChildRequest

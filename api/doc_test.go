@@ -16,7 +16,7 @@ func TestPageDescribesTheJSON(t *testing.T) {
 	described := keys(t)
 	for _, v := range []any{
 		Interface{}, Child{}, Marking{}, Channel{}, Writer{}, Reader{}, Stats{}, Version{},
-		LoadRequest{}, LoadResponse{}, AddChildRequest{}, AddMarkRequest{}, ShutdownRequest{}, Error{},
+		LoadRequest{}, LoadResponse{}, UnloadResponse{}, AddChildRequest{}, AddMarkRequest{}, ShutdownRequest{}, Error{},
 	} {
 		typ := reflect.TypeOf(v)
 		table := described[typ.Name()]

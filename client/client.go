@@ -116,20 +116,34 @@ func (c *Client) LoadResponse(ctx context.Context, r api.LoadRequest) (api.LoadR
 	return l, err
 }
 
-// Unload removes the named interfaces, all or none of them; muennet keeps
-// running. Without names it removes nothing, so that an empty list does not
-// mean all.
+// Unload removes the named interfaces, all or none of them. Without names it
+// removes nothing, so that an empty list does not mean all. A muennet that was
+// started by "muennet load" ends with its last interface; then Unload returns
+// when Shutdown would. One started by "muennet run" keeps running.
 func (c *Client) Unload(ctx context.Context, names ...string) error {
 	if len(names) == 0 {
 		return nil
 	}
 	q := url.Values{api.QueryName: names}
-	return c.call(ctx, http.MethodDelete, api.PathInterfaces+"?"+q.Encode(), nil, nil)
+	return c.unload(ctx, api.PathInterfaces+"?"+q.Encode())
 }
 
-// UnloadAll removes every interface; muennet keeps running.
+// UnloadAll removes every interface, as Unload does.
 func (c *Client) UnloadAll(ctx context.Context) error {
-	return c.call(ctx, http.MethodDelete, api.PathInterfaces, nil, nil)
+	return c.unload(ctx, api.PathInterfaces)
+}
+
+func (c *Client) unload(ctx context.Context, path string) error {
+	p, err := c.process(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	var done api.UnloadResponse
+	if err := c.call(ctx, http.MethodDelete, path, nil, &done); err != nil || !done.Ending {
+		return err
+	}
+	return p.wait(ctx)
 }
 
 // AddChild creates the interface child, which shares the channels of parent.
@@ -260,7 +274,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if resp.StatusCode/100 != 2 {
 		return refused(resp, b)
 	}
-	if out == nil {
+	if out == nil || resp.StatusCode == http.StatusNoContent {
 		return nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {

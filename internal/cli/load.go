@@ -37,7 +37,9 @@ func (a *app) loadCommand() *cobra.Command {
 		Long: `Returns when the interfaces exist. They are added to the running muennet; when
 none runs, one is started in the background, which logs to the system log
 (/dev/log), or to muennet.log next to the control socket where there is none. It
-ignores SIGHUP, and keeps no file open that its starter had.
+ignores SIGHUP, keeps no file open that its starter had, and ends with its last
+interface. In a service of systemd, use "muennet run" instead: what load starts
+ends with the service.
 
 All or nothing: when one interface cannot be made, none is, and the error says
 which one and why. An interface that is loaded already, with the same parameters,
@@ -86,7 +88,7 @@ interface.`,
 			if done || err != nil {
 				return err
 			}
-			loaded, err := a.load(c.Context(), api.LoadRequest{Parameters: r.args, Channels: r.channels}, start)
+			loaded, err := a.load(c, api.LoadRequest{Parameters: r.args, Channels: r.channels}, start)
 			if modprobe {
 				// modprobe succeeds with a module that is loaded, whatever its parameters.
 				if errors.Is(err, api.ErrLoaded) {
@@ -111,8 +113,8 @@ interface.`,
 
 // load sends the request to the running muennet or starts one. Between any
 // two steps another process may start or end one; then it begins again.
-func (a *app) load(ctx context.Context, req api.LoadRequest, start startConfig) (done api.LoadResponse, err error) {
-	c := a.client()
+func (a *app) load(cmd *cobra.Command, req api.LoadRequest, start startConfig) (done api.LoadResponse, err error) {
+	ctx, c := cmd.Context(), a.client()
 	for try := 1; ; try++ {
 		if done, err = c.LoadResponse(ctx, req); !notRunning(err) {
 			return done, err
@@ -130,10 +132,15 @@ func (a *app) load(ctx context.Context, req api.LoadRequest, start startConfig) 
 		case err != nil:
 			return done, err
 		}
-		if done, err = c.LoadResponse(ctx, req); err != nil {
-			err = errors.Join(err, undo(c, p))
+		done, err = c.LoadResponse(ctx, req)
+		switch {
+		case notRunning(err) && try < startTries: // its last interface was another's
+			continue
+		case err != nil:
+			return done, errors.Join(err, undo(c, p))
 		}
-		return done, err
+		a.warnInService(cmd)
+		return done, nil
 	}
 }
 

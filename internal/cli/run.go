@@ -113,7 +113,7 @@ func (a *app) runBackground(c *cobra.Command, start startConfig) error {
 		q := journal.NewQueue(h)
 		defer q.Flush(flushTime)
 		h = q
-		err = daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: start.group, NoBPF: start.noBPF,
+		err = daemon.Run(c.Context(), daemon.Config{Control: a.control, Group: start.group, NoBPF: start.noBPF, Brief: true,
 			Load: muennet.Load{Channels: a.directory()}, Version: version(), Logger: slog.New(h),
 			Ready: func() {
 				fmt.Fprintln(pipe, wordReady)

@@ -77,6 +77,7 @@ func TestHangupIgnored(t *testing.T) {
 	t.Run("background", func(t *testing.T) {
 		h := newHost(t)
 		h.load("net0", "a", "b")
+		h.load("net1", "c", "d")
 		pid := h.pid()
 		if err := unix.Kill(pid, unix.SIGHUP); err != nil {
 			t.Fatal(err)

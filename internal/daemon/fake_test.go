@@ -24,6 +24,7 @@ type fakeNet struct {
 	loadErr  error
 	closeErr error
 	closed   int
+	deleted  func() // of the configuration
 
 	children map[string][]uint32 // their marks; all of the first interface
 }
@@ -160,13 +161,22 @@ type running struct {
 // start runs a daemon until the test ends, and waits until it is ready.
 func start(t *testing.T, dir, group string) *running {
 	t.Helper()
+	return startWith(t, dir, Config{Group: group})
+}
+
+// startWith is start with more of the configuration.
+func startWith(t *testing.T, dir string, cfg Config) *running {
+	t.Helper()
 	r := &running{net: &fakeNet{}, path: filepath.Join(dir, "control.sock"), result: make(chan error, 1)}
 	ctx, stop := context.WithCancel(t.Context())
 	r.stop = stop
 	ready := make(chan struct{})
 	go func() {
-		r.result <- run(ctx, Config{Control: r.path, Group: group, Logger: quiet(), Ready: func() { close(ready) }},
-			func(muennet.Config) (network, error) { return r.net, nil })
+		cfg.Control, cfg.Logger, cfg.Ready = r.path, quiet(), func() { close(ready) }
+		r.result <- run(ctx, cfg, func(c muennet.Config) (network, error) {
+			r.net.deleted = c.Deleted
+			return r.net, nil
+		})
 	}()
 	select {
 	case <-ready:

@@ -28,6 +28,9 @@ type Config struct {
 	Load muennet.Load
 	// Version is what GET /v1/version tells; the PID is filled in.
 	Version api.Version
+	// Brief ends the process with its last interface, whether it was unloaded,
+	// deleted by an administrator or gone with its network namespace.
+	Brief bool
 	// NoBPF is that of muennet.Config.
 	NoBPF bool
 	// Logger receives what happens; nil means slog.Default.
@@ -110,7 +113,13 @@ func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, er
 		return err
 	}
 	defer socket.Close()
-	n, err := open(muennet.Config{Load: cfg.Load, State: StateFile(control), Logger: log, NoBPF: cfg.NoBPF})
+	deleted := make(chan struct{}, 1)
+	n, err := open(muennet.Config{Load: cfg.Load, State: StateFile(control), Logger: log, NoBPF: cfg.NoBPF, Deleted: func() {
+		select {
+		case deleted <- struct{}{}:
+		default: // one look is enough
+		}
+	}})
 	if err != nil {
 		return err
 	}
@@ -119,6 +128,7 @@ func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, er
 	if s.channels = cfg.Load.Channels; s.channels == "" {
 		s.channels = region.DefaultDir()
 	}
+	s.brief, s.deleted = cfg.Brief, deleted
 	err = s.serve(ctx, socket, cfg.Ready)
 	if e := s.close(); e != nil {
 		err = errors.Join(err, fmt.Errorf("stop: %w", e))
@@ -142,11 +152,17 @@ func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) e
 	if ready != nil {
 		ready()
 	}
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve control socket: %w", err)
-	case <-s.done:
-	case <-ctx.Done():
+	for running := true; running; {
+		select {
+		case err := <-failed:
+			return fmt.Errorf("serve control socket: %w", err)
+		case <-s.deleted:
+			s.interfacesDeleted()
+		case <-s.done:
+			running = false
+		case <-ctx.Done():
+			running = false
+		}
 	}
 	// Close the network first: who waits for the end of a request that
 	// changes something gets an answer, not a broken connection.

@@ -39,8 +39,11 @@ type server struct {
 	group   int // control group, or noGroup
 	// channels is the directory of loads that name none.
 	channels string
-	log      *slog.Logger
-	limited  *slog.Logger // for lines that every local user can cause
+	// brief: the network is closed with its last interface.
+	brief   bool
+	deleted <-chan struct{} // sent to after interfaces were deleted without a request
+	log     *slog.Logger
+	limited *slog.Logger // for lines that every local user can cause
 
 	// change is held by the request that changes something, so that a check
 	// made before the change still holds when it happens.
@@ -210,7 +213,12 @@ func (s *server) unload(w http.ResponseWriter, r *http.Request) {
 	if len(names) > 0 {
 		remove = func() error { return s.net.Unload(names...) }
 	}
-	if !s.whileOpen(w, func() { err = remove() }) {
+	var ending bool
+	if !s.whileOpen(w, func() {
+		if err = remove(); err == nil {
+			ending = s.closeIfEmpty()
+		}
+	}) {
 		return
 	}
 	if err != nil {
@@ -222,6 +230,10 @@ func (s *server) unload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.log.Debug("unloaded", "interfaces", names)
+	if ending {
+		answer(w, api.UnloadResponse{Ending: true})
+		return
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -292,6 +304,26 @@ func (s *server) close() error {
 		return s.closeErr
 	}
 	return s.closeLocked()
+}
+
+// closeIfEmpty closes a brief server's network without interfaces, and reports
+// whether it did. What closing it says, run reports. The caller holds change.
+func (s *server) closeIfEmpty() bool {
+	if !s.brief || len(s.net.Status()) > 0 {
+		return false
+	}
+	s.log.Info("last interface removed")
+	s.closeLocked()
+	return true
+}
+
+// interfacesDeleted acts on interfaces that were deleted without a request.
+func (s *server) interfacesDeleted() {
+	s.change.Lock()
+	defer s.change.Unlock()
+	if !s.closed {
+		s.closeIfEmpty()
+	}
 }
 
 func (s *server) closeLocked() error {

@@ -24,6 +24,10 @@ type Options struct {
 	// Log receives what an administrator should know; nil: it is dropped. It is
 	// used under locks and must not block, as a journal.Queue does not.
 	Log *slog.Logger
+	// Deleted, if not nil, is called after interfaces that the kernel deleted
+	// were closed. It is called under locks: it must not block, nor call the
+	// Driver.
+	Deleted func()
 	// NoBPF loads no eBPF programs: marks are not carried, as on a kernel
 	// without them.
 	NoBPF bool
@@ -96,6 +100,9 @@ func (d *Driver) lock() {
 		p.close(false)
 	})
 	d.save()
+	if d.opt.Deleted != nil {
+		d.opt.Deleted()
+	}
 }
 
 // lockOpen is lock for a request. After Close it is api.ErrClosed, and nothing
