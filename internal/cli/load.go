@@ -15,17 +15,6 @@ import (
 	"github.com/muennet/muennet/internal/params"
 )
 
-// startTries is how often load tries to start a daemon while other processes
-// start and end around it; a variable for tests.
-var startTries = 100
-
-const (
-	// startPause is the pause between two of these tries.
-	startPause = 50 * time.Millisecond
-	// undoTime bounds how long a daemon started in vain may take to end.
-	undoTime = 30 * time.Second
-)
-
 func (a *app) loadCommand() *cobra.Command {
 	var options string
 	var from sources

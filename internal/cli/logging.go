@@ -37,9 +37,6 @@ func checkFormat(name string) error {
 	return nil
 }
 
-// flushTime is how long a daemon that ends waits for its log.
-const flushTime = time.Second
-
 // handler writes records to w in the format the user asked for.
 func (a *app) handler(w io.Writer, o slog.HandlerOptions) (slog.Handler, error) {
 	level, err := logLevel(a.logLevel)
@@ -76,10 +73,6 @@ func (a *app) backgroundHandler(syslogSocket string) (slog.Handler, error) {
 	return a.handler(f, slog.HandlerOptions{})
 }
 
-// ownTime is from when on a line tells its own time. syslog takes that of its
-// arrival, in seconds, which is another one for lines that had to wait.
-const ownTime = 2 * time.Second
-
 // syslogHandler passes each record on with its level as the priority.
 type syslogHandler struct {
 	format slog.Handler // writes into line.text
@@ -101,7 +94,7 @@ func (a *app) syslogHandler(out *syslog.Writer) (slog.Handler, error) {
 			case len(groups) > 0:
 			case at.Key == slog.LevelKey: // the priority says it
 				return slog.Attr{}
-			case at.Key == slog.TimeKey && at.Value.Kind() == slog.KindTime && time.Since(at.Value.Time()) < ownTime:
+			case at.Key == slog.TimeKey && at.Value.Kind() == slog.KindTime && time.Since(at.Value.Time()) < lateLine:
 				return slog.Attr{}
 			}
 			return at

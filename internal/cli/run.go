@@ -132,7 +132,7 @@ func (a *app) runBackground(c *cobra.Command, start startConfig) error {
 	fmt.Fprintln(pipe, word, strings.TrimSpace(oneLine(err)))
 	pipe.Close()
 	if h != nil {
-		slog.New(h).Error("ended", "error", err)
+		slog.New(h).Error("ended", "err", err)
 	}
 	return err
 }

@@ -85,4 +85,3 @@ func serviceGroup(t *testing.T) string {
 	t.Cleanup(func() { os.Remove(group) })
 	return group
 }
-

@@ -10,10 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stopPatience is how long a command may take to end after the first signal. A
-// later signal kills it, for a stop that hangs.
-const stopPatience = 10 * time.Second
-
 // stopOnSignal returns a context that ends with the first signal that asks for a
 // clean end: INT, TERM, and HUP unless the process was started to ignore it, as
 // nohup(1) does. More of them change nothing until patience has passed, because a

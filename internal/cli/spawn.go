@@ -144,7 +144,7 @@ func setProcessName(name string) {
 				clean = -1
 			}
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(namePause)
 	}
 }
 

@@ -16,11 +16,6 @@ const (
 	userConns   = 16                    // for each of them
 )
 
-// writeTimeout bounds one write to a peer that does not read. It begins with the
-// write: a request that waits for the one before, or for the kernel, may take
-// longer.
-const writeTimeout = 10 * time.Second
-
 // gate is a listener that knows who connects and bounds how many connections each
 // user has.
 type gate struct {
@@ -48,7 +43,7 @@ func (g *gate) Accept() (net.Conn, error) {
 		}
 		p, err := peerOf(c.(*net.UnixConn))
 		if err != nil {
-			g.log.Debug("control connection without credentials", "error", err)
+			g.log.Debug("control connection without credentials", "err", err)
 			c.Close()
 			continue
 		}

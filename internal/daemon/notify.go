@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// notifyTimeout is how long to wait for a manager that does not read.
-const notifyTimeout = time.Second
-
 // notify tells the service manager the state of the process, by the protocol
 // of sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET, where a
 // leading @ stands for the abstract name space. Without a manager it does

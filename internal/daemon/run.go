@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"time"
 
 	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/api"
@@ -39,10 +38,6 @@ type Config struct {
 	// answers.
 	Ready func()
 }
-
-// stopGrace is how long requests may take to be answered after the stop; a
-// variable for tests.
-var stopGrace = 5 * time.Second
 
 // StateFile is where the process with this control socket remembers its
 // devices over a crash.
@@ -146,7 +141,7 @@ func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) e
 	failed := make(chan error, 1)
 	go func() { failed <- h.Serve(g) }()
 	if err := notify("READY=1"); err != nil {
-		s.log.Warn("ready", "error", err)
+		s.log.Warn("ready", "err", err)
 	}
 	s.log.Info("ready", "control", socket.Addr().String(), "version", s.version.Version, "interfaces", s.names())
 	if ready != nil {

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/muennet/muennet"
 	"github.com/muennet/muennet/api"
@@ -75,9 +74,9 @@ func peerIn(r *http.Request) (p peer, known bool) {
 func (s *server) httpServer() *http.Server {
 	return &http.Server{
 		Handler:           s.handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       30 * time.Second,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -186,7 +185,7 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		s.limited.Warn("load refused", "error", err)
+		s.limited.Warn("load refused", "err", err)
 		refuse(w, statusOf(err, http.StatusConflict), err)
 		return
 	}
@@ -224,7 +223,7 @@ func (s *server) unload(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		status := statusOf(err, http.StatusInternalServerError)
 		if status == http.StatusInternalServerError {
-			s.log.Error("unload", "interfaces", names, "error", err)
+			s.log.Error("unload", "interfaces", names, "err", err)
 		}
 		refuse(w, status, err)
 		return
@@ -329,7 +328,7 @@ func (s *server) interfacesDeleted() {
 func (s *server) closeLocked() error {
 	s.log.Info("stopping")
 	if err := notify("STOPPING=1"); err != nil {
-		s.log.Warn("stopping", "error", err)
+		s.log.Warn("stopping", "err", err)
 	}
 	s.closed, s.closeErr = true, s.net.Close()
 	close(s.done)
