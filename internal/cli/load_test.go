@@ -211,7 +211,7 @@ func TestStartFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, stderr := call(t, append([]string{"load", "--control", path}, pair("net0", "a", "b")...)...)
-	if want := "muennet: start muennet: make control socket: " + path + " exists and is not a socket\n"; code != exitFailed || stderr != want {
+	if want := "muennet: start muennet: create control socket: " + path + " exists and is not a socket\n"; code != exitFailed || stderr != want {
 		t.Errorf("exit %d, %q, want %q", code, stderr, want)
 	}
 	code, _, stderr = call(t, append([]string{"load", "--control", filepath.Join(dir, "c"), "--control-group", "no-such"}, pair("net0", "a", "b")...)...)

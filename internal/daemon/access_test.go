@@ -168,7 +168,7 @@ func TestAccess(t *testing.T) {
 			for _, what := range []string{"get", "load", "path", "child", "mark", "unmark", "unchild", "unload", "shutdown"} {
 				want := "ok"
 				if !tc.change && what != "get" {
-					want = fmt.Sprintf("403 not allowed: uid %d may look, only root", tc.cred.Uid)
+					want = fmt.Sprintf("403 not allowed: uid %d may only read; root", tc.cred.Uid)
 				}
 				if what == "path" && tc.change && tc.cred.Uid != 0 {
 					want = "403 load: interface net0: in=/etc/passwd: not allowed: "

@@ -54,7 +54,7 @@ func (s *server) deleteMark(w http.ResponseWriter, r *http.Request) {
 	s.apply(w, func() error { return s.net.DeleteMark(r.PathValue("child"), uint32(mark)) })
 }
 
-// apply makes one change that has no result.
+// apply makes a change without a result.
 func (s *server) apply(w http.ResponseWriter, change func() error) {
 	var err error
 	if !s.whileOpen(w, func() { err = change() }) {
@@ -67,7 +67,8 @@ func (s *server) apply(w http.ResponseWriter, change func() error) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// statusOf is the status code for an error of the network, or otherwise.
+// statusOf returns the status code for an error of the network, or the one given
+// if the error does not determine it.
 func statusOf(err error, otherwise int) int {
 	var rule *muennet.FieldError
 	switch {

@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// Bounds of the connections that are open at once. One more is closed as soon as
-// it is accepted.
+// Limits on open connections. A connection beyond them is closed as soon as it is
+// accepted.
 const (
-	maxConns    = 64                    // in all
-	ownerConns  = 16                    // of these, kept for uid 0 and our own uid
+	maxConns    = 64                    // in total
+	ownerConns  = 16                    // of these, reserved for uid 0 and our own uid
 	sharedConns = maxConns - ownerConns // for all other users together
 	userConns   = 16                    // for each of them
 )
 
-// gate is a listener that knows who connects and bounds how many connections each
-// user has.
+// gate is a listener that identifies its peers and limits the connections of each
+// user.
 type gate struct {
 	net.Listener
 	log          *slog.Logger
-	writeTimeout time.Duration // writeTimeout, but for tests
+	writeTimeout time.Duration // writeTimeout, except in tests
 
 	mu     sync.Mutex
-	conns  map[*conn]struct{} // that are open
-	shared int                // of these, not of an owner
-	users  map[int]int        // the shared ones by uid
-	ending bool               // lets none in any more
+	conns  map[*conn]struct{} // open connections
+	shared int                // those of peers other than owners
+	users  map[int]int        // the same by uid
+	ending bool               // no more connections are accepted
 }
 
 func newGate(l net.Listener, log *slog.Logger) *gate {
 	return &gate{Listener: l, log: log, writeTimeout: writeTimeout, conns: map[*conn]struct{}{}, users: map[int]int{}}
 }
 
-// Accept returns the next connection that is let in, a *conn.
+// Accept returns the next connection within the limits, a *conn.
 func (g *gate) Accept() (net.Conn, error) {
 	for {
 		c, err := g.Listener.Accept()
@@ -56,7 +56,7 @@ func (g *gate) Accept() (net.Conn, error) {
 	}
 }
 
-// enter counts c, if there is room for it.
+// enter counts c, and reports whether it is within the limits.
 func (g *gate) enter(c *conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -74,7 +74,7 @@ func (g *gate) enter(c *conn) bool {
 	return true
 }
 
-// leave takes back an enter, once.
+// leave undoes an enter, once.
 func (g *gate) leave(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -91,28 +91,28 @@ func (g *gate) leave(c *conn) {
 	}
 }
 
-// end ends what no request has come on: requests that were read get their answer,
-// but the process does not wait for others to be sent.
+// end closes connections without a request. Requests that were read are answered,
+// but the process waits for no others.
 func (g *gate) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ending = true
 	for c := range g.conns {
-		_ = c.Conn.SetReadDeadline(past) // it may be closed by now
+		_ = c.Conn.SetReadDeadline(past) // it may already be closed
 	}
 }
 
-// past is a deadline that has passed.
+// past is a deadline in the past.
 var past = time.Unix(1, 0)
 
-// conn is a connection that the gate has let in.
+// conn is a connection that the gate has accepted.
 type conn struct {
 	net.Conn
 	peer peer
 	gate *gate
 }
 
-// Write sends b within the gate's time for it, or fails.
+// Write sends b within the gate's writeTimeout, or fails.
 func (c *conn) Write(b []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(c.gate.writeTimeout)); err != nil {
 		return 0, err
@@ -120,7 +120,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// SetReadDeadline does as that of net.Conn, but for a gate that has ended.
+// SetReadDeadline is that of net.Conn, unless the gate is ending.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
@@ -130,7 +130,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// Close closes the connection and makes room for another one.
+// Close closes the connection and makes room for another.
 func (c *conn) Close() error {
 	defer c.gate.leave(c)
 	return c.Conn.Close()

@@ -16,7 +16,7 @@ import (
 // InUseError says that another process serves the control socket.
 type InUseError struct {
 	Path string // of the socket
-	PID  int    // of that process; 0 when it is not known
+	PID  int    // of that process; 0 if unknown
 }
 
 // Error names the socket and the process.
@@ -27,15 +27,16 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("control socket %s is in use by pid %d", e.Path, e.PID)
 }
 
-// lock is the right to serve one control socket. The kernel takes it back when
-// the process dies, however it dies.
+// lock is the right to serve a control socket. The kernel releases it when the
+// process dies, however it dies.
 type lock struct{ file *os.File }
 
-// acquire takes the lock for the control socket at path, making its directory
-// if needed. It does not wait: a lock that is held is an *InUseError.
+// acquire takes the lock for the control socket at path, and creates its
+// directory if needed. It does not wait: if the lock is held, the error is an
+// *InUseError.
 func acquire(path string) (*lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make directory of control socket: %w", err)
+		return nil, fmt.Errorf("create directory of control socket: %w", err)
 	}
 	name := path + ".lock"
 	for {
@@ -53,7 +54,7 @@ func acquire(path string) (*lock, error) {
 			f.Close()
 			return nil, fmt.Errorf("lock control socket: flock %s: %w", name, err)
 		}
-		// Its last holder may have removed the file between our open and our
+		// The last holder may have removed the file between our open and our
 		// flock. A lock on a file without a name guards nothing.
 		if !sameFile(f, name) {
 			f.Close()
@@ -70,12 +71,12 @@ func acquire(path string) (*lock, error) {
 	}
 }
 
-// lockMode keeps other users out: to take a flock a descriptor is enough, even one
-// that may only read.
+// lockMode keeps other users out: any descriptor of the file, even a read-only
+// one, would be enough to take the lock.
 const lockMode = 0o600
 
-// openLock opens the lock file, or makes it. One that another user made, or could
-// have opened, is not taken as it is.
+// openLock opens the lock file, or creates it. It does not trust a file that
+// another user created or could have opened.
 func openLock(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, lockMode)
 	if err != nil {
@@ -88,15 +89,15 @@ func openLock(name string) (*os.File, error) {
 	return f, nil
 }
 
-// claim makes sure that f is a plain file that only its owner, root or our own
-// uid, may open.
+// claim ensures that f is a regular file that belongs to root or our own uid, and
+// that only its owner may open.
 func claim(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a plain file", f.Name())
+		return fmt.Errorf("%s is not a regular file", f.Name())
 	}
 	if uid := int(info.Sys().(*syscall.Stat_t).Uid); uid != 0 && uid != os.Geteuid() {
 		return fmt.Errorf("%s belongs to uid %d", f.Name(), uid)
@@ -107,10 +108,10 @@ func claim(f *os.File) error {
 	return f.Chmod(lockMode)
 }
 
-// release removes the lock file and gives the lock back.
+// release removes the lock file and releases the lock.
 func (l *lock) release() error {
-	// First the name, then the lock: in the other order a process that has
-	// just taken the lock would lose its file.
+	// First the name, then the lock: otherwise a process that has just taken
+	// the lock would lose its file.
 	err := os.Remove(l.file.Name())
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -127,8 +128,8 @@ func sameFile(f *os.File, name string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// holder reads the pid that the holder of the lock has left in it; 0 where it is
-// that of a process before.
+// holder returns the pid that the holder of the lock wrote into it; 0 if it is
+// that of an earlier process.
 func holder(f *os.File) int {
 	var b [16]byte
 	n, _ := f.ReadAt(b[:], 0)

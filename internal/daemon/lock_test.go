@@ -78,7 +78,7 @@ func TestLockOfOthers(t *testing.T) {
 		want string
 	}{
 		"link":      {func(p string) error { return os.Symlink(p+"x", p) }, "too many levels of symbolic links"},
-		"fifo":      {func(p string) error { return unix.Mkfifo(p, 0o600) }, "is not a plain file"},
+		"fifo":      {func(p string) error { return unix.Mkfifo(p, 0o600) }, "is not a regular file"},
 		"directory": {func(p string) error { return os.Mkdir(p, 0o700) }, "is a directory"},
 		"owner": {func(p string) error {
 			return errors.Join(os.WriteFile(p, nil, 0o600), os.Chown(p, nobody, nobody))

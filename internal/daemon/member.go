@@ -9,8 +9,8 @@ import (
 	"github.com/muennet/muennet/internal/names"
 )
 
-// checkMember refuses a load of a member of the control group that reaches beyond
-// the channels of dir: the daemon opens files as root, and a member is not root.
+// checkMember checks that a load by a member of the control group stays within
+// the channels of dir: the daemon opens files as root, which a member is not.
 func checkMember(l muennet.Load, dir string) error {
 	if l.Channels != "" && filepath.Clean(l.Channels) != filepath.Clean(dir) {
 		return forOwners("channels="+l.Channels, dir)
@@ -31,7 +31,7 @@ func checkMember(l muennet.Load, dir string) error {
 	return nil
 }
 
-// plain tells whether name is that of a whole file in the channel directory.
+// plain reports whether name is that of a whole file in the channel directory.
 func plain(name string) bool {
 	c, err := names.ParseChannel(name)
 	return err == nil && c.Plain()
@@ -42,7 +42,7 @@ func forOwners(what, dir string) error {
 		what, dir, owners())
 }
 
-// owners names those who may do everything, for people.
+// owners names the users who may do everything, for messages.
 func owners() string {
 	if uid := os.Geteuid(); uid != 0 {
 		return fmt.Sprintf("root and uid %d", uid)

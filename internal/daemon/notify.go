@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// notify tells the service manager the state of the process, by the protocol
+// notify reports the state of the process to the service manager, by the protocol
 // of sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET, where a
-// leading @ stands for the abstract name space. Without a manager it does
+// leading @ stands for the abstract namespace. Without a service manager it does
 // nothing.
 func notify(state string) error {
 	name := os.Getenv("NOTIFY_SOCKET")
 	if name == "" {
 		return nil
 	}
-	// The net package understands the @ form itself.
+	// Package net understands the leading @.
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {
 		return fmt.Errorf("notify service manager: %w", err)

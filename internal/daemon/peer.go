@@ -10,13 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peer is who connected, as the kernel recorded it at that moment.
+// peer holds the credentials of a client, which the kernel recorded when it
+// connected.
 type peer struct {
 	pid, uid, gid int
 	groups        []uint32 // supplementary groups
 }
 
-// peerOf asks the kernel who is at the other end.
+// peerOf returns the credentials of the process at the other end.
 func peerOf(conn *net.UnixConn) (peer, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -36,8 +37,7 @@ func peerOf(conn *net.UnixConn) (peer, error) {
 }
 
 // peerGroups reads SO_PEERGROUPS (Linux 4.13): the supplementary groups at the
-// time of connect. /proc/PID/status would tell those of whoever has that pid
-// now.
+// time of connect. /proc/PID/status has those of the process with that pid now.
 func peerGroups(fd int) ([]uint32, error) {
 	groups := make([]uint32, 16)
 	for {
@@ -50,19 +50,19 @@ func peerGroups(fd int) ([]uint32, error) {
 		case errno == unix.ENODATA: // no groups at all
 			return nil, nil
 		case errno == unix.ERANGE && int(size/4) > len(groups):
-			groups = make([]uint32, size/4) // size is what it takes
+			groups = make([]uint32, size/4) // size is now the size needed
 		default:
 			return nil, os.NewSyscallError("getsockopt SO_PEERGROUPS", errno)
 		}
 	}
 }
 
-// owner tells whether the peer may do whatever this process can: uid 0 and our
-// own uid.
+// owner reports whether the peer may do whatever this process can: uid 0 and our
+// own uid may.
 func (p peer) owner() bool { return p.uid == 0 || p.uid == os.Geteuid() }
 
-// mayChange tells whether the peer may change anything: an owner, or a member of
-// the control group within what checkMember lets it do.
+// mayChange reports whether the peer may change anything: an owner may, and so may
+// a member of the control group, within the limits of checkMember.
 func (p peer) mayChange(group int) bool {
 	if p.owner() {
 		return true

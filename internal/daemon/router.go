@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// route is a kind of request: its method, its path, and what answers it. A
-// segment {KEY} of the path stands for any but an empty one; the handler gets
-// it, unescaped, from Request.PathValue.
+// route is a kind of request: its method, its path, and its handler. A segment
+// {KEY} of the path matches any segment but an empty one; the handler gets it,
+// unescaped, from Request.PathValue.
 type route struct {
 	method, path string
 	serve        http.HandlerFunc
 }
 
-// router answers requests by the first route that matches.
+// router answers a request with the first route that matches.
 //
-// The patterns of http.ServeMux could do the same, but not in every program
-// that this package is built into: GODEBUG=httpmuxgo121=1 turns them off, and
-// that is the default of what is built outside a module, such as u-root's
-// busybox. Neither our go.mod nor a go:debug line counts there.
+// The patterns of http.ServeMux could do the same, but not in every program that
+// contains this package: GODEBUG=httpmuxgo121=1 disables them, and that is the
+// default of programs built outside a module, such as u-root's busybox. Neither
+// our go.mod nor a go:debug line has an effect there.
 type router []route
 
-// ServeHTTP answers 404 for a path that no route has, and 405 with an Allow
-// header for one that others have.
+// ServeHTTP answers 404 for a path without a route, and 405 with an Allow header
+// for one with routes of other methods only.
 func (rs router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, rt := range rs {
@@ -56,7 +56,7 @@ func (rs router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refuse(w, http.StatusMethodNotAllowed, fmt.Errorf("%s %s: allowed are %s", r.Method, r.URL.Path, list))
 }
 
-// match compares an escaped path with that of a route, and returns the values
+// match compares an escaped path with the path of a route, and returns the values
 // of the segments in braces.
 func match(pattern, escaped string) (values map[string]string, ok bool) {
 	want, got := strings.Split(pattern, "/"), strings.Split(escaped, "/")

@@ -15,45 +15,45 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// Config is what the process is to be.
+// Config configures the process.
 type Config struct {
 	// Control is the path of the control socket.
 	Control string
-	// Group is the name or number of the group whose members may change
-	// something; empty means none.
+	// Group is the name or number of the group whose members may make changes;
+	// empty means none.
 	Group string
-	// Load holds the interfaces created at start; Load.Channels is the
-	// directory for later loads that name none.
+	// Load holds the initial interfaces. Load.Channels is also the directory of
+	// later loads that name none.
 	Load muennet.Load
-	// Version is what GET /v1/version tells; the PID is filled in.
+	// Version is the answer to GET /v1/version; Run fills in the PID.
 	Version api.Version
 	// Brief ends the process with its last interface, whether it was unloaded,
 	// deleted by an administrator or gone with its network namespace.
 	Brief bool
 	// NoBPF is that of muennet.Config.
 	NoBPF bool
-	// Logger receives what happens; nil means slog.Default.
+	// Logger receives messages for the administrator; nil means slog.Default.
 	Logger *slog.Logger
-	// Ready, if not nil, is called once the interfaces exist and the API
+	// Ready, if not nil, is called when the interfaces exist and the API
 	// answers.
 	Ready func()
 }
 
-// StateFile is where the process with this control socket remembers its
-// devices over a crash.
+// StateFile returns the path of the file that records the devices of the process
+// with this control socket, to find them after a crash.
 func StateFile(control string) string { return control + ".state" }
 
-// Run makes the interfaces, serves the control API, and returns after a clean
-// stop: ctx is done or a client asked for a shutdown. Another process at the
-// same socket is an *InUseError. On an error nothing is left behind.
+// Run creates the interfaces, serves the control API, and returns after a clean
+// stop: when ctx is done, a client requested a shutdown, or, if cfg.Brief is set,
+// the last interface was removed. If another process serves the socket, the error
+// is an *InUseError. On error nothing is left behind.
 func Run(ctx context.Context, cfg Config) error {
 	return run(ctx, cfg, func(c muennet.Config) (network, error) { return muennet.Open(c) })
 }
 
 // Forget removes the interfaces that a process with this control socket left
-// behind when it crashed, and its socket, and returns the names of the
-// interfaces. While such a process runs
-// the error is an *InUseError.
+// behind in a crash, and its socket, and returns the names of the interfaces.
+// While such a process runs, the error is an *InUseError.
 func Forget(control string) (names []string, err error) {
 	control, err = filepath.Abs(control)
 	if err != nil {
@@ -70,10 +70,10 @@ func Forget(control string) (names []string, err error) {
 	return muennet.Forget(StateFile(control))
 }
 
-// leastProcs is how many goroutines may run at once, however few processors
-// there are. One that waits for a channel in a system call goes on holding its
-// place for up to 10 ms, until the Go runtime takes it away; with a single
-// place, packets of the other direction wait as long.
+// leastProcs is the least GOMAXPROCS, however few processors there are. A
+// goroutine that waits for a channel in a system call keeps its P for up to 10 ms,
+// until the Go runtime retakes it. With a single P, packets of the other direction
+// would wait as long.
 const leastProcs = 4
 
 func raiseProcs() {
@@ -101,8 +101,8 @@ func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, er
 		return err
 	}
 	defer func() { err = errors.Join(err, l.release()) }()
-	// The socket comes before the interfaces, because it is the cheaper thing
-	// to fail at; who connects early waits in its queue.
+	// The socket comes before the interfaces because its failure is cheaper to
+	// undo. Clients that connect early wait in its backlog.
 	socket, err := listen(control, group)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, er
 	n, err := open(muennet.Config{Load: cfg.Load, State: StateFile(control), Logger: log, NoBPF: cfg.NoBPF, Deleted: func() {
 		select {
 		case deleted <- struct{}{}:
-		default: // one look is enough
+		default: // one signal is enough
 		}
 	}})
 	if err != nil {
@@ -134,8 +134,7 @@ func run(ctx context.Context, cfg Config, open func(muennet.Config) (network, er
 	return err
 }
 
-// serve answers requests until ctx is done or the network was closed by one of
-// them.
+// serve answers requests until ctx is done or the network was closed.
 func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) error {
 	h, g := s.httpServer(), newGate(socket, s.log)
 	failed := make(chan error, 1)
@@ -159,8 +158,8 @@ func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) e
 			running = false
 		}
 	}
-	// Close the network first: who waits for the end of a request that
-	// changes something gets an answer, not a broken connection.
+	// Close the network first, so that clients that wait for a change get an
+	// answer, not a broken connection.
 	s.close()
 	g.end()
 	grace, cancel := context.WithTimeout(context.Background(), stopGrace)

@@ -18,7 +18,7 @@ import (
 	"github.com/muennet/muennet/internal/journal"
 )
 
-// network is what the server needs of a muennet.Net.
+// network has the methods of muennet.Net that the server uses.
 type network interface {
 	Load(muennet.Load) ([]string, error)
 	Unload(names ...string) error
@@ -36,19 +36,19 @@ type server struct {
 	net     network
 	version api.Version
 	group   int // control group, or noGroup
-	// channels is the directory of loads that name none.
+	// channels is the directory for loads that name none.
 	channels string
-	// brief: the network is closed with its last interface.
+	// brief says that the network is closed with its last interface.
 	brief   bool
-	deleted <-chan struct{} // sent to after interfaces were deleted without a request
+	deleted <-chan struct{} // signals that interfaces were deleted without a request
 	log     *slog.Logger
-	limited *slog.Logger // for lines that every local user can cause
+	limited *slog.Logger // for lines that any local user can cause
 
-	// change is held by the request that changes something, so that a check
-	// made before the change still holds when it happens.
+	// change is held during a change, so that a check made before it is still
+	// valid when it happens.
 	change   sync.Mutex
 	closed   bool          // the network is closed; guarded by change
-	closeErr error         // what closing it said
+	closeErr error         // the error of closing it
 	done     chan struct{} // closed once both are set
 }
 
@@ -56,21 +56,20 @@ func newServer(n network, v api.Version, group int, log *slog.Logger) *server {
 	return &server{net: n, version: v, group: group, log: log, limited: slog.New(journal.NewLimit(log.Handler())), done: make(chan struct{})}
 }
 
-// peerKey is the context key under which a connection keeps its peer.
+// peerKey is the context key of a connection's peer.
 type peerKey struct{}
 
 func withPeer(ctx context.Context, p peer) context.Context {
 	return context.WithValue(ctx, peerKey{}, p)
 }
 
-// peerIn is the peer of a request; known is false where there is none.
+// peerIn returns the peer of a request; known is false if there is none.
 func peerIn(r *http.Request) (p peer, known bool) {
 	p, known = r.Context().Value(peerKey{}).(peer)
 	return p, known
 }
 
-// httpServer wraps the handlers in a server with limits, for the connections of a
-// gate.
+// httpServer returns a server with limits for the connections of a gate.
 func (s *server) httpServer() *http.Server {
 	return &http.Server{
 		Handler:           s.handler(),
@@ -85,7 +84,7 @@ func (s *server) httpServer() *http.Server {
 	}
 }
 
-// handler routes requests. What is no GET passes the access check first.
+// handler routes requests. All but GET and HEAD pass the access check first.
 func (s *server) handler() http.Handler {
 	routes := router{
 		{http.MethodGet, api.PathVersion, func(w http.ResponseWriter, _ *http.Request) { answer(w, s.version) }},
@@ -112,7 +111,7 @@ func (s *server) handler() http.Handler {
 	})
 }
 
-// allowed makes sure that the peer may change something, and answers if not.
+// allowed reports whether the peer may make changes, and answers if it may not.
 func (s *server) allowed(w http.ResponseWriter, r *http.Request) bool {
 	p, known := peerIn(r)
 	if known && p.mayChange(s.group) {
@@ -127,7 +126,7 @@ func (s *server) allowed(w http.ResponseWriter, r *http.Request) bool {
 	if s.group != noGroup {
 		who += fmt.Sprintf(" and members of group %d", s.group)
 	}
-	refuse(w, http.StatusForbidden, fmt.Errorf("not allowed: uid %d may look, only %s may change something", p.uid, who))
+	refuse(w, http.StatusForbidden, fmt.Errorf("not allowed: uid %d may only read; %s may make changes", p.uid, who))
 	return false
 }
 
@@ -142,7 +141,7 @@ func (s *server) show(w http.ResponseWriter, r *http.Request) {
 	answer(w, all[i])
 }
 
-// notShown is about a name that none of all has.
+// notShown returns the error for a name that none of all has.
 func notShown(name string, all []muennet.Status) error {
 	for _, st := range all {
 		if slices.ContainsFunc(st.Children, func(c api.Child) bool { return c.Name == name }) {
@@ -193,7 +192,7 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 	answer(w, answered)
 }
 
-// names returns those of all interfaces; never nil.
+// names returns the names of all interfaces; never nil.
 func (s *server) names() []string {
 	names := []string{}
 	for _, st := range s.net.Status() {
@@ -236,8 +235,8 @@ func (s *server) unload(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// unloadNames gives the interfaces a DELETE is meant for; none means all. A
-// misspelt query must not be taken for "all".
+// unloadNames returns the interfaces to which a DELETE applies; none means all. A
+// misspelt query must not mean all.
 func unloadNames(r *http.Request) ([]string, error) {
 	if n := r.PathValue("name"); n != "" {
 		return []string{n}, nil
@@ -276,9 +275,9 @@ func (s *server) shutdown(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// whileOpen makes a change, one at a time, unless the network is closed: then it
-// answers, and returns false. The answer to the change itself is given
-// afterwards, so that a peer that does not read it holds up no other change.
+// whileOpen makes a change, one at a time. If the network is closed, it answers and
+// returns false. The caller answers the change afterwards, so that a peer that
+// does not read holds up no other change.
 func (s *server) whileOpen(w http.ResponseWriter, change func()) bool {
 	open := func() bool {
 		s.change.Lock()
@@ -295,7 +294,7 @@ func (s *server) whileOpen(w http.ResponseWriter, change func()) bool {
 	return open
 }
 
-// close removes all interfaces; a second call only repeats what came of it.
+// close removes all interfaces. A second call returns the result of the first.
 func (s *server) close() error {
 	s.change.Lock()
 	defer s.change.Unlock()
@@ -305,8 +304,8 @@ func (s *server) close() error {
 	return s.closeLocked()
 }
 
-// closeIfEmpty closes a brief server's network without interfaces, and reports
-// whether it did. What closing it says, run reports. The caller holds change.
+// closeIfEmpty closes the network of a brief server if it has no interfaces, and
+// reports whether it did. An error of closing is for run. The caller holds change.
 func (s *server) closeIfEmpty() bool {
 	if !s.brief || len(s.net.Status()) > 0 {
 		return false
@@ -335,7 +334,7 @@ func (s *server) closeLocked() error {
 	return s.closeErr
 }
 
-// decode reads the body into v. An empty body is the zero value.
+// decode decodes the body into v. An empty body leaves the zero value.
 func decode(w http.ResponseWriter, r *http.Request, v any) bool {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()

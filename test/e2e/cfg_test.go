@@ -252,7 +252,7 @@ func TestCfgUsers(t *testing.T) {
 	if err := os.Chmod(h.control, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	refused("not allowed: uid 65534 may look, only root and members of group 4711 may change something")
+	refused("not allowed: uid 65534 may only read; root and members of group 4711 may make changes")
 	if err := os.Chmod(h.control, 0o660); err != nil {
 		t.Fatal(err)
 	}
