@@ -11,38 +11,37 @@ import (
 	"github.com/muennet/muennet/internal/params"
 )
 
-// autoWord stands for the interfaces of all pairs of channels. It is no
-// PARAM=VALUE and thus nothing else, wherever it comes in the arguments.
+// autoWord stands for the interfaces of all pairs of channels. It may be anywhere
+// in the arguments, because it cannot be a PARAM=VALUE.
 const autoWord = "auto"
 
-// autoHelp is what the commands that know the word say of it.
-const autoHelp = `With the word auto there is an interface for each X|in and X|out of the channel
-directory: net0, net1 and so on in alphabetical order of X, with flags=eth_dev
-and protocol 7ade5c549b08e814, each overridden by the usual parameters. A list
-of one entry counts for all of them, but a single name or mac for the first.
-X|out is read and X|in written, unless by the mode of the files only one of them
-may be written.`
+// autoHelp is the help on it.
+const autoHelp = `auto creates an interface for each pair X|in and X|out in the channel directory:
+net0, net1 and so on in alphabetical order of X, with flags=eth_dev and protocol
+7ade5c549b08e814, unless the usual parameters say otherwise. A list of one entry
+applies to all of them, but a single name or mac to the first only. X|out is read
+and X|in written, unless the modes of the files allow only the opposite.`
 
-// autoConfig is what the user wants of the word auto.
+// autoConfig holds the flags that go with the word auto.
 type autoConfig struct {
 	strict, dryRun bool
 }
 
 func (o *autoConfig) flags(c *cobra.Command) {
-	c.Flags().BoolVar(&o.strict, "strict", false, "with auto: fail if half a pair, or one that cannot be used, is there")
-	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "with auto: list what would be done, and do nothing")
+	c.Flags().BoolVar(&o.strict, "strict", false, "with auto: fail if there is half a pair, or a pair that cannot be used")
+	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "with auto: list what would be loaded, and do nothing")
 }
 
-// request is a load as the arguments ask for it.
+// request is the load that the arguments ask for.
 type request struct {
 	args        []string     // complete: without the word auto
-	load        muennet.Load // what they say
-	channels    string       // directory, where the arguments are about a certain one
-	pairing.Set              // what auto has found: a pair for each interface of load
+	load        muennet.Load // the parsed args
+	channels    string       // directory, if given or used by auto
+	pairing.Set              // found by auto: a pair for each interface of load
 }
 
-// request reads the arguments of a load. With the word auto the names of
-// channels come from the channel directory.
+// request parses the arguments of a load. With the word auto, it finds the
+// channels in the channel directory.
 func (a *app) request(args []string, o autoConfig) (r request, err error) {
 	r.args, r.channels = args, a.channels
 	if slices.Contains(args, autoWord) {
@@ -60,7 +59,7 @@ func (a *app) request(args []string, o autoConfig) (r request, err error) {
 
 // auto completes arguments with the word auto.
 func (a *app) auto(args []string, o autoConfig) (request, error) {
-	// A running muennet may have another directory: it is told this one.
+	// A running muennet may use another directory by default.
 	r := request{channels: a.directory()}
 	args = slices.DeleteFunc(slices.Clone(args), func(s string) bool { return s == autoWord })
 	set, err := pairing.Find(r.channels)
@@ -74,9 +73,8 @@ func (a *app) auto(args []string, o autoConfig) (request, error) {
 	return r, nil
 }
 
-// settle does what is to be done about a request before it is carried out, which
-// it is not when done: then the user only wanted to know, or does not want it.
-// What was skipped goes to tell.
+// settle lists a request for --dry-run, checks it for --strict, and passes what
+// was skipped to tell. If done is true, the request must not be carried out.
 func (a *app) settle(r request, o autoConfig, tell func(pairing.Skipped)) (done bool, err error) {
 	if o.dryRun {
 		if err := a.list(r); err != nil {
@@ -84,7 +82,7 @@ func (a *app) settle(r request, o autoConfig, tell func(pairing.Skipped)) (done 
 		}
 	}
 	if o.strict && len(r.Skipped) > 0 {
-		return true, fmt.Errorf("pair channels in %s: nothing is loaded, for --strict: %s", r.channels, pairing.Join(r.Skipped))
+		return true, fmt.Errorf("pair channels in %s: nothing is loaded because of --strict: %s", r.channels, pairing.Join(r.Skipped))
 	}
 	if o.dryRun {
 		return true, nil

@@ -11,9 +11,8 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// list prints what a request that auto has completed would do, and what is in
-// the channels now: two lines for each interface, what gives cause for doubt,
-// what was left out.
+// list prints what a request of auto would load, and the present contents of the
+// channels: two lines per interface, then warnings, then what was skipped.
 func (a *app) list(r request) error {
 	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tFLAGS\tMTU\tWAY\tCHANNEL\tSIZE\tMODE\tPROTOCOL\tEPOCH\tFOUND")
@@ -46,8 +45,8 @@ func (a *app) list(r request) error {
 	return out.err
 }
 
-// look reads the header of a channel: epoch and protocol as the list shows them,
-// and what is wrong with them for a link of this protocol.
+// look reads the header of a channel. It returns epoch and protocol as the list
+// shows them, and what is wrong with them for a link of this protocol.
 func look(dir, name string, protocol uint64) (epoch, found string, doubts []string) {
 	r, err := region.Open(dir, name, region.Inspect)
 	if err != nil {
@@ -68,11 +67,11 @@ func look(dir, name string, protocol uint64) (epoch, found string, doubts []stri
 	if h.Epoch != 0 {
 		epoch = fmt.Sprintf("%#x", uint64(h.Epoch))
 	}
-	// Of an inactive channel without a transport the rest means nothing.
+	// In an inactive channel without a transport, the rest has no meaning.
 	if h.Epoch != 0 || h.Transport == shmstream.Transport {
 		found = fmt.Sprintf("%#x", h.Protocol)
 		if h.Protocol != protocol && h.Protocol != 0 {
-			doubts = append(doubts, fmt.Sprintf("protocol %#x is in the channel, %#x would be used", h.Protocol, protocol))
+			doubts = append(doubts, fmt.Sprintf("the channel has protocol %#x, but %#x would be used", h.Protocol, protocol))
 		}
 	}
 	return epoch, found, doubts

@@ -67,7 +67,7 @@ net0  eth_dev  1500  in   a|in     65536  0400  0x7ade5c549b08e814  inactive  -
 net0  eth_dev  1500  out  a|out    65536  0600  0x7ade5c549b08e814  inactive  -
 net1  eth_dev  1500  in   b|out    65536  0600  0x7ade5c549b08e814  0x1234    0x12
 net1  eth_dev  1500  out  b|in     65536  0600  0x7ade5c549b08e814  0x1234    0x7ade5c549b08e814
-warning: net1: b|out: protocol 0x12 is in the channel, 0x7ade5c549b08e814 would be used
+warning: net1: b|out: the channel has protocol 0x12, but 0x7ade5c549b08e814 would be used
 skipped: half: half a pair: |in without |out
 skipped: x: both are read-only, modes 0400 and 0400: nothing to write
 `
@@ -85,7 +85,7 @@ lan   eth_dev  1500  in   a|in     65536  0400  0x7ade5c549b08e814  inactive  -
 lan   eth_dev  1500  out  a|out    65536  0600  0x7ade5c549b08e814  inactive  -
 net1  net_hdr  1400  in   b|out    65536  0600  0x12                0x1234    0x12
 net1  net_hdr  1400  out  b|in     65536  0600  0x12                inactive  0x7ade5c549b08e814
-warning: net1: b|in: protocol 0x7ade5c549b08e814 is in the channel, 0x12 would be used
+warning: net1: b|in: the channel has protocol 0x7ade5c549b08e814, but 0x12 would be used
 `
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("lists\n%s\nwant\n%s", got, want)
@@ -223,7 +223,7 @@ func TestLoadAutoHalf(t *testing.T) {
 	const why = "0: half a pair: |in without |out"
 	for _, command := range []string{"load", "run"} {
 		code, _, stderr := h.muennet(command, "auto", "--strict")
-		want := fmt.Sprintf("muennet: pair channels in %s: nothing is loaded, for --strict: %s\n", filepath.Join(h.dir, "ch"), why)
+		want := fmt.Sprintf("muennet: pair channels in %s: nothing is loaded because of --strict: %s\n", filepath.Join(h.dir, "ch"), why)
 		if code != exitFailed || stderr != want {
 			t.Errorf("%s: exit %d, %q, want %q", command, code, stderr, want)
 		}

@@ -9,14 +9,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// CfgName is the name that makes the whole program the command cfg: that of the
-// kernel module's own tool.
+// CfgName is the name of the kernel module's tool. A program called by it is the
+// command cfg.
 const CfgName = "muennet_cfg"
 
 const cfgWord = "cfg"
 
-// cfgCommand is the command for children and marks; path is what the user types
-// to get it.
+// cfgCommand returns the command for children and marks. path is what the user
+// types to reach it.
 func (a *app) cfgCommand(path string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   path[strings.LastIndexByte(path, ' ')+1:],
@@ -31,11 +31,11 @@ Called as muennet_cfg (a link), the program is this command.`,
   iptables -t mangle -A OUTPUT -o child0 -j MARK --set-mark 7`,
 	}
 	c.AddCommand(
-		cfgPart("add_child PARENT CHILD", "Make a child of an interface", path+" add_child net0 child0",
+		cfgPart("add_child PARENT CHILD", "Create a child of an interface", path+" add_child net0 child0",
 			func(c *cobra.Command, args []string) error {
 				return a.client().AddChild(c.Context(), args[0], args[1])
 			}),
-		cfgPart("del_child CHILD", "Remove a child; its marks go back to the parent", path+" del_child child0",
+		cfgPart("del_child CHILD", "Remove a child; its marks return to the parent", path+" del_child child0",
 			func(c *cobra.Command, args []string) error {
 				return a.client().DeleteChild(c.Context(), args[0])
 			}),
@@ -53,7 +53,7 @@ Called as muennet_cfg (a link), the program is this command.`,
 	return c
 }
 
-// cfgPart is one of the commands below cfg.
+// cfgPart returns a command below cfg.
 func cfgPart(use, short, example string, run func(*cobra.Command, []string) error) *cobra.Command {
 	arguments := strings.Count(use, " ")
 	return &cobra.Command{
@@ -72,14 +72,14 @@ func cfgPart(use, short, example string, run func(*cobra.Command, []string) erro
 func cfgUsage(c *cobra.Command, path string) error {
 	var uses []string
 	for _, part := range c.Commands() {
-		if strings.Contains(part.Name(), "_") { // not help and the like
+		if strings.Contains(part.Name(), "_") { // not help or completion
 			uses = append(uses, part.Use)
 		}
 	}
 	return usagef("usage: %s %s", path, strings.Join(uses, " | "))
 }
 
-// markPart is a command below cfg with the arguments CHILD MARK.
+// markPart returns a command below cfg with the arguments CHILD MARK.
 func markPart(use, short, example string, run func(c *cobra.Command, child string, mark uint32) error) *cobra.Command {
 	c := cfgPart(use, short, example, func(c *cobra.Command, args []string) error {
 		mark, err := parseMark(args[1])
@@ -92,7 +92,7 @@ func markPart(use, short, example string, run func(c *cobra.Command, child strin
 	return c
 }
 
-// negativeMark makes the error about a flag such as -1 one about a mark.
+// negativeMark turns an error about a flag such as -1 into one about a mark.
 func negativeMark(_ *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
@@ -103,8 +103,8 @@ func negativeMark(_ *cobra.Command, err error) error {
 	return err
 }
 
-// parseMark reads a mark as iptables does, except that a leading 0 does not
-// make it octal.
+// parseMark parses a mark as iptables does, except that a leading 0 does not mean
+// octal.
 func parseMark(s string) (uint32, error) {
 	digits, base := s, 10
 	if rest, found := strings.CutPrefix(strings.ToLower(s), "0x"); found {

@@ -16,12 +16,12 @@ import (
 func (a *app) channelCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "channel",
-		Short: "Make, list and look into channels",
-		Long: `The shared memory itself. NAME is a file in the channel directory, an
-/absolute/path, or pci:BUS:DEV.FN for the memory of an ivshmem device of a
-virtual machine (pci:DOMAIN:BUS:DEV.FN where there are several domains). Show
-and dump also take it with @OFFSET+LENGTH for a window of it, create with pci:
-only. Looking never disturbs a channel: it is mapped read-only.`,
+		Short: "Create, list and inspect channels",
+		Long: `These commands work on the shared memory itself. NAME is a file in the channel
+directory, an /absolute/path, or pci:BUS:DEV.FN for the memory of an ivshmem
+device of a virtual machine (pci:DOMAIN:BUS:DEV.FN if there are several domains).
+With @OFFSET+LENGTH, show and dump use a window of it; create does with pci:
+only. list, show and dump never disturb a channel: they map it read-only.`,
 		Example: `  muennet channel create a --size 1M
   muennet channel create pci:00:04.0@0+1M
   muennet channel show a`,
@@ -36,18 +36,19 @@ func (a *app) channelCreate() *cobra.Command {
 	var ifMissing bool
 	c := &cobra.Command{
 		Use:   "create NAME [--size SIZE] [--mode MODE] [--if-missing]",
-		Short: "Make a channel's file, full of zeros",
-		Long: `Makes the file of a channel, full of zeros: NAME in the channel directory, which
-is made if need be, or an absolute path, in a directory that is there. With
---if-missing a file that exists is left alone, and an error unless it has this
-size and mode.
+		Short: "Create the file of a channel, filled with zeros",
+		Long: `Creates the file of a channel, filled with zeros: NAME in the channel directory,
+which is created if needed, or an absolute path in an existing directory. With
+--if-missing, an existing file of the same size and mode is left as it is; one of
+another size or mode is an error.
 
-The memory of pci:BUS:DEV.FN is there already: the device is checked and
-enabled, and its memory, or the window of it that @OFFSET+LENGTH names, becomes
-an inactive channel of zeros. Where a writer is active nothing is changed. The
-size is that of the memory, so --size is not needed; a mode there is none.
+The memory of pci:BUS:DEV.FN exists already. The device is checked and enabled,
+and its memory, or the window @OFFSET+LENGTH of it, becomes an inactive channel of
+zeros. If a writer is active, nothing is changed. The size is that of the memory,
+so --size is not needed. There is no mode.
 
-The channels of a muenfs are given by the system's policy and not created.`,
+The channels of a muenfs are defined by the system's policy and cannot be
+created.`,
 		Example: `  muennet channel create a
   muennet channel create 'net0|out' --size 4M --mode 0660
   muennet channel create pci:00:04.0@1M+1M`,
@@ -83,9 +84,9 @@ The channels of a muenfs are given by the system's policy and not created.`,
 			return region.CheckFile(a.directory(), args[0], n, fs.FileMode(m))
 		},
 	}
-	c.Flags().StringVar(&size, "size", "1M", "`bytes`, with K, M or G if need be")
+	c.Flags().StringVar(&size, "size", "1M", "size in `bytes`, optionally with K, M or G")
 	c.Flags().StringVar(&mode, "mode", "0600", "permission `bits` of the file, octal")
-	c.Flags().BoolVar(&ifMissing, "if-missing", false, "leave a file that exists alone if it has this size and mode")
+	c.Flags().BoolVar(&ifMissing, "if-missing", false, "accept an existing file of this size and mode")
 	return c
 }
 
@@ -94,15 +95,15 @@ func (a *app) channelList() *cobra.Command {
 		Use:   "list",
 		Short: "List the channels with size, mode and writer",
 		Long: `Lists the channels of the channel directory, and the ivshmem devices of a
-virtual machine: of these the address, and the size of the memory they share.
-The writer is a process of this machine, of a device one that holds any window.`,
+virtual machine with their address and the size of their shared memory. The
+writer is a process of this machine; for a device, one that holds any window.`,
 		Example: `  muennet channel list
   muennet channel list --channels /dev/shm/other`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			infos, err := region.ListWriters(a.directory())
 			devices := region.Devices()
-			// Where there are devices nobody needs the default directory.
+			// With devices, the default directory may be missing.
 			if err != nil && (a.channels != "" || len(devices) == 0 || !errors.Is(err, fs.ErrNotExist)) {
 				return err
 			}
@@ -120,7 +121,7 @@ The writer is a process of this machine, of a device one that holds any window.`
 	}
 }
 
-// printable quotes a file name that would spoil a line or a terminal.
+// printable quotes a file name that would break a line or a terminal.
 func printable(s string) string {
 	if q := strconv.Quote(s); q[1:len(q)-1] != s {
 		return q

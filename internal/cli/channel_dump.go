@@ -19,11 +19,11 @@ func (a *app) channelDump() *cobra.Command {
 		Use:   "dump NAME [--elements N] [--flags raw|net_hdr|eth_dev]",
 		Short: "Print the last elements written, with their fields",
 		Long: `Prints the last elements written, oldest first: index since the writer started,
-fields, and bytes. Elements overwritten during the dump are left out.
+fields, and bytes. Elements overwritten during the dump are omitted.
 
 Without --flags the format is guessed: from a known protocol id, from the element
-size of an MTU of 1500 (1508 bytes: net_hdr, 1516: eth_dev), or from what most of
-the elements printed agree with.`,
+size for an MTU of 1500 (1508 bytes: net_hdr, 1516: eth_dev), or from the contents
+of most of the elements.`,
 		Example: `  muennet channel dump a
   muennet channel dump a --elements 1 --flags net_hdr`,
 		Args: cobra.ExactArgs(1),
@@ -60,7 +60,7 @@ the elements printed agree with.`,
 	return c
 }
 
-// parseFormat reads --flags; guess is true where it says nothing.
+// parseFormat parses --flags; guess is true if it is empty.
 func parseFormat(s string) (f element.Format, guess bool, err error) {
 	if s == "" {
 		return element.Raw, true, nil
@@ -73,11 +73,11 @@ func parseFormat(s string) (f element.Format, guess bool, err error) {
 	return 0, false, fmt.Errorf("--flags: %q is none of raw, net_hdr, eth_dev", s)
 }
 
-// guessFormat finds out how the elements are laid out. The writer's choices come
-// first: a known protocol id, or the element size of an MTU of 1500. Otherwise
-// the format that most elements agree with: an IP element is consistent in
-// version, protocol and length, a frame in its length and the zeros behind it.
-// The rest may be malformed, which is what a user of dump may be looking for.
+// guessFormat guesses the format of the elements. The choices of the writer come
+// first: a known protocol id, or the element size for an MTU of 1500. Otherwise
+// most elements decide: an IP element is consistent in version, protocol and
+// length, a frame in its length and the zeros behind it. The others may be
+// malformed, which may be what the user is looking for.
 func guessFormat(h shmstream.Header, slots []slot) element.Format {
 	if h.Protocol == config.SoloProtocol {
 		return element.EthDev

@@ -15,9 +15,9 @@ func (a *app) channelShow() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print the header of a channel",
-		Long: `Prints the header decoded, whether a writer holds the channel, and whether the
-header is one that a reader could follow in a region of this size. Of memory
-that holds something else than a channel nothing is printed.`,
+		Long: `Prints the decoded header, whether a writer holds the channel, and whether a
+reader could follow the header in a region of this size. The contents of memory
+that is not a channel are not printed.`,
 		Example: `  muennet channel show a
   muennet channel show /dev/shm/muennet/a@64K+64K
   muennet channel show pci:00:04.0`,
@@ -43,7 +43,7 @@ that holds something else than a channel nothing is printed.`,
 				consistent = "no: " + strings.Join(p, "; ")
 			}
 			if !region.IsChannel(h, r.Size()) {
-				// What is there instead is not printed: it is not ours to show.
+				// Its contents may be private: they are not printed.
 				out.line("state", "no channel")
 				out.line("consistent", consistent)
 				return out.err
@@ -71,7 +71,7 @@ that holds something else than a channel nothing is printed.`,
 	}
 }
 
-// header copies the header of a region that may shrink.
+// header returns a copy of the header of a region that may shrink.
 func header(r *region.Region) (h shmstream.Header, err error) {
 	var herr error
 	if err := region.Guard(func() { h, herr = shmstream.ReadHeader(r.Bytes()) }); err != nil {
@@ -80,13 +80,13 @@ func header(r *region.Region) (h shmstream.Header, err error) {
 	return h, herr
 }
 
-// writerOf says who writes the channel.
+// writerOf names the writer of the channel.
 func writerOf(r *region.Region) string {
 	if !r.WriterLocked() {
 		return "none that holds the lock"
 	}
-	// The list knows holders by file; a missing directory entry only means
-	// that there is no more to say.
+	// The list has the holder of each file. Without an entry nothing more is
+	// known.
 	infos, _ := region.ListWriters(filepath.Dir(r.Path()))
 	for _, i := range infos {
 		if i.Name == filepath.Base(r.Path()) && i.Writer != 0 {
@@ -96,9 +96,9 @@ func writerOf(r *region.Region) string {
 	return "a process that is not visible from here"
 }
 
-// problems lists what keeps a reader from following a header in a region of
-// regionSize bytes. It believes no value: each is checked before it is used. Of
-// memory that is no channel it tells no value.
+// problems lists what prevents a reader from following a header in a region of
+// regionSize bytes. It trusts no value before it has checked it. It discloses no
+// value of memory that is not a channel.
 func problems(h shmstream.Header, regionSize int) []string {
 	var p []string
 	add := func(format string, args ...any) { p = append(p, fmt.Sprintf(format, args...)) }
@@ -107,7 +107,7 @@ func problems(h shmstream.Header, regionSize int) []string {
 		return p
 	}
 	if h.Epoch == 0 {
-		return p // the rest means nothing before a writer starts
+		return p // the rest has no meaning before a writer starts
 	}
 	if h.Protocol == 0 {
 		add("protocol is 0")

@@ -23,16 +23,15 @@ const (
 	exitUsage  = 2
 )
 
-// Main is the program: its arguments, which begin with the name it was called
-// by, in, exit code out.
+// Main is the program: it takes the arguments, beginning with the name of the
+// program, and returns the exit code.
 func Main(args []string) int {
 	return Run(stopOnSignal(stopPatience), args, os.Stdout, os.Stderr)
 }
 
-// Run carries out one command and returns the exit code. args begins with the
-// name of the program: that of a link called muennet_cfg makes it the command
-// cfg, any other is muennet. The command ends early, and cleanly, when ctx is
-// done.
+// Run runs one command and returns the exit code. args begins with the name of the
+// program: called as muennet_cfg it is the command cfg, otherwise muennet. The
+// command ends early, and cleanly, when ctx is done.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{stdout: stdout}
 	root := a.program(args)
@@ -63,25 +62,26 @@ func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// oneLine gives the text of err in one line, whatever it wraps.
+// oneLine returns the text of err in one line, whatever it wraps.
 func oneLine(err error) string {
 	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
 	return strings.Join(lines, "; ")
 }
 
-// app is one call of the program: the global flags and where the output goes.
+// app is one call of the program: the global flags and the output.
 type app struct {
 	control, channels   string
 	logFormat, logLevel string
 	stdout              io.Writer
-	// started is set once a command was found and its flags and arguments are
-	// in order: errors before that are wrong usage.
+	// started is set once there is a command with valid flags and arguments:
+	// earlier errors are wrong usage.
 	started bool
-	// serves is set by run: it has to end although nobody reads what it prints.
+	// serves is set by run, which must end even if nothing reads its output.
 	serves bool
 }
 
-// report prints the reason of a failure.
+// report prints the reason of a failure. It waits for a reader of w, except in
+// run.
 func (a *app) report(w io.Writer, reason string) {
 	printed := make(chan struct{})
 	go func() {
@@ -98,12 +98,12 @@ func (a *app) report(w io.Writer, reason string) {
 	}
 }
 
-// warn prints something that is no failure, as report prints one.
+// warn prints a warning, as report prints a failure.
 func (a *app) warn(c *cobra.Command, format string, args ...any) {
 	a.report(c.ErrOrStderr(), fmt.Sprintf("%s: warning: %s\n", c.Root().Name(), fmt.Sprintf(format, args...)))
 }
 
-// program is the command that the program is, by the name it was called by.
+// program returns the command for the name of the program.
 func (a *app) program(args []string) *cobra.Command {
 	if len(args) > 0 && filepath.Base(args[0]) == CfgName {
 		return a.asProgram(a.cfgCommand(CfgName))
@@ -124,18 +124,18 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   ip link set net0 up
   muennet show net0
   muennet unload`,
-		Args: cobra.ArbitraryArgs, // for needCommand to refuse
+		Args: cobra.ArbitraryArgs, // needCommand refuses them
 		RunE: needCommand,
 	})
 	root.AddCommand(a.runCommand(), a.loadCommand(), a.unloadCommand(), a.showCommand(), a.cfgCommand("muennet "+cfgWord),
 		a.channelCommand(), a.demoCommand(), a.modinfoCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
-		c.DisableFlagsInUseLine = true // their Use lines say it better
+		c.DisableFlagsInUseLine = true // their Use lines have the flags
 	}
 	return root
 }
 
-// asProgram gives a command what the outermost one needs.
+// asProgram adds what the outermost command needs.
 func (a *app) asProgram(c *cobra.Command) *cobra.Command {
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.DisableSuggestions = true // they take several lines
@@ -156,7 +156,7 @@ func (a *app) asProgram(c *cobra.Command) *cobra.Command {
 }
 
 // resolve checks the global flags and makes their paths absolute, because the
-// daemon works in another directory.
+// daemon has another working directory.
 func (a *app) resolve() error {
 	if _, err := logLevel(a.logLevel); err != nil {
 		return err
@@ -177,7 +177,7 @@ func (a *app) resolve() error {
 	return err
 }
 
-// directory is where channels given by name are found.
+// directory returns the directory of channels given by name.
 func (a *app) directory() string {
 	if a.channels != "" {
 		return a.channels
@@ -187,7 +187,7 @@ func (a *app) directory() string {
 
 func (a *app) client() *client.Client { return client.New(a.control) }
 
-// needCommand is what a command that only holds others does when called.
+// needCommand runs a command that only has subcommands: it is an error.
 func needCommand(c *cobra.Command, args []string) error {
 	var names []string
 	for _, sub := range c.Commands() {
@@ -202,8 +202,8 @@ func needCommand(c *cobra.Command, args []string) error {
 	return usagef("no command given: %s has %s", c.CommandPath(), list)
 }
 
-// env is the value of an environment variable, or fallback where it is unset
-// or empty.
+// env returns the value of an environment variable, or fallback if it is unset or
+// empty.
 func env(name, fallback string) string {
 	if v := os.Getenv(name); v != "" {
 		return v

@@ -15,13 +15,13 @@ func (a *app) demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo [--time DURATION]",
 		Short: "Show two hosts that talk over shared memory",
-		Long: `Makes two network namespaces, runs a muennet in each, their channels crossed,
-and shows that they work: ping, TCP and UDP over net0 (flags=net_hdr), ARP and
-ping over net1 (flags=eth_dev), and the counters. Nothing outside is touched,
-and nothing is left behind.
+		Long: `Creates two network namespaces, runs a muennet in each with crossed channels, and
+shows that they work: ping, TCP and UDP over net0 (flags=net_hdr), ARP and ping
+over net1 (flags=eth_dev), and the counters. It touches nothing outside and leaves
+nothing behind.
 
-Needs root, or user namespaces for everybody and a /dev/net/tun that this user
-may open; no other program.`,
+Needs root, or unprivileged user namespaces and a /dev/net/tun that this user may
+open. It needs no other program.`,
 		Example: `  muennet demo
   muennet demo --time 10s`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -45,7 +45,7 @@ may open; no other program.`,
 		},
 	}
 	c.Flags().DurationVar(&each, "time", demo.DefaultTime, "`duration` of each measurement of throughput")
-	c.Flags().BoolVar(&inside, "inside", false, "show everything here: the namespaces are made")
+	c.Flags().BoolVar(&inside, "inside", false, "show everything here: the namespaces exist")
 	c.Flags().MarkHidden("inside")
 	return c
 }

@@ -23,26 +23,23 @@ func (a *app) loadCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "load [--config FILE] [--cmdline] [auto [--strict] [--dry-run]] [PARAM=VALUE ...]",
 		Short: "Create interfaces, as modprobe does",
-		Long: `Returns when the interfaces exist. They are added to the running muennet; when
-none runs, one is started in the background, which logs to the system log
-(/dev/log), or to muennet.log next to the control socket where there is none. It
-ignores SIGHUP, keeps no file open that its starter had, and ends with its last
-interface. In a service of systemd, use "muennet run" instead: what load starts
-ends with the service.
+		Long: `Returns when the interfaces exist. They are added to the running muennet. If none
+runs, load starts one in the background. It logs to the system log (/dev/log), or
+to muennet.log next to the control socket if there is none, ignores SIGHUP, keeps
+no file of its starter open, and ends with its last interface. In a service of
+systemd, use "muennet run": what load starts ends with the service.
 
-All or nothing: when one interface cannot be made, none is, and the error says
-which one and why. An interface that is loaded already, with the same parameters,
-stays as it is; one that differs is an error that says in what. create=1M makes
-the files of channels that are missing, so the same load works again and again,
-after a restart of a service or of the machine. "muennet modinfo" lists the
-parameters.
+All or nothing: if one interface cannot be created, none is, and the error says
+which one and why. An interface that is already loaded with the same parameters
+stays as it is; if its parameters differ, the error says in what. create=1M
+creates the files of missing channels, so that the same load works again, after a
+restart of a service or of the machine. "muennet modinfo" lists the parameters.
 
 ` + autoHelp + `
 
-"modprobe muennet PARAM=VALUE ..." does the same where the modprobe.d file of
-muennet is installed, except that it ends with 0, as for a module, for an
-interface that differs, which it leaves alone with a warning, and for no
-interface.`,
+"modprobe muennet PARAM=VALUE ..." does the same if the modprobe.d file of muennet
+is installed. As for a module, it succeeds without interfaces, and if an interface
+is loaded with other parameters, which it leaves as it is with a warning.`,
 		Example: `  muennet load name=net0 in=a out=b flags=net_hdr reader_protocol=12 writer_protocol=12
   muennet load name=net1,net2 in=c,e out=d,f flags=eth_dev,eth_dev reader_protocol=1,1 writer_protocol=1,1
   muennet load auto --dry-run
@@ -59,7 +56,7 @@ interface.`,
 			modprobe := c.Flags().Changed("options")
 			r, err := a.request(args, auto)
 			if modprobe && errors.Is(err, params.ErrNoName) {
-				// The module is loaded then, and has no interface.
+				// Then the module is loaded without interfaces.
 				if len(args) > 0 {
 					a.warn(c, "nothing is loaded: %v", err)
 				}
@@ -100,8 +97,8 @@ interface.`,
 	return c
 }
 
-// load sends the request to the running muennet or starts one. Between any
-// two steps another process may start or end one; then it begins again.
+// load sends the request to the running muennet, or starts one. If other processes
+// start or end one between two steps, it begins again.
 func (a *app) load(cmd *cobra.Command, req api.LoadRequest, start startConfig) (done api.LoadResponse, err error) {
 	ctx, c := cmd.Context(), a.client()
 	for try := 1; ; try++ {
@@ -123,7 +120,7 @@ func (a *app) load(cmd *cobra.Command, req api.LoadRequest, start startConfig) (
 		}
 		done, err = c.LoadResponse(ctx, req)
 		switch {
-		case notRunning(err) && try < startTries: // its last interface was another's
+		case notRunning(err) && try < startTries: // it ended with the last interface of another client
 			continue
 		case err != nil:
 			return done, errors.Join(err, undo(c, p))
@@ -133,9 +130,9 @@ func (a *app) load(cmd *cobra.Command, req api.LoadRequest, start startConfig) (
 	}
 }
 
-// undo ends the daemon we have started, unless others use it by now.
+// undo ends the daemon that we started, unless others use it now.
 func undo(c *client.Client, p child) error {
-	// The user's interruption may be why we are here.
+	// The context of the command may be done.
 	ctx, cancel := context.WithTimeout(context.Background(), undoTime)
 	defer cancel()
 	err := c.Shutdown(ctx, api.ShutdownRequest{Idle: true})
@@ -149,8 +146,8 @@ func undo(c *client.Client, p child) error {
 	return err
 }
 
-// notRunning tells whether err means that there is no muennet, or only one
-// that is ending.
+// notRunning reports whether err means that no muennet runs, or only one that is
+// ending.
 func notRunning(err error) bool {
 	return errors.Is(err, client.ErrNotRunning) || errors.Is(err, api.ErrClosed)
 }

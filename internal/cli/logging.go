@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// logLevel is the level with this name.
+// logLevel returns the level of this name.
 func logLevel(name string) (slog.Level, error) {
 	switch name {
 	case "debug":
@@ -37,7 +37,7 @@ func checkFormat(name string) error {
 	return nil
 }
 
-// handler writes records to w in the format the user asked for.
+// handler returns a handler that writes to w in the format of --log-format.
 func (a *app) handler(w io.Writer, o slog.HandlerOptions) (slog.Handler, error) {
 	level, err := logLevel(a.logLevel)
 	if err != nil {
@@ -50,9 +50,9 @@ func (a *app) handler(w io.Writer, o slog.HandlerOptions) (slog.Handler, error) 
 	return slog.NewTextHandler(w, &o), nil
 }
 
-// backgroundHandler logs to syslog where its socket exists, else to
-// muennet.log next to the control socket. The file also becomes stdout and
-// stderr of the process, so that the trace of a crash is kept.
+// backgroundHandler logs to syslog if its socket exists, otherwise to muennet.log
+// next to the control socket. The file also becomes stdout and stderr of the
+// process, so that it keeps the stack trace of a crash.
 func (a *app) backgroundHandler(syslogSocket string) (slog.Handler, error) {
 	if w, err := syslog.Dial("unixgram", syslogSocket, syslog.LOG_DAEMON|syslog.LOG_INFO, "muennet"); err == nil {
 		return a.syslogHandler(w)
@@ -73,13 +73,13 @@ func (a *app) backgroundHandler(syslogSocket string) (slog.Handler, error) {
 	return a.handler(f, slog.HandlerOptions{})
 }
 
-// syslogHandler passes each record on with its level as the priority.
+// syslogHandler sends each record to syslog with its level as the priority.
 type syslogHandler struct {
 	format slog.Handler // writes into line.text
 	line   *syslogLine
 }
 
-// syslogLine is what all handlers derived from one share.
+// syslogLine is shared by all handlers derived from one.
 type syslogLine struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -92,7 +92,7 @@ func (a *app) syslogHandler(out *syslog.Writer) (slog.Handler, error) {
 		ReplaceAttr: func(groups []string, at slog.Attr) slog.Attr {
 			switch {
 			case len(groups) > 0:
-			case at.Key == slog.LevelKey: // the priority says it
+			case at.Key == slog.LevelKey: // it is the priority
 				return slog.Attr{}
 			case at.Key == slog.TimeKey && at.Value.Kind() == slog.KindTime && time.Since(at.Value.Time()) < lateLine:
 				return slog.Attr{}

@@ -2,9 +2,9 @@ package cli
 
 import "github.com/muennet/muennet/internal/params"
 
-// splitOptions cuts the text that modprobe gives to a module into parameters:
-// those of "options" lines, of the kernel's command line, and its own
-// arguments, in this order. Of a parameter given twice the last one counts.
+// splitOptions splits the text that modprobe passes to a module into parameters:
+// those of "options" lines, of the kernel command line, and its own arguments, in
+// this order. The last value of a parameter counts.
 func splitOptions(text string) ([]string, error) {
 	words, closed := params.Words(text)
 	if !closed {

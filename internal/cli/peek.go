@@ -15,16 +15,16 @@ type slot struct {
 	data  []byte
 }
 
-// errRestarted says that the writer started anew while we looked.
-var errRestarted = errors.New("the writer has started anew meanwhile: try again")
+// errRestarted says that the writer started a new epoch during the dump.
+var errRestarted = errors.New("the writer has just started a new epoch: try again")
 
 // peekMemory bounds the bytes copied for one dump, whatever the header says.
 const peekMemory = 64 << 20
 
-// peek copies the last n elements written, oldest first, without those that
-// were overwritten while it looked. It believes nothing it reads: the header is
-// checked against the region, and copies count only if the counters say so
-// afterwards. Call it under region.Guard.
+// peek copies the last n elements written, oldest first, except those overwritten
+// in the process. It trusts nothing it reads: it checks the header against the
+// region, and keeps a copy only if the counters confirm it afterwards. Call it
+// under region.Guard.
 func peek(mem []byte, n uint64) (shmstream.Header, []slot, error) {
 	h, err := shmstream.ReadHeader(mem)
 	if err != nil {
@@ -49,7 +49,7 @@ func peek(mem []byte, n uint64) (shmstream.Header, []slot, error) {
 		if now.Epoch != h.Epoch {
 			return h, nil, errRestarted
 		}
-		// Element i is gone once element i + Elements has been begun.
+		// Element i is lost once the writer has begun element i + Elements.
 		if now.WSC-i <= h.Elements {
 			slots = append(slots, s)
 		}
@@ -57,11 +57,10 @@ func peek(mem []byte, n uint64) (shmstream.Header, []slot, error) {
 	return h, slots, nil
 }
 
-// copyAtomic fills dst with the bytes of mem from offset at. Plain loads could
-// be carried out after the loads of WSC and Epoch that confirm the copy;
-// atomic ones stay before them on every processor. mem must begin at a multiple
-// of 8; the last len(mem)%8 bytes, which no whole word covers, are copied
-// plainly.
+// copyAtomic fills dst with the bytes of mem from offset at. Plain loads could be
+// reordered after the loads of WSC and Epoch that confirm the copy; atomic loads
+// stay before them on every processor. mem must begin at a multiple of 8. The last
+// len(mem)%8 bytes, which are not a whole word, are copied with plain loads.
 func copyAtomic(dst, mem []byte, at uint64) {
 	end := at + uint64(len(dst))
 	whole := uint64(len(mem)) &^ 7

@@ -10,8 +10,8 @@ import (
 // report prints "key: value" lines, the values in one column.
 type report struct {
 	w     io.Writer
-	width int   // of the key with its colon; 0 = values follow after one space
-	err   error // the first one of writing
+	width int   // of the key with its colon; 0: values follow after one space
+	err   error // the first error of writing
 }
 
 func (r *report) line(key string, value any) {
@@ -31,7 +31,8 @@ func (r *report) text(s string) {
 	}
 }
 
-// memory says what a channel is made of, and how it is mapped where that is a question.
+// memory describes the memory of a channel and, if there are several ways, its
+// mapping.
 func memory(kind, mapping string) string {
 	if mapping == "" {
 		return kind

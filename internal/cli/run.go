@@ -17,8 +17,8 @@ import (
 	"github.com/muennet/muennet/internal/pairing"
 )
 
-// readyFD is where a background process finds the pipe on which its starter
-// waits.
+// readyFD is the descriptor of a background process for the pipe on which its
+// starter waits.
 const readyFD = 3
 
 // devLog is the socket of the system log.
@@ -32,14 +32,14 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [--config FILE] [--cmdline] [auto [--strict] [--dry-run]] [PARAM=VALUE ...]",
 		Short: "Run in the foreground",
-		Long: `Creates the interfaces, if any are given, and runs until SIGTERM, SIGINT or
-SIGHUP; then they are removed again. The interfaces exist when readiness is
-reported: to the service manager (sd_notify) and in the log, which goes to stderr.
+		Long: `Creates the given interfaces, if any, and removes all interfaces again at
+SIGTERM, SIGINT or SIGHUP. It reports readiness when the interfaces exist: to the
+service manager (sd_notify) and in the log, which goes to stderr.
 
-A second signal does not hurry the stop in its first 10 seconds. SIGQUIT and
+In the first 10 seconds of a stop, more signals have no effect. SIGQUIT and
 SIGABRT end muennet with a stack trace and leave the interfaces, as a crash does:
 the next load takes them over, unload removes them. SIGUSR1, SIGUSR2, SIGPIPE
-and the like do nothing.
+and the like have no effect.
 
 ` + autoHelp + `
 
@@ -87,7 +87,7 @@ and the like do nothing.
 	return c
 }
 
-// startConfig is what a daemon is told at its start and cannot be told later.
+// startConfig holds the options of a daemon that can only be set at its start.
 type startConfig struct {
 	group string
 	noBPF bool
@@ -99,12 +99,12 @@ func (s *startConfig) flags(c *cobra.Command) {
 	c.Flags().MarkHidden("no-bpf") // for tests
 }
 
-// runBackground is the daemon as load starts it: no interfaces yet, the log
-// where it can be found, and readiness or the reason of a failure sent to the
-// starter, who is the only one to read it.
+// runBackground is the daemon that load starts. It begins without interfaces, logs
+// to syslog or a file, and sends readiness or the reason of a failure to its
+// starter.
 func (a *app) runBackground(c *cobra.Command, start startConfig) error {
 	unix.CloseOnExec(readyFD)
-	// No terminal hangs up on it, and it has no configuration to read again.
+	// It has neither a terminal nor a configuration to read again.
 	signal.Ignore(unix.SIGHUP)
 	setProcessName("muennet")
 	pipe := os.NewFile(readyFD, "ready")
@@ -128,7 +128,7 @@ func (a *app) runBackground(c *cobra.Command, start startConfig) error {
 	if errors.As(err, &inUse) {
 		word = wordBusy
 	}
-	// After readiness the pipe is closed and this goes nowhere.
+	// After readiness the pipe is closed, and this has no effect.
 	fmt.Fprintln(pipe, word, strings.TrimSpace(oneLine(err)))
 	pipe.Close()
 	if h != nil {

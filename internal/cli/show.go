@@ -19,12 +19,11 @@ func (a *app) showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show [NAME] [--json]",
 		Short: "Print the state of interfaces",
-		Long: `Prints one "key: value" per line. After the name come the lines of the kernel
-module's debugfs file, as the module writes them: the number in "poll:" is that
-of poll=, milliseconds in spite of its unit, and the reader counts as enabled
-once a compatible writer was seen. What follows the empty line is known here
-only. Counters begin at 0 with the load. Several interfaces are separated by a
-line of dashes. NAME may be a child: its channels are those of its parent.
+		Long: `Prints one "key: value" per line. The lines up to the empty one are those of the
+kernel module's debugfs file, with the same values: the number in "poll:" is that
+of poll=, milliseconds despite its unit, and the reader counts as enabled once it
+has seen a compatible writer. Counters begin at 0 with the load. Lines of dashes
+separate interfaces. NAME may be a child, which has the channels of its parent.
 
 With --json: an array of interfaces, or with NAME one object.`,
 		Example: `  muennet show net0
@@ -96,8 +95,8 @@ func printAll(w io.Writer, all []api.Interface) error {
 	return nil
 }
 
-// module prints the lines of the kernel module's debugfs file, keys and values
-// as the module has them, because scripts read those.
+// module prints the lines of the kernel module's debugfs file, with its keys and
+// values, because scripts read them.
 func (r *report) module(name string, s api.Interface) {
 	r.line("name", name)
 	r.line("in/out", s.In+":"+s.Out)
@@ -113,7 +112,7 @@ func (r *report) module(name string, s api.Interface) {
 	} else {
 		r.end("writer", 0)
 	}
-	// The module knows the size only from a writer, and keeps it.
+	// The module learns the size from a writer, and keeps it.
 	if s.Reader != nil && s.Reader.Error == "" {
 		r.end("reader", s.Reader.SeenElementSize)
 	} else {
@@ -128,8 +127,8 @@ func (r *report) module(name string, s api.Interface) {
 	r.line("stats.tx_bytes", s.Stats.TxBytes)
 }
 
-// end prints the lines that the module has for one end of a channel; size is 0
-// while it is disabled.
+// end prints the module's lines for one end of a channel; size is 0 while it is
+// disabled.
 func (r *report) end(which string, size int) {
 	if size == 0 {
 		r.text(which + " is disabled")
@@ -194,7 +193,7 @@ func printStatus(w io.Writer, s api.Interface) error {
 	return ours.err
 }
 
-// pollTime says in words how long the longest sleep is.
+// pollTime returns the longest sleep as text.
 func pollTime(ms int) string {
 	if ms == 0 {
 		return config.ShortestPoll.String()
@@ -202,7 +201,7 @@ func pollTime(ms int) string {
 	return (time.Duration(ms) * time.Millisecond).String()
 }
 
-// renewal says in words after how many seconds a peer that is stuck gets a new epoch.
+// renewal says when a peer that is stuck gets a new epoch.
 func renewal(seconds int) string {
 	if seconds == 0 {
 		return "never"
@@ -210,7 +209,7 @@ func renewal(seconds int) string {
 	return fmt.Sprintf("after %d s", seconds)
 }
 
-// channel prints what is the same for writer and reader.
+// channel prints what writer and reader have in common.
 func (r *report) channel(which string, c api.Channel) {
 	r.line(which+".region", fmt.Sprintf("%s (%d bytes)", c.Region, c.RegionSize))
 	r.some(which+".memory", memory(c.Memory, c.Mapping))

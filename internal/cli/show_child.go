@@ -8,8 +8,8 @@ import (
 	"github.com/muennet/muennet/api"
 )
 
-// marks prints how the marks of one device are carried; nothing where its mode
-// has none.
+// marks prints how the marks of a device are carried; nothing if its mode has
+// none.
 func (r *report) marks(prefix string, m *api.Marking) {
 	if m == nil {
 		return
@@ -22,8 +22,8 @@ func (r *report) marks(prefix string, m *api.Marking) {
 	r.line(prefix+"marks.unmarked", m.Unmarked)
 }
 
-// child prints a child among the lines of its parent. Each line begins with its
-// name, so that grep finds it.
+// child prints a child among the lines of its parent. Its name is in each line,
+// for grep.
 func (r *report) child(c api.Child) {
 	key := "child." + c.Name + "."
 	r.childState(key, c)
@@ -35,7 +35,7 @@ func (r *report) child(c api.Child) {
 	r.childDrops(key, c)
 }
 
-// childState prints what a child is; prefix begins each key.
+// childState prints the state of a child; each key begins with prefix.
 func (r *report) childState(prefix string, c api.Child) {
 	held := make([]string, len(c.Held))
 	for i, mark := range c.Held {
@@ -51,7 +51,7 @@ func (r *report) childState(prefix string, c api.Child) {
 	r.marks(prefix, c.Marks)
 }
 
-// childDrops prints what a child lost.
+// childDrops prints the drops of a child.
 func (r *report) childDrops(prefix string, c api.Child) {
 	r.line(prefix+"stats.rx_dropped", c.Stats.RxDropped)
 	r.line(prefix+"stats.rx_oversize", c.Oversize)
@@ -61,8 +61,8 @@ func (r *report) childDrops(prefix string, c api.Child) {
 	}
 }
 
-// printChild prints a child as printStatus prints an interface: what it shares
-// with its parent is the parent's.
+// printChild prints a child as printStatus prints an interface, with the channels
+// of its parent.
 func printChild(w io.Writer, parent api.Interface, c api.Child) error {
 	module := report{w: w}
 	parent.MTU, parent.Stats = c.MTU, c.Stats

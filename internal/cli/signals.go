@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stopOnSignal returns a context that ends with the first signal that asks for a
-// clean end: INT, TERM, and HUP unless the process was started to ignore it, as
-// nohup(1) does. More of them change nothing until patience has passed, because a
-// clean end takes milliseconds and one cut short leaves interfaces behind.
+// stopOnSignal returns a context that ends with the first signal that requests a
+// clean stop: INT, TERM, and HUP unless the process was started to ignore it, as by
+// nohup(1). Until patience has passed, more signals have no effect, because a clean
+// stop takes milliseconds and an interrupted one leaves interfaces behind.
 //
-// It is for the rest of the process: a signal on the way out is harmless, too.
+// It stays in effect for the rest of the process.
 func stopOnSignal(patience time.Duration) context.Context {
 	ask := []os.Signal{unix.SIGINT, unix.SIGTERM}
 	if !signal.Ignored(unix.SIGHUP) {
@@ -26,25 +26,25 @@ func stopOnSignal(patience time.Duration) context.Context {
 	return ctx
 }
 
-// harmless are the signals that would end the process, or might, and mean nothing
-// to a daemon. PIPE is what a closed log pipe raises: without it, writing to
-// that is an error like any other.
+// harmless are the signals that would end the process, or might, but have no
+// meaning for a daemon. A closed log pipe raises PIPE; without the signal the write
+// fails like any other.
 //
-// What is not here: HUP, INT and TERM ask for the end; KILL ends; QUIT, ABRT and
-// the signals of a fault (ILL, TRAP, BUS, FPE, SEGV, SYS) end with a stack trace,
-// which is why somebody sends them, and leave interfaces as a crash does; STOP,
-// TSTP, TTIN, TTOU and CONT are job control; CHLD, URG and WINCH do nothing.
+// Not among them: HUP, INT and TERM request a stop; KILL ends the process; QUIT,
+// ABRT and the signals of faults (ILL, TRAP, BUS, FPE, SEGV, SYS) end it with a
+// stack trace, and leave interfaces as a crash does; STOP, TSTP, TTIN, TTOU and
+// CONT are job control; CHLD, URG and WINCH have no effect.
 var harmless = []os.Signal{
 	unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGALRM, unix.SIGSTKFLT, unix.SIGXCPU, unix.SIGXFSZ,
 	unix.SIGVTALRM, unix.SIGPROF, unix.SIGIO, unix.SIGPWR,
 }
 
-// surviveSignals keeps harmless signals from ending the process. Those of the
-// real-time range are caught by the Go runtime, but for the first three, which it
-// leaves alone for the sake of C libraries.
+// surviveSignals prevents harmless signals from ending the process. The Go runtime
+// catches real-time signals, except for the first three, which it leaves to C
+// libraries.
 func surviveSignals() {
-	// Caught instead of ignored: an ignored signal stays ignored in a program
-	// that is started from here. The channel is full after the first one.
+	// Caught, not ignored: a program started from here would inherit ignored
+	// signals. The channel is full after the first one.
 	signal.Notify(make(chan os.Signal, 1), harmless...)
 	for _, s := range []uintptr{32, 33, 34} {
 		ignoreDefault(s)
@@ -64,8 +64,8 @@ const (
 	sigIgnore  = 1
 )
 
-// ignoreDefault ignores a signal whose action is the default one. The signals
-// that os/signal cannot reach are left.
+// ignoreDefault ignores a signal that has its default action. It is for signals
+// that os/signal cannot handle.
 func ignoreDefault(s uintptr) {
 	var a sigaction
 	size := unsafe.Sizeof(a.mask)

@@ -9,10 +9,10 @@ import (
 	"github.com/muennet/muennet/internal/params"
 )
 
-// sources are where parameters come from besides the arguments.
+// sources are the sources of parameters besides the arguments.
 type sources struct {
-	config  string // modprobe.d file; "" for none
-	cmdline bool   // the kernel's command line
+	config  string // modprobe.d file; "": none
+	cmdline bool   // the kernel command line
 }
 
 func (s *sources) flags(c *cobra.Command) {
@@ -43,8 +43,8 @@ func (a *app) withSources(s sources, args []string) ([]string, error) {
 	return args, nil
 }
 
-// withCommandLine puts what the kernel command line says before the arguments.
-// A directory given to the command itself counts more.
+// withCommandLine puts the words of the kernel command line before the arguments.
+// A directory given to the command itself takes precedence.
 func (a *app) withCommandLine(c muennet.CommandLine, args []string) []string {
 	words := c.Parameters
 	if c.Auto {

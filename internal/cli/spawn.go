@@ -17,22 +17,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a background process says to its starter: one line, which begins with
-// one of these words.
+// A background process sends its starter one line, which begins with one of these
+// words.
 const (
 	wordReady = "ready"
 	wordBusy  = "busy"  // another process serves the socket; the reason follows
 	wordError = "error" // the reason follows
 )
 
-// errBusy says that the process just started has found another one serving
-// the socket.
+// errBusy says that the process just started found that another one serves the
+// socket.
 var errBusy = errors.New("already running")
 
-// child is closed when a process that we have started has ended.
+// child is closed when a process that we started has ended.
 type child chan struct{}
 
-// await waits until the process, which is ending, has ended.
+// await waits for the end of a process that is ending.
 func (p child) await() {
 	select {
 	case <-p:
@@ -40,8 +40,8 @@ func (p child) await() {
 	}
 }
 
-// startDaemon starts this program as a daemon without interfaces and returns
-// once it answers. What keeps it from starting is the error.
+// startDaemon starts this program as a daemon without interfaces, and returns when
+// it is ready. If it cannot start, the error is its reason.
 func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -64,7 +64,7 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err 
 		ExtraFiles:  []*os.File{w}, // readyFD
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
-	// A lock or a pipe of the caller's must not live as long as the daemon.
+	// The daemon must not keep locks or pipes of our starter open.
 	closeOnExec(firstOwnFD)
 	err = cmd.Start()
 	w.Close()
@@ -72,11 +72,11 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err 
 		return p, fmt.Errorf("start muennet: %w", err)
 	}
 	p = make(child)
-	go func() { // it outlives us, or is ours to reap
+	go func() { // it outlives us, or we reap it
 		cmd.Wait()
 		close(p)
 	}()
-	// On an error it is ending: an error leaves no process behind.
+	// An error leaves no process behind.
 	defer func() {
 		if err != nil {
 			p.await()
@@ -90,7 +90,7 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err 
 		err = ctx.Err()
 	}
 	if err != nil {
-		// It may be on its way up still; nobody wants it any more.
+		// It may still be starting, but is no longer wanted.
 		cmd.Process.Signal(syscall.SIGTERM)
 		return p, fmt.Errorf("start muennet: %w", err)
 	}
@@ -103,14 +103,14 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err 
 	case wordError:
 		return p, fmt.Errorf("start muennet: %s", reason)
 	}
-	return p, errors.New("start muennet: it ended before it was ready; the system log may tell why")
+	return p, errors.New("start muennet: it ended before it was ready; see the system log")
 }
 
 // firstOwnFD is the first descriptor after stdin, stdout and stderr.
 const firstOwnFD = 3
 
-// closeOnExec has exec(2) close the descriptors from first on, whoever opened
-// them. A program that is started gets those it is given all the same.
+// closeOnExec marks all descriptors from first on as close-on-exec. A program that
+// is started still gets those passed to it.
 func closeOnExec(first int) {
 	if unix.CloseRange(uint(first), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return
@@ -127,18 +127,19 @@ func closeOnExecEach(first int) {
 	}
 }
 
-// setProcessName names the process for ps(1) and pgrep(1), which a program
-// started from /proc/self/exe is called after: "exe". The path of the program
-// would not do: it may have been replaced, or hold many commands in one file.
+// setProcessName sets the name of the process for ps(1) and pgrep(1). That of a
+// program started from /proc/self/exe is "exe". The path of the program is not used
+// to start it, because its file may have been replaced, or hold many commands.
 func setProcessName(name string) {
-	// A thread has the name of the one that started it, so the threads there are
-	// get it, until no other one is left. The process has that of its first. One
-	// that was being started appears a moment later, hence the second look.
+	// A thread inherits the name of the one that started it, so rename the existing
+	// ones until none has another name. The process has the name of its first
+	// thread. A thread that is just being started appears a moment later, hence the
+	// second look.
 	for clean := 0; clean < 2; clean++ {
 		threads, _ := filepath.Glob("/proc/self/task/*/comm")
 		for _, comm := range threads {
 			if b, err := os.ReadFile(comm); err != nil || strings.TrimSpace(string(b)) == name {
-				continue // it has ended, or has it
+				continue // it has ended, or has the name
 			}
 			if os.WriteFile(comm, []byte(name), 0) == nil {
 				clean = -1
@@ -148,8 +149,8 @@ func setProcessName(name string) {
 	}
 }
 
-// daemonEnv is the environment of a background process: ours, without what
-// ties it to our own service manager.
+// daemonEnv returns the environment of a background process: ours, without the
+// socket of our service manager.
 func daemonEnv(environ []string) []string {
 	var env []string
 	for _, kv := range environ {

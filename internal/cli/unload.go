@@ -21,12 +21,13 @@ func (a *app) unloadCommand() *cobra.Command {
 		Use:   "unload [--if-loaded] [NAME ...]",
 		Short: "Remove interfaces, as modprobe -r does",
 		Long: `With names, removes these interfaces, all or none of them. Without, removes all
-interfaces and ends muennet; returns when it is gone.
+interfaces and ends muennet. A muennet that load started also ends with its last
+interface. Returns when it has ended.
 
-When muennet does not run, removes what one that crashed has left behind, and
-prints the names: interfaces and their children.
+If no muennet runs, removes the interfaces and children that a crashed one left
+behind, and prints their names.
 
-A child is not unloaded but deleted: muennet cfg del_child.`,
+To delete a child, use muennet cfg del_child.`,
 		Example: `  muennet unload net0 net1
   muennet unload --if-loaded net0
   muennet unload`,
@@ -49,12 +50,11 @@ A child is not unloaded but deleted: muennet cfg del_child.`,
 			return err
 		},
 	}
-	c.Flags().BoolVar(&ifLoaded, "if-loaded", false, "do nothing, with exit code 0, for what is not loaded")
+	c.Flags().BoolVar(&ifLoaded, "if-loaded", false, "ignore what is not loaded")
 	return c
 }
 
-// unloadLoaded removes those of the named interfaces that are loaded, all or none
-// of them.
+// unloadLoaded removes the named interfaces that are loaded, all or none of them.
 func (a *app) unloadLoaded(ctx context.Context, names []string) error {
 	all, err := a.client().Interfaces(ctx)
 	if err != nil {
@@ -65,13 +65,13 @@ func (a *app) unloadLoaded(ctx context.Context, names []string) error {
 			return i.Name == name || slices.ContainsFunc(i.Children, func(c api.Child) bool { return c.Name == name })
 		})
 	})
-	return a.client().Unload(ctx, loaded...) // of a child the error comes from there
+	return a.client().Unload(ctx, loaded...) // a child is an error there
 }
 
 // errNothingLeft says that there was nothing to unload.
 var errNothingLeft = errors.New("not running and nothing left behind")
 
-// forget cleans up behind a crashed muennet.
+// forget removes what a crashed muennet left behind.
 func (a *app) forget(stderr io.Writer) error {
 	names, err := daemon.Forget(a.control)
 	for _, n := range names {

@@ -10,7 +10,7 @@ import (
 )
 
 // Set by -ldflags "-X github.com/muennet/muennet/internal/cli.release=1.0 ..."
-// where the build knows better than the go command.
+// if the build knows better than the go command.
 var release, commit string
 
 func (a *app) versionCommand() *cobra.Command {
@@ -30,7 +30,7 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
-// version is what this program was built from.
+// version describes the build of this program.
 func version() api.Version {
 	v := api.Version{Version: release, Commit: commit}
 	info, ok := debug.ReadBuildInfo()
