@@ -4,7 +4,7 @@
 # make test     every test; as root it installs the Debian packages they need
 # make vm-test  muennet in virtual machines; as root it installs QEMU, and unpacks two kernels into bin
 # make minimal-kernel  builds a third one for vm-test, with hardly any option
-# make check    lint (gofmt, vet, staticcheck), oldest, check-gen, race, fuzz, smoke (each benchmark once)
+# make check    lint (gofmt, vet, staticcheck, textlint), oldest, check-gen, race, fuzz, smoke (each benchmark once)
 # make oldest   builds with the oldest Go that go.mod allows
 # make gen      the files made from others; check-gen tells whether they are those committed
 # make fuzz     each fuzz target; FUZZTIME=10m for longer
@@ -109,6 +109,7 @@ lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	GOARCH=amd64 $(GO) vet ./...
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
+	$(GO) run ./internal/tools/textlint
 	GOOS=darwin CGO_ENABLED=0 $(GO) build ./api ./client ./element ./shmstream
 	$(GO) run $(STATICCHECK) ./...
 	$(BENCH) vet ./...

@@ -131,10 +131,11 @@ func Open(cfg Config) (*Net, error) {
 }
 
 // Load adds interfaces, all or none, and returns their names in the kernel,
-// with %d replaced by a number. An interface that is already loaded with the same
-// configuration stays as it is, including later changes by an administrator. The
-// error for an invalid configuration is a *FieldError, as from Load.Validate; for
-// one that differs from what is loaded it is a *LoadedError.
+// with %d replaced by a number. An interface that is already loaded with the
+// same configuration stays as it is, including later changes by an
+// administrator. The error for an invalid configuration is a *FieldError, as
+// from Load.Validate; for one that differs from what is loaded it is a
+// *LoadedError.
 func (n *Net) Load(l Load) ([]string, error) {
 	names, err := n.driver.Load(l.internal())
 	return names, public(err)

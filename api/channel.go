@@ -69,8 +69,8 @@ type Reader struct {
 	// Reason says why the peer is incompatible, or that an inactive region
 	// is not a channel; absent: neither.
 	Reason string `json:"reason,omitempty"`
-	// SeenElementSize is the ElementSize of the last epoch followed, in bytes, also
-	// when it has ended; 0: no compatible writer was seen yet.
+	// SeenElementSize is the ElementSize of the last epoch followed, in bytes,
+	// also when it has ended; 0: no compatible writer was seen yet.
 	SeenElementSize int `json:"seen_element_size"`
 	// Epochs counts epochs followed.
 	Epochs uint64 `json:"epochs"`

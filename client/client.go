@@ -101,8 +101,8 @@ func (c *Client) Interface(ctx context.Context, name string) (api.Interface, err
 }
 
 // Load creates interfaces, all or none, and returns their names once they
-// exist. Those that are already loaded with the same parameters stay as they are.
-// If one is loaded with others, the error wraps api.ErrLoaded.
+// exist. Those that are already loaded with the same parameters stay as they
+// are. If one is loaded with others, the error wraps api.ErrLoaded.
 func (c *Client) Load(ctx context.Context, r api.LoadRequest) ([]string, error) {
 	l, err := c.LoadResponse(ctx, r)
 	return l.Interfaces, err

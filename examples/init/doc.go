@@ -1,6 +1,6 @@
 // Command init is a complete first process for a Linux guest that has neither a
-// shell nor systemd: a kernel, this one static program and what it is to run. It
-// is meant to be read, changed and built into something else.
+// shell nor systemd: a kernel, this one static program and what it is to run.
+// It is meant to be read, changed and built into something else.
 //
 // It does, in this order:
 //
@@ -32,8 +32,8 @@
 //	run=PROGRAM               a program to start when the interfaces run; run="PROGRAM ARGUMENT ..." with arguments
 //
 // Words with blanks are quoted as a whole value, as the kernel wants it:
-// run="/bin/program first second". A parameter given twice has the last value, as
-// with modprobe; muennet.ParseCommandLine has the rules. Other words are the
+// run="/bin/program first second". A parameter given twice has the last value,
+// as with modprobe; muennet.ParseCommandLine has the rules. Other words are the
 // kernel's.
 //
 // # Building and starting
@@ -46,6 +46,6 @@
 //	    -append 'console=ttyS0 muennet.name=net0 muennet.in=pci:0000:00:04.0@0+1M muennet.out=pci:0000:00:04.0@1M+1M
 //	        muennet.flags=net_hdr muennet.reader_protocol=1 muennet.writer_protocol=1 address=net0=10.0.0.1/24'
 //
-// The compiled modules may be those of a distribution, as they are. test/vm boots
-// this program in that way.
+// The compiled modules may be those of a distribution, as they are. test/vm
+// boots this program in that way.
 package main

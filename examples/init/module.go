@@ -37,8 +37,8 @@ func loadModules(dir string) (names []string, err error) {
 	return names, err
 }
 
-// loadModule loads one module. The kernel unpacks a compressed one itself, if it
-// was built to (CONFIG_MODULE_DECOMPRESS).
+// loadModule loads one module. The kernel unpacks a compressed one itself, if
+// it was built to (CONFIG_MODULE_DECOMPRESS).
 func loadModule(path string, compressed bool) error {
 	file, err := os.Open(path)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long to wait for interfaces to run. With carrier=peer one does
-// not before its peer does; it will then be running a little later.
+// patience is how long to wait for interfaces to run. With carrier=peer one
+// does not before its peer does; it will then be running a little later.
 const patience = 20 * time.Second
 
 // network is what the system knows of its interfaces.
@@ -59,8 +59,8 @@ func (n *network) load(s settings) (muennet.Load, error) {
 	return load, err
 }
 
-// configure gives the interfaces their addresses and brings them up. An error of
-// one does not keep it from the others.
+// configure gives the interfaces their addresses and brings them up. An error
+// of one does not keep it from the others.
 func (n *network) configure(s settings) (err error) {
 	for _, a := range s.addresses {
 		if e := n.addAddress(a); e != nil {

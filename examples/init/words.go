@@ -9,22 +9,23 @@ import (
 	"github.com/muennet/muennet"
 )
 
-// settings is what the kernel command line says. With neither Auto nor Parameters
-// there are no interfaces.
+// settings is what the kernel command line says. With neither Auto nor
+// Parameters there are no interfaces.
 type settings struct {
 	muennet.CommandLine
 	addresses []address
 	run       []string // program and arguments
 }
 
-// address is an address for an interface, with the length of its network's prefix.
+// address is an address for an interface, with the length of its network's
+// prefix.
 type address struct {
 	name   string
 	prefix netip.Prefix
 }
 
-// parseWords reads the words of a kernel command line that are ours. One that is
-// wrong is left out and told; the others count.
+// parseWords reads the words of a kernel command line that are ours. One that
+// is wrong is left out and told; the others count.
 func parseWords(line muennet.CommandLine) (s settings, err error) {
 	s.CommandLine = line
 	for _, word := range line.Others {

@@ -11,8 +11,8 @@ import (
 	"github.com/muennet/muennet/internal/params"
 )
 
-// autoWord stands for the interfaces of all pairs of channels. It may be anywhere
-// in the arguments, because it cannot be a PARAM=VALUE.
+// autoWord stands for the interfaces of all pairs of channels. It may be
+// anywhere in the arguments, because it cannot be a PARAM=VALUE.
 const autoWord = "auto"
 
 // autoHelp is the help on it.

@@ -11,8 +11,8 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// list prints what a request of auto would load, and the present contents of the
-// channels: two lines per interface, then warnings, then what was skipped.
+// list prints what a request of auto would load, and the present contents of
+// the channels: two lines per interface, then warnings, then what was skipped.
 func (a *app) list(r request) error {
 	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tFLAGS\tMTU\tWAY\tCHANNEL\tSIZE\tMODE\tPROTOCOL\tEPOCH\tFOUND")

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// CfgName is the name of the kernel module's tool. A program called by it is the
-// command cfg.
+// CfgName is the name of the kernel module's tool. A program called by it is
+// the command cfg.
 const CfgName = "muennet_cfg"
 
 const cfgWord = "cfg"
@@ -103,8 +103,8 @@ func negativeMark(_ *cobra.Command, err error) error {
 	return err
 }
 
-// parseMark parses a mark as iptables does, except that a leading 0 does not mean
-// octal.
+// parseMark parses a mark as iptables does, except that a leading 0 does not
+// mean octal.
 func parseMark(s string) (uint32, error) {
 	digits, base := s, 10
 	if rest, found := strings.CutPrefix(strings.ToLower(s), "0x"); found {

@@ -73,11 +73,11 @@ func parseFormat(s string) (f element.Format, guess bool, err error) {
 	return 0, false, fmt.Errorf("--flags: %q is none of raw, net_hdr, eth_dev", s)
 }
 
-// guessFormat guesses the format of the elements. The choices of the writer come
-// first: a known protocol id, or the element size for an MTU of 1500. Otherwise
-// most elements decide: an IP element is consistent in version, protocol and
-// length, a frame in its length and the zeros behind it. The others may be
-// malformed, which may be what the user is looking for.
+// guessFormat guesses the format of the elements. The choices of the writer
+// come first: a known protocol id, or the element size for an MTU of 1500.
+// Otherwise most elements decide: an IP element is consistent in version,
+// protocol and length, a frame in its length and the zeros behind it. The
+// others may be malformed, which may be what the user is looking for.
 func guessFormat(h shmstream.Header, slots []slot) element.Format {
 	if h.Protocol == config.SoloProtocol {
 		return element.EthDev

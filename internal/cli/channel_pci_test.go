@@ -12,9 +12,9 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// pciDevice puts one ivshmem device of 64 KiB, 0000:00:04.0, in the place of the
-// PCI devices, and returns the file of its memory. Where inside is false the test
-// is done, see testnet.PCI.
+// pciDevice puts one ivshmem device of 64 KiB, 0000:00:04.0, in the place of
+// the PCI devices, and returns the file of its memory. Where inside is false
+// the test is done, see testnet.PCI.
 func pciDevice(t *testing.T) (memory string, inside bool) {
 	t.Helper()
 	dir, inside := testnet.PCI(t)
@@ -95,7 +95,8 @@ state:      active
 		}
 		oneLineOf(t, stderr)
 	}
-	// The lock goes with the process; the header still says that a writer is there.
+	// The lock goes with the process; the header still says that a writer is
+	// there.
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}

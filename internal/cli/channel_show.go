@@ -97,8 +97,8 @@ func writerOf(r *region.Region) string {
 }
 
 // problems lists what prevents a reader from following a header in a region of
-// regionSize bytes. It trusts no value before it has checked it. It discloses no
-// value of memory that is not a channel.
+// regionSize bytes. It trusts no value before it has checked it. It discloses
+// no value of memory that is not a channel.
 func problems(h shmstream.Header, regionSize int) []string {
 	var p []string
 	add := func(format string, args ...any) { p = append(p, fmt.Sprintf(format, args...)) }

@@ -29,9 +29,9 @@ func Main(args []string) int {
 	return Run(stopOnSignal(stopPatience), args, os.Stdout, os.Stderr)
 }
 
-// Run runs one command and returns the exit code. args begins with the name of the
-// program: called as muennet_cfg it is the command cfg, otherwise muennet. The
-// command ends early, and cleanly, when ctx is done.
+// Run runs one command and returns the exit code. args begins with the name of
+// the program: called as muennet_cfg it is the command cfg, otherwise muennet.
+// The command ends early, and cleanly, when ctx is done.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{stdout: stdout}
 	root := a.program(args)
@@ -202,8 +202,8 @@ func needCommand(c *cobra.Command, args []string) error {
 	return usagef("no command given: %s has %s", c.CommandPath(), list)
 }
 
-// env returns the value of an environment variable, or fallback if it is unset or
-// empty.
+// env returns the value of an environment variable, or fallback if it is unset
+// or empty.
 func env(name, fallback string) string {
 	if v := os.Getenv(name); v != "" {
 		return v

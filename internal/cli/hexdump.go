@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// hexdump formats bytes as `hexdump -C` does: offset, sixteen bytes, and the same
-// as text. "*" stands for lines that equal the one above.
+// hexdump formats bytes as `hexdump -C` does: offset, sixteen bytes, and the
+// same as text. "*" stands for lines that equal the one above.
 func hexdump(data []byte) string {
 	var out strings.Builder
 	const width = 16

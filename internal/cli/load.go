@@ -97,8 +97,8 @@ is loaded with other parameters, which it leaves as it is with a warning.`,
 	return c
 }
 
-// load sends the request to the running muennet, or starts one. If other processes
-// start or end one between two steps, it begins again.
+// load sends the request to the running muennet, or starts one. If other
+// processes start or end one between two steps, it begins again.
 func (a *app) load(cmd *cobra.Command, req api.LoadRequest, start startConfig) (done api.LoadResponse, err error) {
 	ctx, c := cmd.Context(), a.client()
 	for try := 1; ; try++ {
@@ -146,8 +146,8 @@ func undo(c *client.Client, p child) error {
 	return err
 }
 
-// notRunning reports whether err means that no muennet runs, or only one that is
-// ending.
+// notRunning reports whether err means that no muennet runs, or only one that
+// is ending.
 func notRunning(err error) bool {
 	return errors.Is(err, client.ErrNotRunning) || errors.Is(err, api.ErrClosed)
 }

@@ -50,9 +50,9 @@ func (a *app) handler(w io.Writer, o slog.HandlerOptions) (slog.Handler, error) 
 	return slog.NewTextHandler(w, &o), nil
 }
 
-// backgroundHandler logs to syslog if its socket exists, otherwise to muennet.log
-// next to the control socket. The file also becomes stdout and stderr of the
-// process, so that it keeps the stack trace of a crash.
+// backgroundHandler logs to syslog if its socket exists, otherwise to
+// muennet.log next to the control socket. The file also becomes stdout and
+// stderr of the process, so that it keeps the stack trace of a crash.
 func (a *app) backgroundHandler(syslogSocket string) (slog.Handler, error) {
 	if w, err := syslog.Dial("unixgram", syslogSocket, syslog.LOG_DAEMON|syslog.LOG_INFO, "muennet"); err == nil {
 		return a.syslogHandler(w)

@@ -2,9 +2,9 @@ package cli
 
 import "github.com/muennet/muennet/internal/params"
 
-// splitOptions splits the text that modprobe passes to a module into parameters:
-// those of "options" lines, of the kernel command line, and its own arguments, in
-// this order. The last value of a parameter counts.
+// splitOptions splits the text that modprobe passes to a module into
+// parameters: those of "options" lines, of the kernel command line, and its own
+// arguments, in this order. The last value of a parameter counts.
 func splitOptions(text string) ([]string, error) {
 	words, closed := params.Words(text)
 	if !closed {

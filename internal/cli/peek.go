@@ -21,10 +21,10 @@ var errRestarted = errors.New("the writer has just started a new epoch: try agai
 // peekMemory bounds the bytes copied for one dump, whatever the header says.
 const peekMemory = 64 << 20
 
-// peek copies the last n elements written, oldest first, except those overwritten
-// in the process. It trusts nothing it reads: it checks the header against the
-// region, and keeps a copy only if the counters confirm it afterwards. Call it
-// under region.Guard.
+// peek copies the last n elements written, oldest first, except those
+// overwritten in the process. It trusts nothing it reads: it checks the header
+// against the region, and keeps a copy only if the counters confirm it
+// afterwards. Call it under region.Guard.
 func peek(mem []byte, n uint64) (shmstream.Header, []slot, error) {
 	h, err := shmstream.ReadHeader(mem)
 	if err != nil {
@@ -57,10 +57,11 @@ func peek(mem []byte, n uint64) (shmstream.Header, []slot, error) {
 	return h, slots, nil
 }
 
-// copyAtomic fills dst with the bytes of mem from offset at. Plain loads could be
-// reordered after the loads of WSC and Epoch that confirm the copy; atomic loads
-// stay before them on every processor. mem must begin at a multiple of 8. The last
-// len(mem)%8 bytes, which are not a whole word, are copied with plain loads.
+// copyAtomic fills dst with the bytes of mem from offset at. Plain loads could
+// be reordered after the loads of WSC and Epoch that confirm the copy; atomic
+// loads stay before them on every processor. mem must begin at a multiple of 8.
+// The last len(mem)%8 bytes, which are not a whole word, are copied with plain
+// loads.
 func copyAtomic(dst, mem []byte, at uint64) {
 	end := at + uint64(len(dst))
 	whole := uint64(len(mem)) &^ 7

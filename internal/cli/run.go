@@ -99,9 +99,9 @@ func (s *startConfig) flags(c *cobra.Command) {
 	c.Flags().MarkHidden("no-bpf") // for tests
 }
 
-// runBackground is the daemon that load starts. It begins without interfaces, logs
-// to syslog or a file, and sends readiness or the reason of a failure to its
-// starter.
+// runBackground is the daemon that load starts. It begins without interfaces,
+// logs to syslog or a file, and sends readiness or the reason of a failure to
+// its starter.
 func (a *app) runBackground(c *cobra.Command, start startConfig) error {
 	unix.CloseOnExec(readyFD)
 	// It has neither a terminal nor a configuration to read again.

@@ -22,10 +22,10 @@ func (a *app) warnInService(c *cobra.Command) {
 }
 
 // serviceOf returns the name of the systemd service that a process with these
-// control groups (the contents of /proc/PID/cgroup) and this environment belongs
-// to, "" if it belongs to none. The variables alone do not tell: a login shell
-// may have inherited them. Nor does the control group alone: a container may run
-// in that of its engine.
+// control groups (the contents of /proc/PID/cgroup) and this environment
+// belongs to, "" if it belongs to none. The variables alone do not tell: a
+// login shell may have inherited them. Nor does the control group alone: a
+// container may run in that of its engine.
 func serviceOf(groups string, env func(string) (string, bool)) string {
 	_, invoked := env("INVOCATION_ID")
 	if _, notifies := env("NOTIFY_SOCKET"); !invoked && !notifies {

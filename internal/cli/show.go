@@ -95,8 +95,8 @@ func printAll(w io.Writer, all []api.Interface) error {
 	return nil
 }
 
-// module prints the lines of the kernel module's debugfs file, with its keys and
-// values, because scripts read them.
+// module prints the lines of the kernel module's debugfs file, with its keys
+// and values, because scripts read them.
 func (r *report) module(name string, s api.Interface) {
 	r.line("name", name)
 	r.line("in/out", s.In+":"+s.Out)

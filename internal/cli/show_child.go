@@ -61,8 +61,8 @@ func (r *report) childDrops(prefix string, c api.Child) {
 	}
 }
 
-// printChild prints a child as printStatus prints an interface, with the channels
-// of its parent.
+// printChild prints a child as printStatus prints an interface, with the
+// channels of its parent.
 func printChild(w io.Writer, parent api.Interface, c api.Child) error {
 	module := report{w: w}
 	parent.MTU, parent.Stats = c.MTU, c.Stats

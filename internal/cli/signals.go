@@ -10,10 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stopOnSignal returns a context that ends with the first signal that requests a
-// clean stop: INT, TERM, and HUP unless the process was started to ignore it, as by
-// nohup(1). Until patience has passed, more signals have no effect, because a clean
-// stop takes milliseconds and an interrupted one leaves interfaces behind.
+// stopOnSignal returns a context that ends with the first signal that requests
+// a clean stop: INT, TERM, and HUP unless the process was started to ignore it,
+// as by nohup(1). Until patience has passed, more signals have no effect,
+// because a clean stop takes milliseconds and an interrupted one leaves
+// interfaces behind.
 //
 // It stays in effect for the rest of the process.
 func stopOnSignal(patience time.Duration) context.Context {
@@ -27,21 +28,21 @@ func stopOnSignal(patience time.Duration) context.Context {
 }
 
 // harmless are the signals that would end the process, or might, but have no
-// meaning for a daemon. A closed log pipe raises PIPE; without the signal the write
-// fails like any other.
+// meaning for a daemon. A closed log pipe raises PIPE; without the signal the
+// write fails like any other.
 //
-// Not among them: HUP, INT and TERM request a stop; KILL ends the process; QUIT,
-// ABRT and the signals of faults (ILL, TRAP, BUS, FPE, SEGV, SYS) end it with a
-// stack trace, and leave interfaces as a crash does; STOP, TSTP, TTIN, TTOU and
-// CONT are job control; CHLD, URG and WINCH have no effect.
+// Not among them: HUP, INT and TERM request a stop; KILL ends the process;
+// QUIT, ABRT and the signals of faults (ILL, TRAP, BUS, FPE, SEGV, SYS) end it
+// with a stack trace, and leave interfaces as a crash does; STOP, TSTP, TTIN,
+// TTOU and CONT are job control; CHLD, URG and WINCH have no effect.
 var harmless = []os.Signal{
 	unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE, unix.SIGALRM, unix.SIGSTKFLT, unix.SIGXCPU, unix.SIGXFSZ,
 	unix.SIGVTALRM, unix.SIGPROF, unix.SIGIO, unix.SIGPWR,
 }
 
-// surviveSignals prevents harmless signals from ending the process. The Go runtime
-// catches real-time signals, except for the first three, which it leaves to C
-// libraries.
+// surviveSignals prevents harmless signals from ending the process. The Go
+// runtime catches real-time signals, except for the first three, which it
+// leaves to C libraries.
 func surviveSignals() {
 	// Caught, not ignored: a program started from here would inherit ignored
 	// signals. The channel is full after the first one.

@@ -43,8 +43,8 @@ func (a *app) withSources(s sources, args []string) ([]string, error) {
 	return args, nil
 }
 
-// withCommandLine puts the words of the kernel command line before the arguments.
-// A directory given to the command itself takes precedence.
+// withCommandLine puts the words of the kernel command line before the
+// arguments. A directory given to the command itself takes precedence.
 func (a *app) withCommandLine(c muennet.CommandLine, args []string) []string {
 	words := c.Parameters
 	if c.Auto {

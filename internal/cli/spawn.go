@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A background process sends its starter one line, which begins with one of these
-// words.
+// A background process sends its starter one line, which begins with one of
+// these words.
 const (
 	wordReady = "ready"
 	wordBusy  = "busy"  // another process serves the socket; the reason follows
@@ -40,8 +40,8 @@ func (p child) await() {
 	}
 }
 
-// startDaemon starts this program as a daemon without interfaces, and returns when
-// it is ready. If it cannot start, the error is its reason.
+// startDaemon starts this program as a daemon without interfaces, and returns
+// when it is ready. If it cannot start, the error is its reason.
 func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -109,8 +109,8 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err 
 // firstOwnFD is the first descriptor after stdin, stdout and stderr.
 const firstOwnFD = 3
 
-// closeOnExec marks all descriptors from first on as close-on-exec. A program that
-// is started still gets those passed to it.
+// closeOnExec marks all descriptors from first on as close-on-exec. A program
+// that is started still gets those passed to it.
 func closeOnExec(first int) {
 	if unix.CloseRange(uint(first), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return
@@ -128,13 +128,14 @@ func closeOnExecEach(first int) {
 }
 
 // setProcessName sets the name of the process for ps(1) and pgrep(1). That of a
-// program started from /proc/self/exe is "exe". The path of the program is not used
-// to start it, because its file may have been replaced, or hold many commands.
+// program started from /proc/self/exe is "exe". The path of the program is not
+// used to start it, because its file may have been replaced, or hold many
+// commands.
 func setProcessName(name string) {
-	// A thread inherits the name of the one that started it, so rename the existing
-	// ones until none has another name. The process has the name of its first
-	// thread. A thread that is just being started appears a moment later, hence the
-	// second look.
+	// A thread inherits the name of the one that started it, so rename the
+	// existing ones until none has another name. The process has the name of its
+	// first thread. A thread that is just being started appears a moment later,
+	// hence the second look.
 	for clean := 0; clean < 2; clean++ {
 		threads, _ := filepath.Glob("/proc/self/task/*/comm")
 		for _, comm := range threads {

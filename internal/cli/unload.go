@@ -54,7 +54,8 @@ To delete a child, use muennet cfg del_child.`,
 	return c
 }
 
-// unloadLoaded removes the named interfaces that are loaded, all or none of them.
+// unloadLoaded removes the named interfaces that are loaded, all or none of
+// them.
 func (a *app) unloadLoaded(ctx context.Context, names []string) error {
 	all, err := a.client().Interfaces(ctx)
 	if err != nil {

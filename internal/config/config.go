@@ -54,12 +54,13 @@ const (
 	RenewOff    time.Duration = -1                    // never renew the epoch
 )
 
-// ShortestPoll is the longest sleep under PollFastest. The kernel module's poll=0
-// looks as often as possible; this does without occupying a processor.
+// ShortestPoll is the longest sleep under PollFastest. The kernel module's
+// poll=0 looks as often as possible; this does without occupying a processor.
 const ShortestPoll = 50 * time.Microsecond
 
 // LongPoll is the longest Poll without a warning to the administrator. Packets
-// wait that long, and the kernel module's description wrongly says microseconds.
+// wait that long, and the kernel module's description wrongly says
+// microseconds.
 const LongPoll = 100 * time.Millisecond
 
 // Ranges of durations other than 0 and the values above. MaxPoll is the largest

@@ -67,8 +67,8 @@ func (s *server) apply(w http.ResponseWriter, change func() error) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// statusOf returns the status code for an error of the network, or the one given
-// if the error does not determine it.
+// statusOf returns the status code for an error of the network, or the one
+// given if the error does not determine it.
 func statusOf(err error, otherwise int) int {
 	var rule *muennet.FieldError
 	switch {

@@ -20,13 +20,14 @@
 // Concurrency: changes are made one after the other; reading never waits for
 // them. Only one [Run] per socket path succeeds at a time, across processes.
 //
-// Trust: users who can open the socket (its mode is 0660) may read, and may cost
-// this process some memory and time per connection, bounded by limits on header
-// and body and by time-outs. The number of connections is limited, too, with some
-// reserved for uid 0. Only uid 0, this process's uid and members of the control
-// group may make changes, by the credentials that the kernel recorded when they
-// connected. Members may only name channels of one directory, because this process
-// opens them as root. Parameters are parsed here again, whatever the client did.
+// Trust: users who can open the socket (its mode is 0660) may read, and may
+// cost this process some memory and time per connection, bounded by limits on
+// header and body and by time-outs. The number of connections is limited, too,
+// with some reserved for uid 0. Only uid 0, this process's uid and members of
+// the control group may make changes, by the credentials that the kernel
+// recorded when they connected. Members may only name channels of one
+// directory, because this process opens them as root. Parameters are parsed
+// here again, whatever the client did.
 //
 // [Run] raises GOMAXPROCS to 4 if it is less, unless the environment sets it:
 // goroutines wait for channels in system calls.

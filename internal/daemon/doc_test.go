@@ -9,8 +9,8 @@ import (
 	"github.com/muennet/muennet/api"
 )
 
-// TestPageListsThePaths: the server has a handler for every request of the table
-// in docs/api.md, and the table has one for every method a path allows.
+// TestPageListsThePaths: the server has a handler for every request of the
+// table in docs/api.md, and the table has one for every method a path allows.
 func TestPageListsThePaths(t *testing.T) {
 	b, err := os.ReadFile("../../docs/api.md")
 	if err != nil {

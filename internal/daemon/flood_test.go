@@ -10,8 +10,8 @@ import (
 	"github.com/muennet/muennet/api"
 )
 
-// TestRefusalsDoNotFillTheLog: a user without rights gets an answer each time, and
-// a few lines.
+// TestRefusalsDoNotFillTheLog: a user without rights gets an answer each time,
+// and a few lines.
 func TestRefusalsDoNotFillTheLog(t *testing.T) {
 	var log strings.Builder
 	s := newServer(&fakeNet{names: []string{"net0"}}, api.Version{}, noGroup, slog.New(slog.NewTextHandler(&log, nil)))

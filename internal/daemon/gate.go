@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Limits on open connections. A connection beyond them is closed as soon as it is
-// accepted.
+// Limits on open connections. A connection beyond them is closed as soon as it
+// is accepted.
 const (
 	maxConns    = 64                    // in total
 	ownerConns  = 16                    // of these, reserved for uid 0 and our own uid
@@ -16,8 +16,8 @@ const (
 	userConns   = 16                    // for each of them
 )
 
-// gate is a listener that identifies its peers and limits the connections of each
-// user.
+// gate is a listener that identifies its peers and limits the connections of
+// each user.
 type gate struct {
 	net.Listener
 	log          *slog.Logger
@@ -91,8 +91,8 @@ func (g *gate) leave(c *conn) {
 	}
 }
 
-// end closes connections without a request. Requests that were read are answered,
-// but the process waits for no others.
+// end closes connections without a request. Requests that were read are
+// answered, but the process waits for no others.
 func (g *gate) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -105,7 +105,8 @@ func TestConnectionBounds(t *testing.T) {
 	}
 }
 
-// TestSlowReader: a client that reads nothing of its answer loses the connection.
+// TestSlowReader: a client that reads nothing of its answer loses the
+// connection.
 func TestSlowReader(t *testing.T) {
 	// The answer is longer than what a socket holds.
 	f := &fakeNet{names: []string{strings.Repeat("x", 16<<20)}}
@@ -141,8 +142,8 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// TestSilentClient: one that sends no request, or half of one, does not keep the
-// process from ending.
+// TestSilentClient: one that sends no request, or half of one, does not keep
+// the process from ending.
 func TestSilentClient(t *testing.T) {
 	defer func(d time.Duration) { stopGrace = d }(stopGrace)
 	stopGrace = time.Hour

@@ -89,8 +89,8 @@ func openLock(name string) (*os.File, error) {
 	return f, nil
 }
 
-// claim ensures that f is a regular file that belongs to root or our own uid, and
-// that only its owner may open.
+// claim ensures that f is a regular file that belongs to root or our own uid,
+// and that only its owner may open.
 func claim(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {

@@ -53,8 +53,8 @@ func TestMemberLoads(t *testing.T) {
 	}
 }
 
-// TestMemberFields: every text of an interface but its name is taken for the name
-// of a file, also one that a later version adds.
+// TestMemberFields: every text of an interface but its name is taken for the
+// name of a file, also one that a later version adds.
 func TestMemberFields(t *testing.T) {
 	fields := reflect.VisibleFields(reflect.TypeFor[muennet.Interface]())
 	texts := 0

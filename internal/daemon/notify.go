@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// notify reports the state of the process to the service manager, by the protocol
-// of sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET, where a
-// leading @ stands for the abstract namespace. Without a service manager it does
-// nothing.
+// notify reports the state of the process to the service manager, by the
+// protocol of sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET,
+// where a leading @ stands for the abstract namespace. Without a service
+// manager it does nothing.
 func notify(state string) error {
 	name := os.Getenv("NOTIFY_SOCKET")
 	if name == "" {

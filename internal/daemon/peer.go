@@ -57,12 +57,12 @@ func peerGroups(fd int) ([]uint32, error) {
 	}
 }
 
-// owner reports whether the peer may do whatever this process can: uid 0 and our
-// own uid may.
+// owner reports whether the peer may do whatever this process can: uid 0 and
+// our own uid may.
 func (p peer) owner() bool { return p.uid == 0 || p.uid == os.Geteuid() }
 
-// mayChange reports whether the peer may change anything: an owner may, and so may
-// a member of the control group, within the limits of checkMember.
+// mayChange reports whether the peer may change anything: an owner may, and so
+// may a member of the control group, within the limits of checkMember.
 func (p peer) mayChange(group int) bool {
 	if p.owner() {
 		return true

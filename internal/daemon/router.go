@@ -18,14 +18,14 @@ type route struct {
 
 // router answers a request with the first route that matches.
 //
-// The patterns of http.ServeMux could do the same, but not in every program that
-// contains this package: GODEBUG=httpmuxgo121=1 disables them, and that is the
-// default of programs built outside a module, such as u-root's busybox. Neither
-// our go.mod nor a go:debug line has an effect there.
+// The patterns of http.ServeMux could do the same, but not in every program
+// that contains this package: GODEBUG=httpmuxgo121=1 disables them, and that is
+// the default of programs built outside a module, such as u-root's busybox.
+// Neither our go.mod nor a go:debug line has an effect there.
 type router []route
 
-// ServeHTTP answers 404 for a path without a route, and 405 with an Allow header
-// for one with routes of other methods only.
+// ServeHTTP answers 404 for a path without a route, and 405 with an Allow
+// header for one with routes of other methods only.
 func (rs router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, rt := range rs {
@@ -56,8 +56,8 @@ func (rs router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refuse(w, http.StatusMethodNotAllowed, fmt.Errorf("%s %s: allowed are %s", r.Method, r.URL.Path, list))
 }
 
-// match compares an escaped path with the path of a route, and returns the values
-// of the segments in braces.
+// match compares an escaped path with the path of a route, and returns the
+// values of the segments in braces.
 func match(pattern, escaped string) (values map[string]string, ok bool) {
 	want, got := strings.Split(pattern, "/"), strings.Split(escaped, "/")
 	if len(want) != len(got) {

@@ -39,14 +39,14 @@ type Config struct {
 	Ready func()
 }
 
-// StateFile returns the path of the file that records the devices of the process
-// with this control socket, to find them after a crash.
+// StateFile returns the path of the file that records the devices of the
+// process with this control socket, to find them after a crash.
 func StateFile(control string) string { return control + ".state" }
 
 // Run creates the interfaces, serves the control API, and returns after a clean
-// stop: when ctx is done, a client requested a shutdown, or, if cfg.Brief is set,
-// the last interface was removed. If another process serves the socket, the error
-// is an *InUseError. On error nothing is left behind.
+// stop: when ctx is done, a client requested a shutdown, or, if cfg.Brief is
+// set, the last interface was removed. If another process serves the socket,
+// the error is an *InUseError. On error nothing is left behind.
 func Run(ctx context.Context, cfg Config) error {
 	return run(ctx, cfg, func(c muennet.Config) (network, error) { return muennet.Open(c) })
 }
@@ -71,9 +71,9 @@ func Forget(control string) (names []string, err error) {
 }
 
 // leastProcs is the least GOMAXPROCS, however few processors there are. A
-// goroutine that waits for a channel in a system call keeps its P for up to 10 ms,
-// until the Go runtime retakes it. With a single P, packets of the other direction
-// would wait as long.
+// goroutine that waits for a channel in a system call keeps its P for up to 10
+// ms, until the Go runtime retakes it. With a single P, packets of the other
+// direction would wait as long.
 const leastProcs = 4
 
 func raiseProcs() {

@@ -211,7 +211,8 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestNotifyNobody: a manager that is not there does not keep the daemon from running.
+// TestNotifyNobody: a manager that is not there does not keep the daemon from
+// running.
 func TestNotifyNobody(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
 	if err := start(t, t.TempDir(), "").end(); err != nil {

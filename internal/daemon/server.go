@@ -235,8 +235,8 @@ func (s *server) unload(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// unloadNames returns the interfaces to which a DELETE applies; none means all. A
-// misspelt query must not mean all.
+// unloadNames returns the interfaces to which a DELETE applies; none means all.
+// A misspelt query must not mean all.
 func unloadNames(r *http.Request) ([]string, error) {
 	if n := r.PathValue("name"); n != "" {
 		return []string{n}, nil
@@ -275,9 +275,9 @@ func (s *server) shutdown(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// whileOpen makes a change, one at a time. If the network is closed, it answers and
-// returns false. The caller answers the change afterwards, so that a peer that
-// does not read holds up no other change.
+// whileOpen makes a change, one at a time. If the network is closed, it answers
+// and returns false. The caller answers the change afterwards, so that a peer
+// that does not read holds up no other change.
 func (s *server) whileOpen(w http.ResponseWriter, change func()) bool {
 	open := func() bool {
 		s.change.Lock()
@@ -304,8 +304,9 @@ func (s *server) close() error {
 	return s.closeLocked()
 }
 
-// closeIfEmpty closes the network of a brief server if it has no interfaces, and
-// reports whether it did. An error of closing is for run. The caller holds change.
+// closeIfEmpty closes the network of a brief server if it has no interfaces,
+// and reports whether it did. An error of closing is for run. The caller holds
+// change.
 func (s *server) closeIfEmpty() bool {
 	if !s.brief || len(s.net.Status()) > 0 {
 		return false

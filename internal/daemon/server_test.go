@@ -162,8 +162,8 @@ func TestVersionHasPID(t *testing.T) {
 	}
 }
 
-// TestLoadBreaksARule: a rule that the network finds broken, as one that the text
-// does not tell, is the client's fault.
+// TestLoadBreaksARule: a rule that the network finds broken, as one that the
+// text does not tell, is the client's fault.
 func TestLoadBreaksARule(t *testing.T) {
 	f := &fakeNet{loadErr: &muennet.FieldError{Interface: "net0", Field: "Out", Value: "a", Allowed: "want another channel"}}
 	w := askRoot(newServer(f, api.Version{}, noGroup, quiet()), "POST", api.PathInterfaces, good(t))

@@ -66,8 +66,8 @@ func listen(path string, gid int) (net.Listener, error) {
 	return l, nil
 }
 
-// clear removes a socket without a listener. Anything else at path is left alone
-// and an error.
+// clear removes a socket without a listener. Anything else at path is left
+// alone and an error.
 func clear(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {

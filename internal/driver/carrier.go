@@ -15,10 +15,10 @@ import (
 // drops what is sent without a carrier.
 //
 // With carrier=admin it stays on. A device begins with a carrier and the
-// operational state "unknown", which only a change of the carrier makes "up". As
-// there is none, the state is set. A device that is taken over has had changes:
-// the kernel takes its carrier away when its process ends, and gives it back to
-// the next one.
+// operational state "unknown", which only a change of the carrier makes "up".
+// As there is none, the state is set. A device that is taken over has had
+// changes: the kernel takes its carrier away when its process ends, and gives
+// it back to the next one.
 func startCarrier(dev *tuntap.Device, carrier config.Carrier) error {
 	admin := carrier == config.CarrierAdmin
 	if err := dev.SetCarrier(admin); err != nil || !admin {

@@ -8,9 +8,10 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// loaded finds the interfaces of cfg that are loaded already. names holds theirs,
-// as the kernel knows them, and missing the indices of the others. An interface
-// that is loaded otherwise is a [*config.LoadedError]. The caller holds change.
+// loaded finds the interfaces of cfg that are loaded already. names holds
+// theirs, as the kernel knows them, and missing the indices of the others. An
+// interface that is loaded otherwise is a [*config.LoadedError]. The caller
+// holds change.
 func (d *Driver) loaded(cfg Config) (loaded []string, missing []int, err error) {
 	var differences []config.Difference
 	rest := d.all() // each is the match of one interface at most
@@ -94,8 +95,8 @@ func only(cfg Config, indices []int) Config {
 	return cfg
 }
 
-// createChannels makes the files of in and out channels that are missing, if cfg
-// wants that. Path MTUs are none: the size of their region has a meaning.
+// createChannels makes the files of in and out channels that are missing, if
+// cfg wants that. Path MTUs are none: the size of their region has a meaning.
 func (d *Driver) createChannels(cfg Config) error {
 	if cfg.Create == 0 {
 		return nil

@@ -81,8 +81,8 @@ func TestNumberedAgain(t *testing.T) {
 	}
 }
 
-// TestLoadOfSomethingElse: what differs from what is loaded is told, and nothing
-// is made.
+// TestLoadOfSomethingElse: what differs from what is loaded is told, and
+// nothing is made.
 func TestLoadOfSomethingElse(t *testing.T) {
 	l := newLab(t)
 	d := l.driver()

@@ -74,7 +74,8 @@ func (p *parent) begin(cfg Config) error {
 	if p.out != nil {
 		sender, err := datapath.NewSender(datapath.SenderConfig{
 			Region: p.out.bytes(), Format: p.cfg.Format, Protocol: p.cfg.WriterProtocol, Memory: p.out.memory(),
-			// How often the peer looks is unknown: assume no more often than the default.
+			// How often the peer looks is unknown: assume no more often than the
+			// default.
 			Poll: max(cfg.Poll, config.DefaultPoll), Renew: p.cfg.RenewAfter(), Pulse: pulse, Log: p.log,
 			OnFault: func(err error) { go p.out.fault(err) },
 		})

@@ -10,9 +10,9 @@ import (
 	"github.com/muennet/muennet/internal/tuntap"
 )
 
-// explainName adds to an error about a taken name what holds it, and what can be
-// done, in the network namespace of netns, or with -1 in the calling thread's.
-// Other errors it returns as they are.
+// explainName adds to an error about a taken name what holds it, and what can
+// be done, in the network namespace of netns, or with -1 in the calling
+// thread's. Other errors it returns as they are.
 func (d *Driver) explainName(name string, netns int, err error) error {
 	if !errors.Is(err, tuntap.ErrNameTaken) {
 		return err
@@ -53,8 +53,8 @@ func holds(p *parent, name string) bool {
 	return err == nil && state.Index == p.at().index
 }
 
-// whatHolds says what an interface in the way is. To delete it is advice only for
-// one that muennet has nothing to do with, and that can be deleted.
+// whatHolds says what an interface in the way is. To delete it is advice only
+// for one that muennet has nothing to do with, and that can be deleted.
 func (d *Driver) whatHolds(s link.State) string {
 	for _, p := range d.all() {
 		if p.name() == s.Name && p.at().index == s.Index {

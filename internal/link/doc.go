@@ -12,14 +12,14 @@
 // package wakes up periodically: a watcher without events costs no processor
 // time.
 //
-// A Handle keeps its network namespace alive, a Watcher only the one that it was
-// made in.
+// A Handle keeps its network namespace alive, a Watcher only the one that it
+// was made in.
 //
 // The only peer is the kernel. Messages that come from a process are ignored,
 // and a message that cannot be parsed is skipped.
 //
-// Start with Open for requests, NewWatcher for events, InNetNS for anything else
-// that must happen in a certain namespace:
+// Start with Open for requests, NewWatcher for events, InNetNS for anything
+// else that must happen in a certain namespace:
 //
 //	h, err := link.Open(-1)
 //	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A network namespace is passed around as a descriptor and compared by its NSID.
-// A kernel built without CONFIG_NET_NS has a single namespace, which cannot be
-// opened: there the descriptor is -1 and the NSID is Sole. Both need no special
-// treatment: a negative descriptor means the namespace of the calling thread
-// everywhere in this package, and to close it does no harm.
+// A network namespace is passed around as a descriptor and compared by its
+// NSID. A kernel built without CONFIG_NET_NS has a single namespace, which
+// cannot be opened: there the descriptor is -1 and the NSID is Sole. Both need
+// no special treatment: a negative descriptor means the namespace of the
+// calling thread everywhere in this package, and to close it does no harm.
 
 // Sole is the NSID of the only network namespace of a kernel without
 // CONFIG_NET_NS. No other namespace has it.
@@ -23,8 +23,8 @@ const Sole uint64 = 0
 const currentPath = "/proc/thread-self/ns/net"
 
 // Current opens the network namespace of the calling thread. The caller closes
-// the descriptor, which is -1 on a kernel without CONFIG_NET_NS. A goroutine that
-// is not locked to its thread sees the namespace of the process.
+// the descriptor, which is -1 on a kernel without CONFIG_NET_NS. A goroutine
+// that is not locked to its thread sees the namespace of the process.
 //
 // It takes no privilege where /proc is mounted, and CAP_NET_ADMIN elsewhere.
 func Current() (fd int, err error) {
@@ -108,13 +108,13 @@ func NewNetNS() (fd int, err error) {
 
 // InNetNS runs f in the network namespace behind fd and returns f's error. A
 // negative fd is the calling thread's namespace: f is then called directly, and
-// so it is if fd shows that namespace. That takes no privilege; to enter another
-// one takes CAP_SYS_ADMIN.
+// so it is if fd shows that namespace. That takes no privilege; to enter
+// another one takes CAP_SYS_ADMIN.
 //
 // Elsewhere f runs on a goroutine and a thread of its own, while the caller
 // waits; a panic and a runtime.Goexit in f (such as that of testing's FailNow)
-// go on in the caller. Sockets and descriptors that f opens stay in the namespace,
-// goroutines that f starts do not: they run on other threads.
+// go on in the caller. Sockets and descriptors that f opens stay in the
+// namespace, goroutines that f starts do not: they run on other threads.
 //
 // Afterwards the thread goes back to the namespace it came from, or ends if
 // that is refused, so no goroutine ever meets a thread in a wrong namespace.
@@ -151,8 +151,8 @@ func statCurrent(st *unix.Stat_t) error {
 	return unix.Fstat(fd, st)
 }
 
-// onThread runs f in the namespace behind fd, on a thread of its own that is put
-// back afterwards.
+// onThread runs f in the namespace behind fd, on a thread of its own that is
+// put back afterwards.
 func onThread(fd int, f func() error) error {
 	var (
 		err      error

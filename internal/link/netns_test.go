@@ -59,7 +59,8 @@ func TestInNetNSIsThereAndOnlyThere(t *testing.T) {
 	wg.Wait()
 }
 
-// To stay where one is takes no privilege: another thread would have to be moved.
+// To stay where one is takes no privilege: another thread would have to be
+// moved.
 func TestInNetNSStaysWhereItIs(t *testing.T) {
 	testnet.Privileged(t)
 	testnet.CheckLeaks(t)

@@ -19,7 +19,8 @@ import (
 // announcements that a number was given or has become free, so an answer is
 // never taken for that of a later or an earlier holder of the same number.
 
-// notNumbered is NETNSA_NSID_NOT_ASSIGNED of include/uapi/linux/net_namespace.h.
+// notNumbered is NETNSA_NSID_NOT_ASSIGNED of
+// include/uapi/linux/net_namespace.h.
 const notNumbered int32 = -1
 
 // request is one whose answer is waited for.
@@ -28,9 +29,9 @@ type request struct {
 	answer chan error // nil: none waits
 }
 
-// Watch adds the network namespace behind netnsFD, which stays the caller's, and
-// returns its NSID. Changes are reported from its return on, until the namespace
-// has died. Watching a namespace again does nothing.
+// Watch adds the network namespace behind netnsFD, which stays the caller's,
+// and returns its NSID. Changes are reported from its return on, until the
+// namespace has died. Watching a namespace again does nothing.
 //
 // Another namespace than home takes CAP_NET_ADMIN, CAP_NET_BROADCAST and
 // CAP_SYS_ADMIN in the user namespaces of both: without them the error wraps
@@ -50,7 +51,8 @@ func (w *Watcher) Watch(netnsFD int) (id uint64, err error) {
 	return id, nil
 }
 
-// number gives the namespace a number in home, unless it has one, and learns it.
+// number gives the namespace a number in home, unless it has one, and learns
+// it.
 func (w *Watcher) number(netnsFD int, id uint64) error {
 	if err := w.listen(); err != nil {
 		return err
@@ -235,10 +237,10 @@ func nsidOf(data []byte) (number int32, ok bool) {
 	return 0, false
 }
 
-// mayWatch fails with EPERM unless this thread has what it takes to watch another
-// namespace. Without CAP_NET_BROADCAST the kernel leaves out the events
-// without a word. CAP_SYS_ADMIN is for InNetNS, which whatever is watched is asked
-// about with: one error names both.
+// mayWatch fails with EPERM unless this thread has what it takes to watch
+// another namespace. Without CAP_NET_BROADCAST the kernel leaves out the events
+// without a word. CAP_SYS_ADMIN is for InNetNS, which whatever is watched is
+// asked about with: one error names both.
 func mayWatch() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData

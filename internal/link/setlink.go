@@ -11,9 +11,9 @@ import (
 // namespace: its handles take no requests of ours.
 
 // Move moves an interface of the calling thread's network namespace to the one
-// behind fd and gives it a name there, in one request. If the name is taken there,
-// the error wraps unix.EEXIST, and the interface has been moved all the same,
-// with its old name.
+// behind fd and gives it a name there, in one request. If the name is taken
+// there, the error wraps unix.EEXIST, and the interface has been moved all the
+// same, with its old name.
 func Move(index, fd int, name string) error {
 	err := setLink(index,
 		nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(fd))),

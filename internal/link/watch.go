@@ -65,9 +65,9 @@ type Watcher struct {
 // NewWatcher watches the network namespace of the calling thread and calls f
 // with each change, in the order of the changes. Watch adds other namespaces.
 //
-// No change is missed without an event of kind Missed. Only what the kernel does
-// not announce is not seen: a new alias or queue length of an interface that is
-// down.
+// No change is missed without an event of kind Missed. Only what the kernel
+// does not announce is not seen: a new alias or queue length of an interface
+// that is down.
 //
 // f is called by one goroutine and delays all further events until it returns.
 // It must call neither Watch nor Close.

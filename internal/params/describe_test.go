@@ -9,7 +9,8 @@ import (
 	"github.com/muennet/muennet/internal/config"
 )
 
-// TestDescribe: a field is described by the parameter that sets it to that value.
+// TestDescribe: a field is described by the parameter that sets it to that
+// value.
 func TestDescribe(t *testing.T) {
 	for _, tc := range []struct {
 		field string

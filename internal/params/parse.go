@@ -23,8 +23,8 @@ type entry struct {
 	given    map[string]string // its entries in the lists, by parameter; for error texts
 }
 
-// ErrNoName is the error of [Parse] for arguments without an interface name. They
-// may have other faults.
+// ErrNoName is the error of [Parse] for arguments without an interface name.
+// They may have other faults.
 var ErrNoName = errors.New("parameter name: missing: want the name of at least one interface")
 
 // Parse parses the arguments of one load, each "PARAMETER=VALUE", in any order.

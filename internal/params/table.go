@@ -138,8 +138,8 @@ func setCreate(l *config.Load, s string) (err error) {
 	return err
 }
 
-// setPoll takes what the kernel takes for a parameter of the type uint, and tells
-// a 0 that was given from none.
+// setPoll takes what the kernel takes for a parameter of the type uint, and
+// tells a 0 that was given from none.
 func setPoll(l *config.Load, s string) error {
 	n, err := parseUint(s)
 	if l.Poll = time.Duration(n) * time.Millisecond; n == 0 {
@@ -148,8 +148,8 @@ func setPoll(l *config.Load, s string) error {
 	return err
 }
 
-// parseUint reads a number as the kernel's kstrtouint does: decimal, hexadecimal
-// with 0x, octal with 0.
+// parseUint reads a number as the kernel's kstrtouint does: decimal,
+// hexadecimal with 0x, octal with 0.
 func parseUint(s string) (uint32, error) {
 	digits, base := strings.TrimPrefix(s, "+"), 10
 	switch {

@@ -32,8 +32,8 @@ func Create(dir, name string, size int64, mode os.FileMode) error {
 	return nil
 }
 
-// CreateMissing is [Create] where no file of that name exists, whatever that is,
-// and otherwise does nothing. made tells which.
+// CreateMissing is [Create] where no file of that name exists, whatever that
+// is, and otherwise does nothing. made tells which.
 func CreateMissing(dir, name string, size int64, mode os.FileMode) (made bool, err error) {
 	path := name
 	if !filepath.IsAbs(name) {
@@ -49,9 +49,9 @@ func CreateMissing(dir, name string, size int64, mode os.FileMode) (made bool, e
 	return err == nil, err
 }
 
-// CheckFile returns an error unless the channel file name of dir, as in [Create],
-// has exactly this size in bytes and these permission bits. The error says which
-// differs.
+// CheckFile returns an error unless the channel file name of dir, as in
+// [Create], has exactly this size in bytes and these permission bits. The error
+// says which differs.
 func CheckFile(dir, name string, size int64, mode os.FileMode) error {
 	if err := checkFile(dir, name, size, mode); err != nil {
 		return fmt.Errorf("channel %s exists: %w", name, err)

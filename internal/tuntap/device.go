@@ -101,8 +101,8 @@ func (d *Device) Write(p []byte) (int, error) {
 // deleted, and one that wraps os.ErrDeadlineExceeded after Interrupt. Wait does
 // not allocate.
 //
-// It sleeps in a system call of its own, not in Go's poller: that would wake one
-// thread to learn of the packet and often another one to read it.
+// It sleeps in a system call of its own, not in Go's poller: that would wake
+// one thread to learn of the packet and often another one to read it.
 func (d *Device) Wait(ready func() bool) error {
 	d.waiting.Lock()
 	defer d.waiting.Unlock()

@@ -12,8 +12,8 @@
 // moves it to another network namespace; packets go on meanwhile.
 //
 // All methods of a Device may be called from any goroutine, and Read and Write
-// at the same time; with several queues, Read from one at a time. Only one Wait goes on at a time; a second one waits for the
-// first.
+// at the same time; with several queues, Read from one at a time. Only one Wait
+// goes on at a time; a second one waits for the first.
 //
 // Everything in a packet that is read comes from programs of this machine and
 // is not to be trusted; a packet never makes a method fail in a lasting way.

@@ -16,7 +16,8 @@ const VnetHdrSize = 10
 // checksums and to cut packets of up to 64 KiB.
 type Offload int
 
-// The features, TUN_F_* of include/uapi/linux/if_tun.h. All but the first need it.
+// The features, TUN_F_* of include/uapi/linux/if_tun.h. All but the first need
+// it.
 const (
 	Checksum Offload = unix.TUN_F_CSUM
 	TCP      Offload = unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
@@ -24,9 +25,9 @@ const (
 )
 
 // SetOffload says what the kernel may leave to the reader from the next packet
-// on; without VnetHdr it can be nothing. errors.ErrUnsupported: this kernel does
-// not know one of the features. A device that was attached has those of before
-// until this is called.
+// on; without VnetHdr it can be nothing. errors.ErrUnsupported: this kernel
+// does not know one of the features. A device that was attached has those of
+// before until this is called.
 func (d *Device) SetOffload(o Offload) error {
 	return d.control("set offload of interface", func(fd int) error {
 		err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, int(o))

@@ -267,7 +267,8 @@ func pieces(p []byte, n int) (parts [][]byte) {
 	return parts
 }
 
-// A merged packet goes to the network as one, however many parts it is written in.
+// A merged packet goes to the network as one, however many parts it is written
+// in.
 func TestWritev(t *testing.T) {
 	eachSuper(t, func(t *testing.T, kind tuntap.Kind, p super) {
 		ns := namespace(t)

@@ -27,7 +27,8 @@ type queues struct {
 	taken  int               // packets read from ready[0] in its turn
 }
 
-// share is how many packets one queue may give before it is the next one's turn.
+// share is how many packets one queue may give before it is the next one's
+// turn.
 const share = 16
 
 // noQueue is the number of what is watched besides the queues.
@@ -62,8 +63,9 @@ func (q *queues) watch(fd, number int) error {
 	return unix.EpollCtl(q.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(number)})
 }
 
-// sleep waits until something is to be read, and remembers what for read. failed
-// tells that a queue is broken, as all are once the interface is deleted.
+// sleep waits until something is to be read, and remembers what for read.
+// failed tells that a queue is broken, as all are once the interface is
+// deleted.
 func (q *queues) sleep() (failed bool) {
 	n, err := unix.EpollWait(q.epoll, q.events[:], -1)
 	if err != nil {
@@ -83,7 +85,8 @@ func (q *queues) close() {
 	}
 }
 
-// read takes the next packet from the queues that have one, ErrAgain if none has.
+// read takes the next packet from the queues that have one, ErrAgain if none
+// has.
 func (q *queues) read(p []byte) (n, queue int, err error) {
 	for {
 		for len(q.ready) > 0 && q.taken < share {

@@ -32,8 +32,8 @@ func onesSum(sum int, b []byte) int {
 	return sum
 }
 
-// inspect verifies an element the way a peer would that believes nothing: all of
-// its fields, lengths and checksums, and that the rest of it is zero.
+// inspect verifies an element the way a peer would that believes nothing: all
+// of its fields, lengths and checksums, and that the rest of it is zero.
 func inspect(mode string, mtu int, elem []byte) (w wire, err error) {
 	var data, rest []byte
 	if mode == "net_hdr" {
@@ -140,7 +140,8 @@ type checker struct {
 	group   sync.WaitGroup
 }
 
-// startChecker starts a checker, which ends with end or with the test. own may be nil.
+// startChecker starts a checker, which ends with end or with the test. own may
+// be nil.
 func startChecker(t *testing.T, h *host, name, mode string, own func(w wire) error) *checker {
 	t.Helper()
 	channel, err := region.Open(h.channels, name, region.ReadOnly)
@@ -205,9 +206,9 @@ func (c *checker) end() {
 	c.group.Wait()
 }
 
-// inspected ends the checker and fails unless it saw packets of these protocols.
-// However slow it is, the last half of a ring is left to it: what the test sent
-// last.
+// inspected ends the checker and fails unless it saw packets of these
+// protocols. However slow it is, the last half of a ring is left to it: what
+// the test sent last.
 func (c *checker) inspected(protocols ...byte) {
 	c.t.Helper()
 	c.end()

@@ -37,7 +37,8 @@ type arrivals struct {
 	stop   atomic.Bool
 }
 
-// startArrivals checks each numbered packet that arrives and counts it in total.
+// startArrivals checks each numbered packet that arrives and counts it in
+// total.
 func startArrivals(t *testing.T, h *host, name string, total *atomic.Int64, check func(mark uint32, number uint64) error) *arrivals {
 	t.Helper()
 	a := &arrivals{name: name, socket: h.Packet(testnet.PacketConfig{Interface: name}), check: check, done: make(chan error, 1)}

@@ -99,8 +99,8 @@ func TestKilledDaemonComesBack(t *testing.T) {
 	}
 }
 
-// A state file that a crash of the machine or a careless hand has damaged is told
-// once, and is in the way of nothing.
+// A state file that a crash of the machine or a careless hand has damaged is
+// told once, and is in the way of nothing.
 func TestDamagedStateFile(t *testing.T) {
 	begin(t)
 	h := newHost(t, makeChannels(t, "a"))

@@ -22,8 +22,8 @@ func (h *host) limited(soft, hard int, args ...string) *testnet.Cmd {
 	return h.Command(testnet.Need(h.t, "prlimit"), args...)
 }
 
-// With any number of descriptors muennet either carries packets, or says what is
-// missing and leaves nothing behind.
+// With any number of descriptors muennet either carries packets, or says what
+// is missing and leaves nothing behind.
 func TestFewDescriptors(t *testing.T) {
 	for _, flags := range []string{"", "net_hdr", "eth_dev"} {
 		t.Run("flags="+flags, func(t *testing.T) {

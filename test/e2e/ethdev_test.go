@@ -31,7 +31,8 @@ func frame(to, from net.HardwareAddr, n int) []byte {
 	return append(f, content(n, n-headerSize)...)
 }
 
-// frames are Ethernet frames of these sizes from one host's net0 to the other's.
+// frames are Ethernet frames of these sizes from one host's net0 to the
+// other's.
 func frames(from, to *host, sizes ...int) (all [][]byte) {
 	source, destination := from.State("net0").HardwareAddr, to.State("net0").HardwareAddr
 	for _, n := range sizes {

@@ -168,9 +168,9 @@ func TestTCPAtFullRate(t *testing.T) {
 	}
 }
 
-// With offload=off every packet is seen as it is in the channel. With offload=on
-// consecutive segments are merged, as network cards do it, and only what is
-// merged has a checksum that says nothing.
+// With offload=off every packet is seen as it is in the channel. With
+// offload=on consecutive segments are merged, as network cards do it, and only
+// what is merged has a checksum that says nothing.
 func TestTcpdumpSeesCorrectPackets(t *testing.T) {
 	for _, offload := range []string{"on", "off"} {
 		t.Run("offload="+offload, func(t *testing.T) {

@@ -112,8 +112,8 @@ func TestSyslogStalls(t *testing.T) {
 // stalledInterfaces are net0, whose peer is hostile, and net1, whose is not.
 var stalledInterfaces = []string{"name=net0,net1", "in=bad,good", "out=,out", "flags=net_hdr,net_hdr", "reader_protocol=12,12", "writer_protocol=,12"}
 
-// goesOn expects everything to work although the log stalls: packets, show, load
-// and unload.
+// goesOn expects everything to work although the log stalls: packets, show,
+// load and unload.
 func goesOn(t *testing.T, h *host) {
 	t.Helper()
 	for _, name := range []string{"net0", "net1"} {

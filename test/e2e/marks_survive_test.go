@@ -54,7 +54,8 @@ func (l *lone) marksWork(after string, places ...*place) {
 	}
 }
 
-// inhabited makes a quiet namespace that can be found: one with a process in it.
+// inhabited makes a quiet namespace that can be found: one with a process in
+// it.
 func inhabited(t *testing.T) *testnet.NS {
 	t.Helper()
 	ns := testnet.New(t)

@@ -21,8 +21,8 @@ func mixed(t *testing.T, flags string) *pair {
 	return startPair(t, append([]string{"mtu=9000"}, params...), params)
 }
 
-// longer checks that b has counted n packets as longer than its own MTU, and none
-// as dropped.
+// longer checks that b has counted n packets as longer than its own MTU, and
+// none as dropped.
 func (p *pair) longer(t *testing.T, n uint64) {
 	t.Helper()
 	s := p.b.show("net0")

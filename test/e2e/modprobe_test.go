@@ -16,8 +16,8 @@ type distribution struct {
 	etc string // a modprobe.d directory
 }
 
-// makeInstall installs to below a staging directory, as one makes a package, and
-// then unpacks that.
+// makeInstall installs to below a staging directory, as one makes a package,
+// and then unpacks that.
 func makeInstall(t *testing.T) distribution {
 	t.Helper()
 	testnet.Need(t, "modprobe")
@@ -89,8 +89,8 @@ func TestModprobe(t *testing.T) {
 	h.typed("modprobe -r muennet")
 }
 
-// TestModprobeAgain: what the module takes without an error: a second modprobe, of
-// other parameters too, one without parameters, and modprobe -r of nothing.
+// TestModprobeAgain: what the module takes without an error: a second modprobe,
+// of other parameters too, one without parameters, and modprobe -r of nothing.
 func TestModprobeAgain(t *testing.T) {
 	begin(t)
 	makeInstall(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet/confine"
 )
 
-// On a kernel without CONFIG_NET_NS there is one network namespace, which cannot
-// be opened. All else is as elsewhere.
+// On a kernel without CONFIG_NET_NS there is one network namespace, which
+// cannot be opened. All else is as elsewhere.
 func TestKernelWithoutNetNS(t *testing.T) {
 	begin(t)
 	spec := confine.NoNetNS()

@@ -214,7 +214,8 @@ func TestOffloadMix(t *testing.T) {
 				s.group.Go(func() {
 					for i := range 60 {
 						size := []int{0, 1, 64, 1452, 1472, 3000, 9000}[i%7]
-						// Numbered in their first bytes, so that a late one is not taken for the next.
+						// Numbered in their first bytes, so that a late one is not taken for the
+						// next.
 						if err := echo(a, b, content(i, size+i), true); err != nil {
 							t.Error(err)
 							return

@@ -226,9 +226,9 @@ func TestOffloadUDPSegments(t *testing.T) {
 	}
 }
 
-// receiveSegments wants payload in datagrams of size bytes, the last of which may
-// be shorter. With gro several of them may come in one call, as the kernel then
-// says. It returns how often that was.
+// receiveSegments wants payload in datagrams of size bytes, the last of which
+// may be shorter. With gro several of them may come in one call, as the kernel
+// then says. It returns how often that was.
 func receiveSegments(c *net.UDPConn, payload []byte, size int, gro bool) (together int, err error) {
 	buf, oob := make([]byte, 1<<16), make([]byte, 128)
 	for at := 0; at < len(payload); {

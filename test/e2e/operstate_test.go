@@ -67,8 +67,8 @@ func TestOperstateFollowsUp(t *testing.T) {
 	}
 }
 
-// With carrier=peer it is that of the peer, until a load takes the interface over
-// with carrier=admin: then children, too, have a carrier for good.
+// With carrier=peer it is that of the peer, until a load takes the interface
+// over with carrier=admin: then children, too, have a carrier for good.
 func TestOperstateFollowsPeer(t *testing.T) {
 	begin(t)
 	h := newHost(t, makeChannels(t, "in", "out"))

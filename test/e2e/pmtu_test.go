@@ -18,8 +18,8 @@ import (
 	"github.com/muennet/muennet/internal/testnet"
 )
 
-// pmtuEntries are the path MTUs of the marks from 1 on. Those of the rest of the
-// table, which has 1024 entries, are 0.
+// pmtuEntries are the path MTUs of the marks from 1 on. Those of the rest of
+// the table, which has 1024 entries, are 0.
 var pmtuEntries = []uint32{0, 27, 68, 1000, 1280, 1400, 65535}
 
 // Marks with the entry of that number.

@@ -188,8 +188,8 @@ func (c *crossfire) dial(ns *testnet.NS, to string) {
 	}
 }
 
-// send sends a few records. A connection that has lost its other end is given up
-// soon, so that the next one can be made.
+// send sends a few records. A connection that has lost its other end is given
+// up soon, so that the next one can be made.
 func (c *crossfire) send(conn *net.TCPConn) {
 	defer conn.Close()
 	for n := 0; n < 50 && c.pause(5*time.Millisecond); n++ {

@@ -17,7 +17,8 @@ import (
 // someUser is not root.
 const someUser = 54321
 
-// containerDefaults are the capabilities that Docker gives to root in a container.
+// containerDefaults are the capabilities that Docker gives to root in a
+// container.
 var containerDefaults = []int{
 	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FSETID, unix.CAP_FOWNER, unix.CAP_MKNOD, unix.CAP_NET_RAW, unix.CAP_SETGID,
 	unix.CAP_SETUID, unix.CAP_SETFCAP, unix.CAP_SETPCAP, unix.CAP_NET_BIND_SERVICE, unix.CAP_SYS_CHROOT, unix.CAP_KILL, unix.CAP_AUDIT_WRITE,

@@ -16,8 +16,8 @@ import (
 	"github.com/muennet/muennet/shmstream"
 )
 
-// unikernel is a host whose net0 leads to a unikernel, which looks at its channel
-// every millisecond.
+// unikernel is a host whose net0 leads to a unikernel, which looks at its
+// channel every millisecond.
 type unikernel struct {
 	*host
 	peer *solo5.Peer
@@ -62,8 +62,8 @@ func bootSolo5(t *testing.T, params ...string) *unikernel {
 	return s
 }
 
-// dial opens a UDP socket to the unikernel, which is a neighbour from now on even
-// if it does not answer for long.
+// dial opens a UDP socket to the unikernel, which is a neighbour from now on
+// even if it does not answer for long.
 func (s *unikernel) dial() {
 	s.t.Helper()
 	s.ip("neigh replace " + addrB + " lladdr " + s.peer.MAC().String() + " dev net0 nud permanent")

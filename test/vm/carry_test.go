@@ -20,12 +20,12 @@ const (
 	ethLink = 1 // eth0
 )
 
-// streamed is how much TCP goes there and comes back where nothing else is said,
-// bytes.
+// streamed is how much TCP goes there and comes back where nothing else is
+// said, bytes.
 const streamed = 16 << 20
 
-// carry has a link carry all kinds of traffic from one end to the other, a guest,
-// whose side is to, and back: of TCP so many bytes.
+// carry has a link carry all kinds of traffic from one end to the other, a
+// guest, whose side is to, and back: of TCP so many bytes.
 func carry(t *testing.T, from, guest end, to side, link int, bytes int64) {
 	t.Helper()
 	v4, v6 := to.addr(to.v4, link), to.addr(to.v6, link)

@@ -76,9 +76,9 @@ func TestGuestRestarts(t *testing.T) {
 	}
 }
 
-// TestGuestKilled kills one of two guests while it writes, and boots another one
-// in its place. What the first one leaves is its memory, as it was: a header that
-// says active, and perhaps half an element.
+// TestGuestKilled kills one of two guests while it writes, and boots another
+// one in its place. What the first one leaves is its memory, as it was: a
+// header that says active, and perhaps half an element.
 func TestGuestKilled(t *testing.T) {
 	a, b, memory := pair(t, debian)
 	const rounds = 3
@@ -103,9 +103,9 @@ func TestGuestKilled(t *testing.T) {
 	}
 }
 
-// TestUnplugged pulls the memory out of a guest while packets go through it. There
-// is no fault: with QEMU, what the guest reads then are zeros, and what it writes is
-// lost. That stops its interfaces, and nothing else.
+// TestUnplugged pulls the memory out of a guest while packets go through it.
+// There is no fault: with QEMU, what the guest reads then are zeros, and what
+// it writes is lost. That stops its interfaces, and nothing else.
 func TestUnplugged(t *testing.T) {
 	a, b, _ := pair(t, debian)
 	a.do(agent.Task{Do: "reach", To: right.addr(right.v4, netLink)})

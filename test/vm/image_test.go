@@ -31,8 +31,8 @@ func testMain(m *testing.M) int {
 	return code
 }
 
-// build builds a program of the tree for a guest, as make build does, and returns
-// its path.
+// build builds a program of the tree for a guest, as make build does, and
+// returns its path.
 func build(pkg string) (string, error) {
 	out := filepath.Join(built, filepath.Base(pkg))
 	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "github.com/muennet/muennet/"+pkg)
@@ -66,8 +66,8 @@ type file struct {
 }
 
 // image writes what a guest boots from to a file: the programs, the kernel's
-// modules, and files of the guest's own. A base comes before all of that, and has
-// the first process.
+// modules, and files of the guest's own. A base comes before all of that, and
+// has the first process.
 func image(t *testing.T, k kernel, base []byte, own []file) (path string) {
 	t.Helper()
 	all, err := programs()

@@ -48,8 +48,9 @@ func TestInitGoesOn(t *testing.T) {
 	}
 }
 
-// TestInitCollectsOrphans makes processes whose parents end before them. They are
-// the first process's then, and would stay for ever if it did not wait for them.
+// TestInitCollectsOrphans makes processes whose parents end before them. They
+// are the first process's then, and would stay for ever if it did not wait for
+// them.
 func TestInitCollectsOrphans(t *testing.T) {
 	testnet.CheckLeaks(t)
 	g := boot(t, guestConfig{name: "guest"})
@@ -57,8 +58,8 @@ func TestInitCollectsOrphans(t *testing.T) {
 	g.powerOff()
 }
 
-// TestInitRestarts sends what the kernel sends for ctrl-alt-del. QEMU has been told
-// to end where a machine would start again.
+// TestInitRestarts sends what the kernel sends for ctrl-alt-del. QEMU has been
+// told to end where a machine would start again.
 func TestInitRestarts(t *testing.T) {
 	testnet.CheckLeaks(t)
 	g := boot(t, guestConfig{name: "guest"})

@@ -72,7 +72,8 @@ func (s side) parameters(memory string, count int) []string {
 	}
 }
 
-// words returns the same for the kernel command line of a guest, with addresses.
+// words returns the same for the kernel command line of a guest, with
+// addresses.
 func (s side) words(count int) (words []string) {
 	for _, p := range s.parameters(pciMemory, count) {
 		words = append(words, "muennet."+p)

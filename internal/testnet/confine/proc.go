@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// arrange changes /proc in the mount namespace of the process, which is its own.
+// arrange changes /proc in the mount namespace of the process, which is its
+// own.
 func (p Proc) arrange() error {
 	var err error
 	switch p {

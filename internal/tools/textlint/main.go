@@ -129,8 +129,8 @@ func fill(words []string, first, rest string, columns int) []string {
 	return append(lines, line)
 }
 
-// words splits text at blanks, but not within `code`. A word that Markdown would
-// take for a marker at the beginning of a line stays with the one before.
+// words splits text at blanks, but not within `code`. A word that Markdown
+// would take for a marker at the beginning of a line stays with the one before.
 func words(text string) []string {
 	var all []string
 	code := false

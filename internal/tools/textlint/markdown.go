@@ -77,8 +77,8 @@ func brokenLinks(path string, text []byte) (faults []string) {
 	return faults
 }
 
-// hasHeading reports whether a heading of the page gets this anchor, by the rules
-// of GitHub.
+// hasHeading reports whether a heading of the page gets this anchor, by the
+// rules of GitHub.
 func hasHeading(page []byte, anchor string) bool {
 	for _, line := range prose(page) {
 		title, heading := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")

@@ -1,13 +1,14 @@
-// Package agent does in a virtual machine what a test outside tells it to: makes
-// traffic, looks at it, measures.
+// Package agent does in a virtual machine what a test outside tells it to:
+// makes traffic, looks at it, measures.
 //
 // A Task is one line of JSON, and so is the Result that answers it. Serve reads
-// tasks and does each on a goroutine of its own, so results come in the order in
-// which they are ready; ID tells which is whose. Do does one task in the calling
-// process and network namespace: the other end of the same traffic, outside.
+// tasks and does each on a goroutine of its own, so results come in the order
+// in which they are ready; ID tells which is whose. Do does one task in the
+// calling process and network namespace: the other end of the same traffic,
+// outside.
 //
-// It is for tests only, trusts who gives it tasks, and keeps what a task left in
-// the background, such as a listener, until the process ends.
+// It is for tests only, trusts who gives it tasks, and keeps what a task left
+// in the background, such as a listener, until the process ends.
 package agent
 
 import (

@@ -14,8 +14,8 @@ import (
 	"github.com/muennet/muennet/internal/netlab"
 )
 
-// command runs Command to its end. Text is what it wrote, by lines. That it fails
-// is an error with all of that.
+// command runs Command to its end. Text is what it wrote, by lines. That it
+// fails is an error with all of that.
 func command(t Task) (r Result, err error) {
 	c := exec.Command(t.Command[0], t.Command[1:]...)
 	// What it leaves running in the background may keep its output open.
@@ -55,8 +55,8 @@ func orphans(t Task) (r Result, err error) {
 	})
 }
 
-// namesakes counts the processes of that name that run, and those that have ended
-// but have not been waited for.
+// namesakes counts the processes of that name that run, and those that have
+// ended but have not been waited for.
 func namesakes(name string) (running, ended int, err error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {

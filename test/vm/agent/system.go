@@ -58,8 +58,8 @@ func cpu(t Task) (r Result, err error) {
 	return r, nil
 }
 
-// doze sleeps for Time, a millisecond at a time, and measures how long its thread
-// ran: what nothing that polls once per millisecond can fall below.
+// doze sleeps for Time, a millisecond at a time, and measures how long its
+// thread ran: what nothing that polls once per millisecond can fall below.
 func doze(t Task) (r Result, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -110,8 +110,8 @@ func ran(pid int) (all schedule, err error) {
 	return all, nil
 }
 
-// ranOne reads the schedstat file of a thread: how long it ran in ns, how long it
-// waited to, how often it did.
+// ranOne reads the schedstat file of a thread: how long it ran in ns, how long
+// it waited to, how often it did.
 func ranOne(file string) (s schedule, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -62,8 +62,8 @@ func stream(t Task) (r Result, err error) {
 	return Result{Took: took}, nil
 }
 
-// datagrams sends Count datagrams of Size bytes to the echo service of UDP, each
-// when the one before has come back.
+// datagrams sends Count datagrams of Size bytes to the echo service of UDP,
+// each when the one before has come back.
 func datagrams(t Task) (r Result, err error) {
 	dialer := net.Dialer{Control: netlab.Marked(t.Mark)}
 	conn, err := dialer.Dial("udp", net.JoinHostPort(t.To, echoPort))
@@ -95,8 +95,8 @@ func datagrams(t Task) (r Result, err error) {
 	return roundTrips(trips, time.Since(start)), nil
 }
 
-// flood sends datagrams as fast as it can, for Time. They need no receiver: Count
-// says how many were sent.
+// flood sends datagrams as fast as it can, for Time. They need no receiver:
+// Count says how many were sent.
 func flood(t Task) (r Result, err error) {
 	conn, err := net.Dial("udp", net.JoinHostPort(t.To, "9")) // discard, RFC 863
 	if err != nil {
@@ -168,8 +168,8 @@ func send(t Task) (r Result, err error) {
 	return r, nil
 }
 
-// marks returns the Netfilter marks of the next Count datagrams since listen, and
-// ends listening.
+// marks returns the Netfilter marks of the next Count datagrams since listen,
+// and ends listening.
 func marks(t Task) (r Result, err error) {
 	conn := receiver.Swap(nil)
 	if conn == nil {

@@ -21,8 +21,9 @@ type running struct {
 	end []func()
 }
 
-// unikernel starts a simulated unikernel with the address To, at the other end of
-// the channels X|in and X|out in the directory Channels, where X is Interface.
+// unikernel starts a simulated unikernel with the address To, at the other end
+// of the channels X|in and X|out in the directory Channels, where X is
+// Interface.
 func unikernel(t Task) (r Result, err error) {
 	addr, err := netip.ParseAddr(t.To)
 	if err != nil {
@@ -55,8 +56,8 @@ func (u running) stop() {
 	}
 }
 
-// endUnikernels ends all of them. That the memory of one would have been damaged
-// is an error.
+// endUnikernels ends all of them. That the memory of one would have been
+// damaged is an error.
 func endUnikernels(Task) (r Result, err error) {
 	unikernels.Lock()
 	defer unikernels.Unlock()

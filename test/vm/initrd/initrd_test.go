@@ -22,8 +22,8 @@ func archive(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// TestGolden has each field of the format in its place. That the kernel takes it
-// is what the tests of virtual machines show.
+// TestGolden has each field of the format in its place. That the kernel takes
+// it is what the tests of virtual machines show.
 func TestGolden(t *testing.T) {
 	var b bytes.Buffer
 	w := New(&b)
