@@ -23,6 +23,7 @@ type parent struct {
 	inbound  *datapath.Inbound // nil without an in-channel
 	presence presence          // of the peer
 	pmtuFile error             // what became of the file of pmtu; guarded by mu
+	told     uint64            // drops that the kernel was told of; the patrol's
 	family   family
 	reporter reporter
 	load     Config // what made it, as alone returns it

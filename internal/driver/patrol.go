@@ -61,6 +61,9 @@ func (p *patrol) round() {
 	if !well || len(parents) == 0 {
 		p.unwatch() // it watches files that are no longer ours
 	}
+	for _, parent := range parents {
+		parent.tellDrops()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
