@@ -54,9 +54,9 @@ type Interface struct {
 	// PMTUFile says that the file of that region was removed or replaced.
 	// The old one remains in use until the next load. Absent: neither.
 	PMTUFile string `json:"pmtu_file,omitempty"`
-	// Marks says how Netfilter marks are carried; nil and absent unless
+	// Marking says how Netfilter marks are carried; nil and absent unless
 	// Mode is "net_hdr".
-	Marks *Marking `json:"marks,omitempty"`
+	Marking *Marking `json:"marking,omitempty"`
 	// Children are in the order in which they were added; absent: none.
 	Children []Child `json:"children,omitempty"`
 	// Writer is the state of the out-channel; nil and absent without Out.
@@ -86,12 +86,12 @@ type Child struct {
 	MTU int `json:"mtu"`
 	// Up says whether the interface is administratively up.
 	Up bool `json:"up"`
-	// Held are the marks whose packets the child receives, each 1 to
+	// Marks are the marks whose packets the child receives, each 1 to
 	// 2^32-1, in ascending order; empty and never nil for a live child: none.
-	Held []uint32 `json:"held"`
-	// Marks says how Netfilter marks are carried; never nil for a live
+	Marks []uint32 `json:"marks"`
+	// Marking says how Netfilter marks are carried; never nil for a live
 	// child.
-	Marks *Marking `json:"marks"`
+	Marking *Marking `json:"marking"`
 	// Adopted is as in Interface.
 	Adopted bool `json:"adopted"`
 	// Offload, Merged and Oversize are as in Interface.

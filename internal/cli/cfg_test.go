@@ -15,10 +15,10 @@ func TestCfg(t *testing.T) {
 	h.must("cfg", "add_mark", "child0", "9")
 	h.must("cfg", "del_mark", "child0", "7")
 	h.wantLinks("child0", "net0")
-	if text := h.must("show", "net0"); !strings.Contains(text, "\nchild.child0.held:       9\n") || !strings.Contains(text, "\nmarks.outgoing: ") {
+	if text := h.must("show", "net0"); !strings.Contains(text, "\nchild.child0.marks:      9\n") || !strings.Contains(text, "\nmarking.outgoing: ") {
 		t.Errorf("show prints\n%s", text)
 	}
-	if text := h.must("show", "child0"); !strings.HasPrefix(text, "name: child0\nin/out: a:b\n") || !strings.Contains(text, "\nparent:                  net0\nheld:                    9\n") {
+	if text := h.must("show", "child0"); !strings.HasPrefix(text, "name: child0\nin/out: a:b\n") || !strings.Contains(text, "\nparent:                  net0\nmarks:                   9\n") {
 		t.Errorf("show of a child prints\n%s", text)
 	}
 	if text := h.must("show", "child0", "--json"); !strings.HasPrefix(text, "{\n  \"name\": \"child0\",\n") {
@@ -57,7 +57,7 @@ func TestChildLeftBehind(t *testing.T) {
 func TestNoBPF(t *testing.T) {
 	h := newHost(t)
 	h.must(append([]string{"load", "--no-bpf"}, pair("net0", "a", "b")...)...)
-	if text := h.must("show"); !strings.Contains(text, "\nmarks.outgoing:          eBPF is switched off\nmarks.incoming:          eBPF is switched off\n") {
+	if text := h.must("show"); !strings.Contains(text, "\nmarking.outgoing:        eBPF is switched off\nmarking.incoming:        eBPF is switched off\n") {
 		t.Errorf("show prints\n%s", text)
 	}
 }

@@ -186,7 +186,7 @@ func printStatus(w io.Writer, s api.Interface) error {
 		ours.line("reader.wakeups", rd.Wakeups)
 		ours.line("reader.timeouts", rd.Timeouts)
 	}
-	ours.marks("", s.Marks)
+	ours.marks("", s.Marking)
 	for _, c := range s.Children {
 		ours.child(c)
 	}

@@ -14,12 +14,12 @@ func (r *report) marks(prefix string, m *api.Marking) {
 	if m == nil {
 		return
 	}
-	r.line(prefix+"marks.outgoing", m.Outgoing)
-	r.line(prefix+"marks.incoming", m.Incoming)
-	r.line(prefix+"marks.queues", m.Queues)
-	r.line(prefix+"marks.overflows", m.Overflows)
-	r.line(prefix+"marks.mismatches", m.Mismatches)
-	r.line(prefix+"marks.unmarked", m.Unmarked)
+	r.line(prefix+"marking.outgoing", m.Outgoing)
+	r.line(prefix+"marking.incoming", m.Incoming)
+	r.line(prefix+"marking.queues", m.Queues)
+	r.line(prefix+"marking.overflows", m.Overflows)
+	r.line(prefix+"marking.mismatches", m.Mismatches)
+	r.line(prefix+"marking.unmarked", m.Unmarked)
 }
 
 // child prints a child among the lines of its parent. Its name is in each line,
@@ -37,18 +37,18 @@ func (r *report) child(c api.Child) {
 
 // childState prints the state of a child; each key begins with prefix.
 func (r *report) childState(prefix string, c api.Child) {
-	held := make([]string, len(c.Held))
-	for i, mark := range c.Held {
-		held[i] = fmt.Sprint(mark)
+	marks := make([]string, len(c.Marks))
+	for i, mark := range c.Marks {
+		marks[i] = fmt.Sprint(mark)
 	}
-	r.line(prefix+"held", orNone(strings.Join(held, " ")))
+	r.line(prefix+"marks", orNone(strings.Join(marks, " ")))
 	r.line(prefix+"ifindex", c.Index)
 	r.line(prefix+"netns", netNS(c.NetNS))
 	r.line(prefix+"up", yesNo(c.Up))
 	r.line(prefix+"adopted", yesNo(c.Adopted))
 	r.line(prefix+"offload", c.Offload)
 	r.line(prefix+"offload.merged", c.Merged)
-	r.marks(prefix, c.Marks)
+	r.marks(prefix, c.Marking)
 }
 
 // childDrops prints the drops of a child.

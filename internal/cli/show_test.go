@@ -24,13 +24,13 @@ func TestPrintStatus(t *testing.T) {
 		Stats: api.Stats{RxPackets: 1, TxPackets: 2, RxBytes: 3, TxBytes: 4, RxErrors: 5, RxDropped: 6, TxDropped: 7, RxOverErrors: 8, RxFrameErrors: 9},
 		Drops: map[string]uint64{"tx_oversize": 7, "rx_bad_length": 9},
 		PMTU:  "mtus", PMTUFile: "its file was replaced", Offload: "tso uso gro", Merged: 17, Oversize: 19,
-		Marks: &api.Marking{Outgoing: "active", Incoming: "active (tcx)", Queues: 2, Overflows: 3, Mismatches: 4, Unmarked: 5},
+		Marking: &api.Marking{Outgoing: "active", Incoming: "active (tcx)", Queues: 2, Overflows: 3, Mismatches: 4, Unmarked: 5},
 		Children: []api.Child{
-			{Name: "child0", Index: 5, NetNS: 4026531840, MTU: 1400, Up: true, Held: []uint32{7, 0xffffffff},
-				Marks:   &api.Marking{Outgoing: "eBPF is switched off", Incoming: "eBPF is switched off", Queues: 1},
+			{Name: "child0", Index: 5, NetNS: 4026531840, MTU: 1400, Up: true, Marks: []uint32{7, 0xffffffff},
+				Marking: &api.Marking{Outgoing: "eBPF is switched off", Incoming: "eBPF is switched off", Queues: 1},
 				Adopted: true, Offload: "tso", Merged: 18, Oversize: 20, Stats: api.Stats{RxPackets: 11, RxBytes: 12, RxDropped: 13, TxPackets: 14, TxBytes: 15, TxDropped: 16},
 				Drops: map[string]uint64{"tx_oversize": 16}},
-			{Name: "c1", Held: []uint32{}, Offload: "off"},
+			{Name: "c1", Marks: []uint32{}, Offload: "off"},
 		},
 	})
 	if err != nil {
@@ -97,25 +97,25 @@ reader.lost:             300
 reader.protocol_errors:  6
 reader.wakeups:          7
 reader.timeouts:         8
-marks.outgoing:          active
-marks.incoming:          active (tcx)
-marks.queues:            2
-marks.overflows:         3
-marks.mismatches:        4
-marks.unmarked:          5
-child.child0.held:       7 4294967295
+marking.outgoing:        active
+marking.incoming:        active (tcx)
+marking.queues:          2
+marking.overflows:       3
+marking.mismatches:      4
+marking.unmarked:        5
+child.child0.marks:      7 4294967295
 child.child0.ifindex:    5
 child.child0.netns:      4026531840
 child.child0.up:         yes
 child.child0.adopted:    yes
 child.child0.offload:    tso
 child.child0.offload.merged: 18
-child.child0.marks.outgoing: eBPF is switched off
-child.child0.marks.incoming: eBPF is switched off
-child.child0.marks.queues: 1
-child.child0.marks.overflows: 0
-child.child0.marks.mismatches: 0
-child.child0.marks.unmarked: 0
+child.child0.marking.outgoing: eBPF is switched off
+child.child0.marking.incoming: eBPF is switched off
+child.child0.marking.queues: 1
+child.child0.marking.overflows: 0
+child.child0.marking.mismatches: 0
+child.child0.marking.unmarked: 0
 child.child0.mtu:        1400
 child.child0.stats.rx_packets: 11
 child.child0.stats.rx_bytes: 12
@@ -125,7 +125,7 @@ child.child0.stats.rx_dropped: 13
 child.child0.stats.rx_oversize: 20
 child.child0.stats.tx_dropped: 16
 child.child0.drops.tx_oversize: 16
-child.c1.held:           (none)
+child.c1.marks:          (none)
 child.c1.ifindex:        0
 child.c1.netns:          none (kernel without CONFIG_NET_NS)
 child.c1.up:             no
@@ -193,9 +193,9 @@ func TestPrintEnds(t *testing.T) {
 func TestPrintChild(t *testing.T) {
 	parent := api.Interface{Name: "net0", Mode: "net_hdr", In: "a", Out: "b", MTU: 1500, Poll: 1, Stats: api.Stats{RxPackets: 99},
 		Writer: &api.Writer{Channel: api.Channel{Enabled: true, ElementSize: 1508}}, Reader: &api.Reader{SeenElementSize: 1408}}
-	child := api.Child{Name: "child0", Index: 5, NetNS: 7, MTU: 1400, Up: true, Held: []uint32{7, 9}, Offload: "off",
-		Marks: &api.Marking{Outgoing: "active", Incoming: "active (tcx)", Queues: 2},
-		Stats: api.Stats{RxPackets: 1, RxBytes: 2, RxDropped: 3, TxPackets: 4, TxBytes: 5, TxDropped: 6}, Drops: map[string]uint64{"tx_oversize": 6}}
+	child := api.Child{Name: "child0", Index: 5, NetNS: 7, MTU: 1400, Up: true, Marks: []uint32{7, 9}, Offload: "off",
+		Marking: &api.Marking{Outgoing: "active", Incoming: "active (tcx)", Queues: 2},
+		Stats:   api.Stats{RxPackets: 1, RxBytes: 2, RxDropped: 3, TxPackets: 4, TxBytes: 5, TxDropped: 6}, Drops: map[string]uint64{"tx_oversize": 6}}
 	var b strings.Builder
 	if err := printChild(&b, parent, child); err != nil {
 		t.Fatal(err)
@@ -218,19 +218,19 @@ stats.tx_packets: 4
 stats.tx_bytes: 5
 
 parent:                  net0
-held:                    7 9
+marks:                   7 9
 ifindex:                 5
 netns:                   7
 up:                      yes
 adopted:                 no
 offload:                 off
 offload.merged:          0
-marks.outgoing:          active
-marks.incoming:          active (tcx)
-marks.queues:            2
-marks.overflows:         0
-marks.mismatches:        0
-marks.unmarked:          0
+marking.outgoing:        active
+marking.incoming:        active (tcx)
+marking.queues:          2
+marking.overflows:       0
+marking.mismatches:      0
+marking.unmarked:        0
 stats.rx_dropped:        3
 stats.rx_oversize:       0
 stats.tx_dropped:        6

@@ -42,7 +42,7 @@ func TestChildren(t *testing.T) {
 		{name: "number too big", method: "DELETE", path: "/v1/children/c0/marks/4294967296", status: 400, answer: "is not a number"},
 		{name: "unload", method: "DELETE", path: "/v1/interfaces/c0", status: 409, answer: "c0 is a child of net0"},
 		{name: "show", method: "GET", path: "/v1/interfaces/c0", status: 404, answer: "interface c0 is a child of net0, and shown there"},
-		{name: "show parent", method: "GET", path: "/v1/interfaces/net0", status: 200, answer: `"held":[7]`},
+		{name: "show parent", method: "GET", path: "/v1/interfaces/net0", status: 200, answer: `"marks":[7]`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := &fakeNet{names: []string{"net0", "net1"}, children: map[string][]uint32{"c0": {7}}}

@@ -134,7 +134,7 @@ func (f *fakeNet) Status() []muennet.Status {
 		s := muennet.Status{Name: n}
 		if i == 0 {
 			for _, child := range slices.Sorted(maps.Keys(f.children)) {
-				s.Children = append(s.Children, api.Child{Name: child, Held: f.children[child]})
+				s.Children = append(s.Children, api.Child{Name: child, Marks: f.children[child]})
 			}
 		}
 		l = append(l, s)

@@ -31,8 +31,8 @@ func (d *demo) marks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if left.Marks.Outgoing != "active" {
-		d.say("marks", "skipped, marks are not carried: %s", left.Marks.Outgoing)
+	if left.Marking.Outgoing != "active" {
+		d.say("marks", "skipped, marks are not carried: %s", left.Marking.Outgoing)
 		return nil
 	}
 	for _, mark := range []uint32{childMark + 1, 0, childMark} {

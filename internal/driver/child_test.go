@@ -98,12 +98,12 @@ func TestChildComesAndGoes(t *testing.T) {
 	must(t, d.AddMark("child0", 7))
 	must(t, d.AddMark("child0", 0xffffffff))
 	must(t, d.AddMark("child0", 1))
-	if c := childStatus(t, d, "child0"); !slices.Equal(c.Held, []uint32{1, 7, 0xffffffff}) || c.MTU != 1400 || c.Adopted {
+	if c := childStatus(t, d, "child0"); !slices.Equal(c.Marks, []uint32{1, 7, 0xffffffff}) || c.MTU != 1400 || c.Adopted {
 		t.Errorf("%+v", c)
 	}
 	must(t, d.DeleteMark("child0", 7))
-	if c := childStatus(t, d, "child0"); !slices.Equal(c.Held, []uint32{1, 0xffffffff}) {
-		t.Errorf("marks %v are left", c.Held)
+	if c := childStatus(t, d, "child0"); !slices.Equal(c.Marks, []uint32{1, 0xffffffff}) {
+		t.Errorf("marks %v are left", c.Marks)
 	}
 	must(t, d.DeleteChild("child0"))
 	if names := l.ns.Names(); !slices.Equal(names, []string{"child1", "net0"}) {
@@ -163,7 +163,7 @@ func TestChildErrors(t *testing.T) {
 	if names := l.ns.Names(); !slices.Equal(names, []string{"child0", "child1", "net0", "tap0"}) {
 		t.Errorf("interfaces %v", names)
 	}
-	if c := d.Status()[0].Children; !slices.Equal(c[0].Held, []uint32{7}) || len(c[1].Held) > 0 || c[1].Held == nil {
+	if c := d.Status()[0].Children; !slices.Equal(c[0].Marks, []uint32{7}) || len(c[1].Marks) > 0 || c[1].Marks == nil {
 		t.Errorf("children %+v", c)
 	}
 }
@@ -305,7 +305,7 @@ func TestAdoptsChildren(t *testing.T) {
 			must(t, d.DeleteMark("other", 9)) // which saves, too
 			must(t, d.AddMark("other", 9))
 		}
-		until(t, "rename", func() bool { return len(childStatus(t, d, "other").Held) > 0 })
+		until(t, "rename", func() bool { return len(childStatus(t, d, "other").Marks) > 0 })
 		crash(d)
 		must(t, h.Delete(l.ns.State("gone").Index))
 
@@ -314,7 +314,7 @@ func TestAdoptsChildren(t *testing.T) {
 		p := l.peer("a")
 		p.start()
 		s := status(t, d)
-		if len(s.Children) != 2 || !s.Children[0].Adopted || s.Children[0].NetNS != there.ID() || !slices.Equal(s.Children[0].Held, []uint32{7, 9}) {
+		if len(s.Children) != 2 || !s.Children[0].Adopted || s.Children[0].NetNS != there.ID() || !slices.Equal(s.Children[0].Marks, []uint32{7, 9}) {
 			t.Fatalf("moved %v: children %+v", moved, s.Children)
 		}
 		until(t, "children up", func() bool { return childStatus(t, d, "other").Up && childStatus(t, d, "child1").Up })
@@ -324,7 +324,7 @@ func TestAdoptsChildren(t *testing.T) {
 				t.Errorf("the address is gone:\n%s", out)
 			}
 		}
-		if m := s.Children[0].Marks; m.Outgoing != "active" || !strings.HasPrefix(m.Incoming, "active") {
+		if m := s.Children[0].Marking; m.Outgoing != "active" || !strings.HasPrefix(m.Incoming, "active") {
 			t.Errorf("marks %+v", m)
 		}
 		must(t, d.Close())
@@ -348,12 +348,12 @@ func TestChildrenWithoutBPF(t *testing.T) {
 	l.child(d, "child0", 7)
 	l.expect(d, p, []uint32{0, 7, 8, 7}, map[string]uint64{"": 2, "child0": 2})
 	s := status(t, d)
-	for _, m := range []*api.Marking{s.Marks, s.Children[0].Marks} {
+	for _, m := range []*api.Marking{s.Marking, s.Children[0].Marking} {
 		if m.Outgoing != errNoBPF.Error() || m.Incoming != errNoBPF.Error() || m.Queues != 1 {
 			t.Errorf("marks %+v", m)
 		}
 	}
-	if u := s.Children[0].Marks.Unmarked; u != 2 {
+	if u := s.Children[0].Marking.Unmarked; u != 2 {
 		t.Errorf("%d packets are said to have lost their marks, want 2", u)
 	}
 	if n := l.log.count("Netfilter marks are not carried"); n != 1 {
@@ -384,7 +384,7 @@ func TestChildSendsMarks(t *testing.T) {
 			t.Errorf("an element with mark %#x, want %#x", e.Mark, mark)
 		}
 	}
-	if c := childStatus(t, d, "child0"); c.Stats.TxPackets != 6 || c.Marks.Outgoing != "active" {
+	if c := childStatus(t, d, "child0"); c.Stats.TxPackets != 6 || c.Marking.Outgoing != "active" {
 		t.Errorf("%+v", c)
 	}
 }

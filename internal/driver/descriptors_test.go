@@ -132,7 +132,7 @@ func (l *lab) works(d *Driver, format element.Format) {
 	if format != element.NetHdr {
 		return
 	}
-	if m := status(l.t, d).Marks; m.Outgoing != "active" || !strings.HasPrefix(m.Incoming, "active") {
+	if m := status(l.t, d).Marking; m.Outgoing != "active" || !strings.HasPrefix(m.Incoming, "active") {
 		l.t.Errorf("marks %+v", m)
 	}
 	p := l.peer("a")
@@ -214,7 +214,7 @@ func TestChildWithFewDescriptors(t *testing.T) {
 					ofShortage(t, 3, err)
 				}
 			})
-			if held := childStatus(t, d, "child0").Held; guarded && len(held) > 0 {
+			if held := childStatus(t, d, "child0").Marks; guarded && len(held) > 0 {
 				t.Errorf("it holds %v", held)
 			}
 			must(t, d.AddMark("child0", 8))
@@ -230,6 +230,7 @@ func TestAdoptionWithFewDescriptors(t *testing.T) {
 	there := l.inhabited()
 	d := l.driver()
 	l.mustLoad(d, netHdr("net0"))
+	notified(t)
 	must(t, d.AddChild("net0", "child0"))
 	must(t, d.AddMark("child0", 7))
 	l.move(d, "net0", there)
@@ -248,7 +249,7 @@ func TestAdoptionWithFewDescriptors(t *testing.T) {
 		})
 		if worked = err == nil; worked {
 			s := status(t, d)
-			if s.Index != net0 || s.NetNS != there.ID() || len(s.Children) != 1 || !slices.Equal(s.Children[0].Held, []uint32{7}) {
+			if s.Index != net0 || s.NetNS != there.ID() || len(s.Children) != 1 || !slices.Equal(s.Children[0].Marks, []uint32{7}) {
 				t.Errorf("limit %d: status %+v", limit, s)
 			}
 		} else {
@@ -313,14 +314,14 @@ func TestQueuesGrowWithFewDescriptors(t *testing.T) {
 			send(mark + 1)
 		}
 		until(t, "a try to grow", func() bool { return l.log.contains("no more queues") })
-		if err := shortage.Descriptors(spare); err != nil || status(t, d).Marks.Queues != 16 {
-			t.Errorf("%v, %d queues", err, status(t, d).Marks.Queues)
+		if err := shortage.Descriptors(spare); err != nil || status(t, d).Marking.Queues != 16 {
+			t.Errorf("%v, %d queues", err, status(t, d).Marking.Queues)
 		}
 	})
 	until(t, "more queues", func() bool {
 		for mark := range uint32(100) {
 			send(mark + 1)
 		}
-		return status(t, d).Marks.Queues > 16
+		return status(t, d).Marking.Queues > 16
 	})
 }

@@ -158,7 +158,7 @@ func TestAliasOfAnotherProgram(t *testing.T) {
 			if s.Index != net0.Index || !s.Adopted {
 				t.Fatalf("status %+v, want interface %d", s, net0.Index)
 			}
-			if c := childStatus(t, d, "child0"); c.Index != child0.Index || !c.Adopted || !slices.Equal(c.Held, []uint32{7}) {
+			if c := childStatus(t, d, "child0"); c.Index != child0.Index || !c.Adopted || !slices.Equal(c.Marks, []uint32{7}) {
 				t.Errorf("child %+v, want interface %d", c, child0.Index)
 			}
 			for name, ours := range map[string]string{"net0": net0.Alias, "child0": child0.Alias} {

@@ -38,7 +38,7 @@ func (p *parent) status() *api.Interface {
 	}
 	s.PMTUFile = text(p.pmtuFile)
 	t := p.traffic(s.Drops)
-	s.Offload, s.Merged, s.Oversize, s.Marks, s.Stats = t.offload, t.merged, t.oversize, t.marks, t.stats
+	s.Offload, s.Merged, s.Oversize, s.Marking, s.Stats = t.offload, t.merged, t.oversize, t.marks, t.stats
 	for _, c := range p.family.all() {
 		if child := c.status(); child != nil {
 			s.Children = append(s.Children, *child)
@@ -73,7 +73,7 @@ func (c *child) status() *api.Child {
 	t := c.traffic(drops)
 	return &api.Child{
 		Name: at.name, Index: at.index, NetNS: at.netns, MTU: c.mtu, Up: c.up,
-		Held: append([]uint32{}, c.held()...), Marks: t.marks, Adopted: c.adopted, Drops: drops,
+		Marks: append([]uint32{}, c.held()...), Marking: t.marks, Adopted: c.adopted, Drops: drops,
 		Offload: t.offload, Merged: t.merged, Oversize: t.oversize, Stats: t.stats,
 	}
 }

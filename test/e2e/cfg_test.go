@@ -46,7 +46,7 @@ func (h *host) family() string {
 	h.t.Helper()
 	var all []string
 	for _, c := range h.show("net0").Children {
-		all = append(all, fmt.Sprint(c.Name, ": ", c.Held))
+		all = append(all, fmt.Sprint(c.Name, ": ", c.Marks))
 	}
 	return strings.Join(all, ", ")
 }
@@ -192,8 +192,8 @@ func TestCfgLink(t *testing.T) {
 	h.awaitShow("net0", "child0 is up", func(s api.Interface) bool {
 		return len(s.Children) == 2 && s.Children[0].Up && s.Children[0].MTU == 1300
 	})
-	for _, line := range []string{"child.child0.held:       1 305419896", "child.child0.up:         yes", "child.child1.held:       4294967295",
-		"child.child1.up:         no", "child.child1.stats.rx_packets: 0", "marks.outgoing:          active", "marks.incoming:          active ("} {
+	for _, line := range []string{"child.child0.marks:      1 305419896", "child.child0.up:         yes", "child.child1.marks:      4294967295",
+		"child.child1.up:         no", "child.child1.stats.rx_packets: 0", "marking.outgoing:        active", "marking.incoming:        active ("} {
 		if text := h.typed("muennet show net0"); !strings.Contains(text, "\n"+line) {
 			t.Errorf("%q is not in\n%s", line, text)
 		}

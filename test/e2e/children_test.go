@@ -144,12 +144,12 @@ func TestMillionPacketsToChildren(t *testing.T) {
 	sum := s.Stats.RxPackets
 	for _, c := range s.Children {
 		sum += c.Stats.RxPackets
-		if len(c.Drops) > 0 || c.Marks.Unmarked > 0 {
-			t.Errorf("%s: drops %v, %d unmarked", c.Name, c.Drops, c.Marks.Unmarked)
+		if len(c.Drops) > 0 || c.Marking.Unmarked > 0 {
+			t.Errorf("%s: drops %v, %d unmarked", c.Name, c.Drops, c.Marking.Unmarked)
 		}
 	}
-	if sum != packets || s.Reader.Overruns > 0 || len(s.Drops) > 0 || s.Marks.Unmarked > 0 {
-		t.Errorf("%d packets counted, reader %+v, drops %v, marks %+v", sum, s.Reader, s.Drops, s.Marks)
+	if sum != packets || s.Reader.Overruns > 0 || len(s.Drops) > 0 || s.Marking.Unmarked > 0 {
+		t.Errorf("%d packets counted, reader %+v, drops %v, marks %+v", sum, s.Reader, s.Drops, s.Marking)
 	}
 }
 

@@ -126,7 +126,7 @@ func TestSoftLimitIsRaised(t *testing.T) {
 	}
 	eventually(t, "muennet run answers", func() bool { return h.pid() == c.Process.Pid })
 	check(c.Process.Pid)
-	h.awaitShow("net0", "net0", func(s api.Interface) bool { return s.Marks != nil && s.Marks.Outgoing == "active" })
+	h.awaitShow("net0", "net0", func(s api.Interface) bool { return s.Marking != nil && s.Marking.Outgoing == "active" })
 	if err := c.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -46,13 +46,13 @@ func TestWithoutBPF(t *testing.T) {
 		}
 	}
 	s := l.show("net0")
-	for _, m := range []*api.Marking{s.Marks, s.Children[0].Marks, s.Children[1].Marks} {
+	for _, m := range []*api.Marking{s.Marking, s.Children[0].Marking, s.Children[1].Marking} {
 		if m.Outgoing != "eBPF is switched off" || m.Incoming != m.Outgoing || m.Queues != 1 {
 			t.Errorf("%+v", m)
 		}
 	}
-	if len(s.Drops) > 0 || s.Marks.Unmarked != 3 || s.Children[0].Marks.Unmarked != 2 {
-		t.Errorf("drops %v, %d and %d packets unmarked", s.Drops, s.Marks.Unmarked, s.Children[0].Marks.Unmarked)
+	if len(s.Drops) > 0 || s.Marking.Unmarked != 3 || s.Children[0].Marking.Unmarked != 2 {
+		t.Errorf("drops %v, %d and %d packets unmarked", s.Drops, s.Marking.Unmarked, s.Children[0].Marking.Unmarked)
 	}
 	if text := l.must("show", "net0"); !strings.Contains(text, "eBPF is switched off") {
 		t.Errorf("show does not say that marks are not carried:\n%s", text)
@@ -224,7 +224,7 @@ func TestInUserNamespace(t *testing.T) {
 		}
 	}
 	s := u.show()
-	for _, m := range []*api.Marking{s.Marks, s.Children[0].Marks} {
+	for _, m := range []*api.Marking{s.Marking, s.Children[0].Marking} {
 		for _, why := range []string{m.Outgoing, m.Incoming} {
 			if !strings.Contains(why, "CAP_BPF") {
 				t.Errorf("marks are said to be %q, want the permission that is missing", why)

@@ -113,7 +113,7 @@ func marksWithRPS(t *testing.T, drop func(*lone)) {
 		l.in.ring()
 		time.Sleep(500 * time.Microsecond)
 	}
-	incoming := func() string { return l.show("net0").Marks.Incoming }
+	incoming := func() string { return l.show("net0").Marking.Incoming }
 	traffic := func(what string, until func() bool) {
 		t.Helper()
 		eventually(t, what, func() bool {
@@ -148,7 +148,7 @@ func marksWithRPS(t *testing.T, drop func(*lone)) {
 	if n := wrong.Load(); n > 0 {
 		t.Errorf("%d of %d packets had another one's mark", n, received.Load())
 	}
-	if s := l.show("net0"); s.Marks.Unmarked == 0 {
+	if s := l.show("net0"); s.Marking.Unmarked == 0 {
 		t.Error("nothing is counted as unmarked")
 	}
 }

@@ -49,8 +49,8 @@ func (l *lone) marksWork(after string, places ...*place) {
 		}
 		s.close()
 	}
-	if s := l.show(l.name); s.Marks.Outgoing != "active" || !strings.HasPrefix(s.Marks.Incoming, "active") {
-		l.t.Errorf("after %s: %+v", after, s.Marks)
+	if s := l.show(l.name); s.Marking.Outgoing != "active" || !strings.HasPrefix(s.Marking.Incoming, "active") {
+		l.t.Errorf("after %s: %+v", after, s.Marking)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestMarksSurvive(t *testing.T) {
 		bothUp()
 		l.marksWork("crashes after all that", parent, child)
 	}
-	if held := l.show(l.name).Children[0].Held; len(held) != 2 || held[0] != 7 || held[1] != 100 {
+	if held := l.show(l.name).Children[0].Marks; len(held) != 2 || held[0] != 7 || held[1] != 100 {
 		t.Errorf("the child holds %v", held)
 	}
 }

@@ -78,12 +78,12 @@ func TestMarksReachTheHostOnDemand(t *testing.T) {
 	l := newSecond(t)
 	l.in.send(element.NetHdr, udp("10.0.0.2", "10.0.0.1", nil), 0)
 	l.awaitShow("net0", "a packet without a mark", func(s api.Interface) bool { return s.Stats.RxPackets == 1 })
-	if s := l.show("net0"); s.Marks.Incoming != "active (on demand)" {
-		t.Errorf("incoming marks are %s before there is one", s.Marks.Incoming)
+	if s := l.show("net0"); s.Marking.Incoming != "active (on demand)" {
+		t.Errorf("incoming marks are %s before there is one", s.Marking.Incoming)
 	}
 	testMarksReachTheHost(t, l)
-	if s := l.show("net0"); s.Marks.Incoming != l.show("first").Marks.Incoming {
-		t.Errorf("incoming marks are %s after some", s.Marks.Incoming)
+	if s := l.show("net0"); s.Marking.Incoming != l.show("first").Marking.Incoming {
+		t.Errorf("incoming marks are %s after some", s.Marking.Incoming)
 	}
 }
 
@@ -120,8 +120,8 @@ func testMarksReachTheHost(t *testing.T, l *lone) {
 		}
 	}
 	s := l.show("net0")
-	if s.Marks.Unmarked+s.Children[0].Marks.Unmarked > 0 || !strings.HasPrefix(s.Marks.Incoming, "active") || s.Children[0].Stats.RxPackets != 4 {
-		t.Errorf("%+v, child %+v", s.Marks, s.Children[0])
+	if s.Marking.Unmarked+s.Children[0].Marking.Unmarked > 0 || !strings.HasPrefix(s.Marking.Incoming, "active") || s.Children[0].Stats.RxPackets != 4 {
+		t.Errorf("%+v, child %+v", s.Marking, s.Children[0])
 	}
 }
 
@@ -263,12 +263,12 @@ func TestManyMarks(t *testing.T) {
 		eventually(t, "every packet has arrived or is counted", func() bool {
 			read()
 			s := l.show("net0")
-			counted = s.Marks.Overflows - before.Marks.Overflows + s.Marks.Mismatches - before.Marks.Mismatches
+			counted = s.Marking.Overflows - before.Marking.Overflows + s.Marking.Mismatches - before.Marking.Mismatches
 			return received+counted >= uint64(marks)
 		})
 		read()
 		s := l.show("net0")
-		t.Logf("%d marks in %v: %d not carried, %d queues", marks, period, counted, s.Marks.Queues)
+		t.Logf("%d marks in %v: %d not carried, %d queues", marks, period, counted, s.Marking.Queues)
 		if received+counted != uint64(marks) || s.Stats.TxDropped-before.Stats.TxDropped != counted || s.Drops["tx_mark_overflow"]+s.Drops["tx_mark_mismatch"] != s.Stats.TxDropped {
 			t.Errorf("%d sent, %d received, %d counted; drops %v", marks, received, counted, s.Drops)
 		}

@@ -75,7 +75,7 @@ func testLifeConfined(t *testing.T, spec *confine.Spec) *host {
 	p.a.kill()
 	p.a.start(load...)
 	s := p.a.show("net0")
-	if !s.Adopted || len(s.Children) != 1 || !s.Children[0].Adopted || !slices.Equal(s.Children[0].Held, []uint32{7}) {
+	if !s.Adopted || len(s.Children) != 1 || !s.Children[0].Adopted || !slices.Equal(s.Children[0].Marks, []uint32{7}) {
 		t.Errorf("after a crash: %+v", s)
 	}
 	p.connected()

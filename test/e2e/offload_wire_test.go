@@ -124,8 +124,8 @@ func TestOffloadKeepsMarks(t *testing.T) {
 			t.Errorf("no packet was received with mark %#x", wanted[i])
 		}
 	}
-	if s := p.b.show("net0"); s.Marks.Unmarked > 0 {
-		t.Errorf("%+v", s.Marks)
+	if s := p.b.show("net0"); s.Marking.Unmarked > 0 {
+		t.Errorf("%+v", s.Marking)
 	}
 	p.b.merged(4 * 2000 * recordSize)
 }

@@ -63,7 +63,7 @@ func TestCapabilities(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := testLifeConfined(t, row.spec)
 			s := h.show("net0")
-			for _, direction := range []string{s.Marks.Outgoing, s.Marks.Incoming} {
+			for _, direction := range []string{s.Marking.Outgoing, s.Marking.Incoming} {
 				if row.marks != strings.HasPrefix(direction, "active") || row.marks == strings.Contains(direction, "CAP_BPF") {
 					t.Errorf("marks: %s", direction)
 				}

@@ -45,7 +45,7 @@ func carry(t *testing.T, from, guest end, to side, link int, bytes int64) {
 // other, whose side is to, as far as the kernels of both can.
 func carryMarks(t *testing.T, from, receiver end, to side) {
 	t.Helper()
-	out, in := from.state("net0").Marks, receiver.state("net0").Marks
+	out, in := from.state("net0").Marking, receiver.state("net0").Marking
 	if out == nil || in == nil || out.Outgoing != "active" || in.Incoming != "active (clsact)" && in.Incoming != "active (tcx)" {
 		t.Errorf("marks are not carried: sender %+v, receiver %+v", out, in)
 		return
