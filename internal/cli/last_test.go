@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -62,5 +64,28 @@ func TestRunKeepsRunning(t *testing.T) {
 	h.must("unload")
 	if err := c.Wait(); err != nil {
 		t.Errorf("run: %v", err)
+	}
+}
+
+// TestLoadWhileEnding: loads that meet a muennet that is ending start another.
+func TestLoadWhileEnding(t *testing.T) {
+	h := newHost(t)
+	var wg sync.WaitGroup
+	for i, out := range []string{"a", "b", "c", "d"} {
+		name := fmt.Sprintf("net%d", i)
+		wg.Go(func() {
+			for range 8 {
+				for _, args := range [][]string{{"load", "name=" + name, "out=" + out, "writer_protocol=1"}, {"unload", name}} {
+					if code, _, stderr := h.muennet(args...); code != exitDone {
+						t.Errorf("%q: exit %d, %s", args, code, stderr)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	h.wantLinks()
+	if left := h.files(); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
 	}
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"sync"
@@ -27,7 +28,8 @@ type gate struct {
 	conns  map[*conn]struct{} // open connections
 	shared int                // those of peers other than owners
 	users  map[int]int        // the same by uid
-	ending bool               // no more connections are accepted
+	ending bool               // end was called
+	last   time.Time          // when ending: the deadline for requests
 }
 
 func newGate(l net.Listener, log *slog.Logger) *gate {
@@ -60,7 +62,7 @@ func (g *gate) Accept() (net.Conn, error) {
 func (g *gate) enter(c *conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ending || len(g.conns) == maxConns {
+	if len(g.conns) == maxConns {
 		return false
 	}
 	if !c.peer.owner() {
@@ -72,6 +74,19 @@ func (g *gate) enter(c *conn) bool {
 	}
 	g.conns[c] = struct{}{}
 	return true
+}
+
+// wait returns when no connection is open any more, or ctx is done.
+func (g *gate) wait(ctx context.Context) {
+	for ctx.Err() == nil {
+		g.mu.Lock()
+		open := len(g.conns)
+		g.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		time.Sleep(drainPause)
+	}
 }
 
 // leave undoes an enter, once.
@@ -91,19 +106,17 @@ func (g *gate) leave(c *conn) {
 	}
 }
 
-// end closes connections without a request. Requests that were read are
-// answered, but the process waits for no others.
+// end gives each connection requestGrace to send a request. After that the
+// process only waits for the answers.
 func (g *gate) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ending = true
+	g.last = time.Now().Add(requestGrace)
 	for c := range g.conns {
-		_ = c.Conn.SetReadDeadline(past) // it may already be closed
+		_ = c.Conn.SetReadDeadline(g.last) // it may already be closed
 	}
 }
-
-// past is a deadline in the past.
-var past = time.Unix(1, 0)
 
 // conn is a connection that the gate has accepted.
 type conn struct {
@@ -125,7 +138,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	c.gate.mu.Lock()
 	defer c.gate.mu.Unlock()
 	if c.gate.ending {
-		t = past
+		t = c.gate.last
 	}
 	return c.Conn.SetReadDeadline(t)
 }

@@ -161,9 +161,11 @@ func (s *server) serve(ctx context.Context, socket net.Listener, ready func()) e
 	// Close the network first, so that clients that wait for a change get an
 	// answer, not a broken connection.
 	s.close()
-	g.end()
 	grace, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
+	drain(grace, socket)
+	g.end()
+	g.wait(grace) // http.Server.Shutdown answers no request that it reads later
 	if h.Shutdown(grace) != nil {
 		h.Close()
 	}

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -92,4 +93,25 @@ func clear(path string) error {
 		return fmt.Errorf("create control socket: remove the stale one: %w", err)
 	}
 	return nil
+}
+
+// drain removes the name of the socket, and returns when all clients that
+// connected before have been accepted, or ctx is done. Closing the socket would
+// reset those that have not.
+func drain(ctx context.Context, socket net.Listener) {
+	_ = os.Remove(socket.Addr().String()) // closing the socket does it again
+	l, ok := socket.(*net.UnixListener)
+	if !ok {
+		return
+	}
+	raw, err := l.SyscallConn()
+	for waiting := true; err == nil && waiting && ctx.Err() == nil; {
+		err = raw.Control(func(fd uintptr) {
+			n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			waiting = n == 1
+		})
+		if waiting {
+			time.Sleep(drainPause)
+		}
+	}
 }

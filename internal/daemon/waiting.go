@@ -19,6 +19,15 @@ const (
 	writeTimeout = 10 * time.Second
 )
 
+// requestGrace is how long a client that is already connected may take to send
+// its request when the daemon ends. It is the least delay of the end with a
+// client that sends nothing.
+const requestGrace = 100 * time.Millisecond
+
+// drainPause is the pause between two looks for connections that are not yet
+// accepted, or still open, when the daemon ends.
+const drainPause = time.Millisecond
+
 // stopGrace is how long requests may still be answered once the interfaces are
 // gone; a variable for tests.
 var stopGrace = 5 * time.Second
