@@ -2,14 +2,8 @@ package driver
 
 import "time"
 
-// The first and the longest pause between two tries.
-const (
-	firstRetry = time.Second
-	mostRetry  = 8 * time.Second
-)
-
-// backoff says when to try again after a failure: after a second, then after
-// twice as long each time, up to eight seconds. The zero value does not wait.
+// backoff says when to try again after a failure: after firstRetry, then after
+// twice as long each time, up to mostRetry. The zero value does not wait.
 type backoff struct {
 	pause time.Duration
 	next  time.Time

@@ -36,14 +36,6 @@ func startCarrier(dev *tuntap.Device, carrier config.Carrier) error {
 	return link.InNetNS(fd, func() error { return link.SetOperUp(index) })
 }
 
-// How long after one change of the carrier the next one is shown: each time
-// twice as long, until no change has come for a while.
-const (
-	firstHold = 50 * time.Millisecond
-	mostHold  = 500 * time.Millisecond
-	calmAfter = 2 * time.Second
-)
-
 // holdDown dampens a state that may flap. It shows a change after some calm at
 // once and holds the next ones, so that it shows a few per second at most; it
 // always shows the last one. The zero value shows false.

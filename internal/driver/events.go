@@ -76,9 +76,6 @@ func (n *netdev) handle(ev link.Event) {
 	}
 }
 
-// trackRetry is the pause between two tries to track a device, in a shortage.
-const trackRetry = time.Second
-
 // retrack tracks a device that may have been moved or deleted. In a shortage it
 // tries again until it knows.
 func (n *netdev) retrack() {

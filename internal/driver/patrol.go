@@ -7,13 +7,6 @@ import (
 	"github.com/muennet/muennet/internal/region"
 )
 
-// The time from one round of the patrol to the next.
-const (
-	calmRound     = 10 * time.Second       // all is well, and the kernel reports changes
-	restlessRound = time.Second            // something is wrong, or the kernel does not report
-	hintedRound   = 200 * time.Millisecond // after a report: changes seldom come alone
-)
-
 // patrol checks the memory of all channels of a driver, with one timer. While
 // all is well the kernel reports changes, and a slow timer finds those that it
 // does not report.

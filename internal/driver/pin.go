@@ -20,10 +20,6 @@ import (
 // gets more queues there, pins that namespace after everything else in it has
 // ended. The only remedy is to check whether that is so.
 
-// pinInterval is the time between two checks whether a pinned namespace has
-// users. One without users in two checks in a row counts as dead.
-var pinInterval = 5 * time.Second
-
 // pin records that a descriptor of the device was opened in a namespace. If no
 // users can be seen even now, the namespace never counts as dead.
 func (n *netdev) pin(netns uint64) {

@@ -7,10 +7,6 @@ import (
 	"github.com/muennet/muennet/api"
 )
 
-// statusWait is how long Status waits for the interfaces. One whose forwarder
-// hangs in a page fault, on a file system that is stuck, never answers.
-const statusWait = time.Second
-
 // Status returns the state of every interface in the order of their loads. It
 // returns within little more than a second: for an interface that does not
 // answer it returns the last known state, which says so in Stale. Results may
