@@ -55,9 +55,12 @@ func settled(t testing.TB, before []string) {
 // notified waits until the kernel reports changed files, a moment after a load.
 func notified(t testing.TB) {
 	t.Helper()
-	until(t, "inotify", func() bool {
-		return slices.ContainsFunc(opened(t), func(s string) bool { return strings.Contains(s, "inotify") })
-	})
+	until(t, "inotify", func() bool { return watching(t) })
+}
+
+// watching reports whether the process has an inotify descriptor.
+func watching(t testing.TB) bool {
+	return slices.ContainsFunc(opened(t), func(s string) bool { return strings.Contains(s, "inotify") })
 }
 
 // unguarded lets loads and children be tried with too few descriptors.
@@ -236,6 +239,7 @@ func TestAdoptionWithFewDescriptors(t *testing.T) {
 	l.move(d, "net0", there)
 	net0 := status(t, d).Index
 	crash(d)
+	until(t, "the end of inotify", func() bool { return !watching(t) })
 	h := l.ns.Link()
 	for limit, worked := 3, false; !worked; limit++ {
 		before := opened(t)
