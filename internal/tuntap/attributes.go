@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// control calls f with the descriptor, which stays open meanwhile, and makes
-// the error one that says what was being done.
+// control calls f with the descriptor, which stays open until f returns. It
+// makes the error one that says what was being done.
 func (d *Device) control(verb string, f func(fd int) error) error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -134,8 +134,8 @@ func indexByName(name string) (int, error) {
 func (d *Device) SetPersist(persist bool) error {
 	return d.control("set persistence of interface", func(fd int) error {
 		if persist {
-			// An interface without an owner is anybody's who can open
-			// /dev/net/tun, often every user.
+			// Any user who can open /dev/net/tun, often every user, could take
+			// an interface without an owner.
 			if err := unix.IoctlSetInt(fd, unix.TUNSETOWNER, os.Geteuid()); err != nil {
 				return fmt.Errorf("set owner: %w", err)
 			}

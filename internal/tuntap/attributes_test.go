@@ -96,7 +96,7 @@ func TestPersistenceAndAttaching(t *testing.T) {
 		if s := state(t, ns, i); s.Name != "net0" || !s.Up || s.Carrier {
 			t.Errorf("%+v: left behind is %+v, want net0 up without carrier", cfg, s)
 		}
-		// Without an owner, everybody who can open /dev/net/tun could take it.
+		// Without an owner, any user who can open /dev/net/tun could take it.
 		if out := ns.MustRun("ip", "-d", "link", "show", "net0"); !strings.Contains(out, " user root ") {
 			t.Errorf("%+v: root does not own the device:\n%s", cfg, out)
 		}

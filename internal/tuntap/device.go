@@ -173,7 +173,7 @@ func (d *Device) Close() error {
 	d.closed = true
 	err := d.ring()
 	d.mu.Unlock()
-	// Nobody uses the descriptors any more but a Wait that has not returned yet.
+	// Only a Wait that has not returned yet may still use the descriptors.
 	d.waiting.Lock()
 	defer d.waiting.Unlock()
 	unix.Close(d.wake)

@@ -9,16 +9,16 @@
 //
 // The device is known by its descriptor. Name, Index and NetNS ask the kernel
 // each time, so they follow when the administrator renames the interface or
-// moves it to another network namespace; packets go on meanwhile.
+// moves it to another network namespace. Packets flow on during the move.
 //
 // All methods of a Device may be called from any goroutine, and Read and Write
-// at the same time; with several queues, Read from one at a time. Only one Wait
-// goes on at a time; a second one waits for the first.
+// at the same time. With several queues, Read is called for one at a time. A
+// second Wait waits for the first.
 //
 // Everything in a packet that is read comes from programs of this machine and
 // is not to be trusted; a packet never makes a method fail in a lasting way.
-// Whoever may change interfaces can delete this one: then Gone reports true,
-// and Read, Write and Wait return ErrGone.
+// A program that may change interfaces can delete this one: then Gone reports
+// true, and Read, Write and Wait return ErrGone.
 //
 // To forward what an interface sends:
 //

@@ -219,9 +219,9 @@ func openQueue(netns int, name string, cfg Config) (fd int, err error) {
 	return fd, err
 }
 
-// attachQueue attaches a queue to a persistent device. Had the device been
-// renamed meanwhile, the request would make a new one: that is not persistent
-// and goes away with the descriptor.
+// attachQueue attaches a queue to a persistent device. If the device has just
+// been renamed, the request makes a new one, which is not persistent and goes
+// away with the descriptor.
 func attachQueue(fd int, name string, flags uint16) error {
 	if err := setIFF(fd, name, flags); err != nil {
 		return err
@@ -231,7 +231,7 @@ func attachQueue(fd int, name string, flags uint16) error {
 		return err
 	}
 	if binary.NativeEndian.Uint16(now.data[:])&unix.IFF_PERSIST == 0 {
-		return fmt.Errorf("interface %q is not persistent, or was renamed meanwhile", name)
+		return fmt.Errorf("interface %q is not persistent, or has just been renamed", name)
 	}
 	return nil
 }

@@ -111,8 +111,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-// Closing waits for nobody and takes the descriptor from nobody, whatever else
-// goes on.
+// Close ends the calls that are going on and closes no descriptor under them.
 func TestCloseWhileBusy(t *testing.T) {
 	ns := namespace(t)
 	for range 20 {
