@@ -36,7 +36,8 @@
 // A Driver may be used from any goroutine. Locks are taken in this order:
 // Driver.change, netdev.tracking, netdev.mu (a parent's before its child's),
 // those of datapath, family.mu. Driver.mu is held for moments only; under it,
-// only family.mu is taken. "Locks" in docs/architecture.md says what they guard.
+// only family.mu is taken. "Locks" in docs/architecture.md says what they
+// guard.
 //
 // What a peer can do is bounded by datapath. A region that goes away stops its
 // own direction, and the driver checks every second whether it is back.
