@@ -1,25 +1,23 @@
 // Package link talks to rtnetlink: it lists, changes and watches network
 // interfaces, and runs code in another network namespace.
 //
-// It is not a general netlink library. It knows only what muennet needs of an
-// interface (State), and it identifies interfaces by index, because names and
-// namespaces are the administrator's to change at any moment. It never touches
-// addresses or routes on its own; AddAddress and AddRoute are there for the
-// demonstration and for tests.
+// It is not a general netlink library. State holds only what muennet needs of
+// an interface. Interfaces are identified by index, because an administrator
+// may rename or move them at any time. AddAddress and AddRoute serve the
+// demonstration and the tests.
 //
 // A Handle and a Watcher may be used from any goroutine. The callback of a
 // Watcher is called from one goroutine, one call at a time. Nothing in this
-// package wakes up periodically: a watcher without events costs no processor
-// time.
+// package runs periodically: an idle Watcher takes no processor time.
 //
-// A Handle keeps its network namespace alive, a Watcher only the one that it
-// was made in.
+// A Handle keeps its network namespace alive. A Watcher keeps only the
+// namespace alive in which it was made.
 //
-// The only peer is the kernel. Messages that come from a process are ignored,
-// and a message that cannot be parsed is skipped.
+// Only the kernel is trusted: messages from processes are ignored, and
+// malformed messages are skipped.
 //
-// Start with Open for requests, NewWatcher for events, InNetNS for anything
-// else that must happen in a certain namespace:
+// Start with Open for requests, NewWatcher for events, InNetNS to run code in a
+// namespace:
 //
 //	h, err := link.Open(-1)
 //	if err != nil {

@@ -12,22 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotFound is what an error wraps when there is no such interface in the
-// namespace of the Handle, be it deleted, renamed or moved.
+// ErrNotFound reports that the namespace of the Handle has no such interface:
+// it may have been deleted, renamed or moved.
 var ErrNotFound = errors.New("no such interface")
 
-// Handle makes requests in one network namespace. It keeps that namespace
-// alive until Close. All methods may be called from any goroutine; the requests
-// of one Handle are made one after the other. After Close they return an error
-// that wraps os.ErrClosed.
+// Handle makes requests in one network namespace. It keeps that namespace alive
+// until Close. Its methods are safe for concurrent use and serialize their
+// requests. After Close they return an error that wraps os.ErrClosed.
 type Handle struct {
 	mu sync.RWMutex // held for reading during a request, for writing by Close
 	nl *netlink.Handle
 }
 
 // Open returns a Handle for the network namespace behind netnsFD, or for that
-// of the calling thread if netnsFD is negative. It does not take netnsFD over:
-// the caller may close it as soon as Open has returned.
+// of the calling thread if netnsFD is negative. The caller keeps netnsFD and
+// may close it once Open returns.
 func Open(netnsFD int) (*Handle, error) {
 	h := new(Handle)
 	err := InNetNS(netnsFD, func() (err error) {
@@ -40,8 +39,8 @@ func Open(netnsFD int) (*Handle, error) {
 	return h, nil
 }
 
-// Close ends the Handle. It waits for a request that is being made. Further
-// calls do nothing.
+// Close closes the Handle, after a request in progress. Further calls do
+// nothing.
 func (h *Handle) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -51,9 +50,9 @@ func (h *Handle) Close() {
 	}
 }
 
-// request calls f with the library's handle, and makes the error one of this
-// package's. The library must never be asked through a closed handle: it would
-// open a new socket in whatever namespace the thread is in.
+// request calls f with the library's handle and translates its error. A closed
+// handle must not reach the library, which would open a new socket in the
+// namespace of the thread.
 func (h *Handle) request(verb string, f func(*netlink.Handle) error) error {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -70,10 +69,10 @@ func (h *Handle) request(verb string, f func(*netlink.Handle) error) error {
 	return fmt.Errorf("%s: %w", verb, err)
 }
 
-// change is request for one interface.
+// change is request for an interface.
 func (h *Handle) change(verb string, index int, f func(*netlink.Handle, netlink.Link) error) error {
-	// The library looks an index of 0 up by name and takes a negative one as
-	// it is; the kernel knows neither.
+	// The library looks up index 0 by name and passes on negative ones; no
+	// interface has either.
 	if index <= 0 {
 		return fmt.Errorf("%s of interface %d: %w", verb, index, ErrNotFound)
 	}
@@ -114,8 +113,8 @@ func (h *Handle) ByName(name string) (s State, err error) {
 func (h *Handle) List() (states []State, err error) {
 	err = h.request("list interfaces", func(nl *netlink.Handle) error {
 		links, err := nl.LinkList()
-		// Interfaces that come and go during the listing can make the kernel
-		// skip others; it says so, and then only a new listing is complete.
+		// A change during the listing can make the kernel skip interfaces. It reports
+		// that, and only a new listing is complete.
 		for errors.Is(err, netlink.ErrDumpInterrupted) {
 			links, err = nl.LinkList()
 		}
@@ -137,8 +136,8 @@ func (h *Handle) SetAlias(index int, alias string) error {
 	})
 }
 
-// SetMTU sets the MTU of an interface in bytes. What range is allowed depends
-// on the device: 68 to 65535 for a TUN.
+// SetMTU sets the MTU of an interface in bytes. The range depends on the
+// device: 68 to 65535 for a TUN.
 func (h *Handle) SetMTU(index, mtu int) error {
 	return h.change(fmt.Sprintf("set mtu %d", mtu), index, func(nl *netlink.Handle, l netlink.Link) error {
 		return nl.LinkSetMTU(l, mtu)
@@ -155,8 +154,7 @@ func (h *Handle) SetDown(index int) error {
 	return h.change("set down", index, (*netlink.Handle).LinkSetDown)
 }
 
-// SetHardwareAddr sets the hardware address of an interface that has one; a
-// TUN has none.
+// SetHardwareAddr sets the hardware address of an interface. A TUN has none.
 func (h *Handle) SetHardwareAddr(index int, addr net.HardwareAddr) error {
 	return h.change("set hardware address", index, func(nl *netlink.Handle, l netlink.Link) error {
 		return nl.LinkSetHardwareAddr(l, addr)
@@ -177,17 +175,17 @@ func (h *Handle) Delete(index int) error {
 }
 
 // MoveToNetNS moves an interface to the network namespace behind netnsFD, where
-// it arrives down and without addresses. It keeps its index unless that is
-// taken there; a taken name is an error.
+// it arrives down and without addresses. It keeps its index unless another
+// interface there has it. A name that is taken there is an error.
 func (h *Handle) MoveToNetNS(index, netnsFD int) error {
 	return h.change("set network namespace", index, func(nl *netlink.Handle, l netlink.Link) error {
 		return nl.LinkSetNsFd(l, netnsFD)
 	})
 }
 
-// AddAddress gives an interface an address, with the route to its prefix that
-// follows from it once the interface is up. An IPv6 address is usable at once,
-// without duplicate address detection.
+// AddAddress adds an address to an interface. The kernel adds the route to its
+// prefix when the interface comes up. IPv6 addresses skip duplicate address
+// detection.
 func (h *Handle) AddAddress(index int, addr netip.Prefix) error {
 	return h.change(fmt.Sprintf("add address %v", addr), index, func(nl *netlink.Handle, l netlink.Link) error {
 		a := &netlink.Addr{IPNet: ipNet(addr)}
@@ -199,7 +197,7 @@ func (h *Handle) AddAddress(index int, addr netip.Prefix) error {
 }
 
 // AddRoute adds a route to dst through an interface that is up. With the zero
-// gateway, dst is reached directly.
+// gateway, dst is on the link.
 func (h *Handle) AddRoute(index int, dst netip.Prefix, gateway netip.Addr) error {
 	return h.change(fmt.Sprintf("add route to %v", dst), index, func(nl *netlink.Handle, _ netlink.Link) error {
 		r := &netlink.Route{LinkIndex: index, Dst: ipNet(dst), Gw: gateway.AsSlice()}

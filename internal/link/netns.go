@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A network namespace is passed around as a descriptor and compared by its
-// NSID. A kernel built without CONFIG_NET_NS has a single namespace, which
-// cannot be opened: there the descriptor is -1 and the NSID is Sole. Both need
-// no special treatment: a negative descriptor means the namespace of the
-// calling thread everywhere in this package, and to close it does no harm.
+// A network namespace is passed as a file descriptor and compared by its NSID.
+// A kernel without CONFIG_NET_NS has a single namespace, which cannot be
+// opened: its descriptor is -1 and its NSID is Sole. Neither needs special
+// treatment. A negative descriptor stands for the namespace of the calling
+// thread throughout this package, and closing it does no harm.
 
 // Sole is the NSID of the only network namespace of a kernel without
 // CONFIG_NET_NS. No other namespace has it.
@@ -23,10 +23,10 @@ const Sole uint64 = 0
 const currentPath = "/proc/thread-self/ns/net"
 
 // Current opens the network namespace of the calling thread. The caller closes
-// the descriptor, which is -1 on a kernel without CONFIG_NET_NS. A goroutine
-// that is not locked to its thread sees the namespace of the process.
+// the descriptor. It is -1 on a kernel without CONFIG_NET_NS. A goroutine that
+// is not locked to its thread gets the namespace of the process.
 //
-// It takes no privilege where /proc is mounted, and CAP_NET_ADMIN elsewhere.
+// Current needs no privilege if /proc is mounted, otherwise CAP_NET_ADMIN.
 func Current() (fd int, err error) {
 	fd, err = unix.Open(currentPath, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
@@ -38,10 +38,9 @@ func Current() (fd int, err error) {
 	return fd, nil
 }
 
-// currentOfSocket is Current without the file: because /proc is not mounted, or
-// because the kernel has no CONFIG_NET_NS. A new socket is in the namespace of
-// the thread, and the kernel tells the two cases apart when it is asked which
-// one that is.
+// currentOfSocket is Current without /proc/thread-self/ns/net. A new socket is
+// in the namespace of the thread, and SIOCGSKNS opens it. EINVAL tells a kernel
+// without CONFIG_NET_NS from a /proc that is not mounted.
 func currentOfSocket() (fd int, err error) {
 	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -58,8 +57,8 @@ func currentOfSocket() (fd int, err error) {
 	return -1, fmt.Errorf("open network namespace of socket: %w", err)
 }
 
-// HasNetNS reports whether the kernel has network namespaces. If that cannot be
-// found out it reports true.
+// HasNetNS reports whether the kernel has network namespaces, and true if the
+// test itself fails.
 func HasNetNS() bool {
 	fd, err := Current()
 	if err != nil {
@@ -69,10 +68,9 @@ func HasNetNS() bool {
 	return fd >= 0
 }
 
-// NSID returns the identity of the network namespace behind fd, its inode
-// number: two descriptors show the same namespace if their numbers are equal.
-// It is unique among the namespaces that exist now; the kernel may give it
-// again after the namespace is gone. It is Sole if fd is negative or not open.
+// NSID returns the inode number of the network namespace behind fd. It is
+// unique among existing namespaces; the kernel may reuse it later. It is Sole
+// if fd is negative or not open.
 func NSID(fd int) uint64 {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {
@@ -81,9 +79,9 @@ func NSID(fd int) uint64 {
 	return st.Ino
 }
 
-// NewNetNS makes a network namespace, with nothing in it but a loopback that is
-// down, and returns a descriptor of it. The caller closes it; the namespace
-// ends with its last descriptor, process and socket.
+// NewNetNS makes a network namespace that holds only a loopback interface,
+// which is down. The caller closes the descriptor. The namespace ends with its
+// last descriptor, process and socket.
 func NewNetNS() (fd int, err error) {
 	home, err := Current()
 	if err != nil {
@@ -106,18 +104,18 @@ func NewNetNS() (fd int, err error) {
 	return fd, nil
 }
 
-// InNetNS runs f in the network namespace behind fd and returns f's error. A
-// negative fd is the calling thread's namespace: f is then called directly, and
-// so it is if fd shows that namespace. That takes no privilege; to enter
-// another one takes CAP_SYS_ADMIN.
+// InNetNS runs f in the network namespace behind fd and returns f's error. If
+// that is the namespace of the calling thread, or fd is negative, it calls f
+// directly, which needs no privilege. Entering another namespace needs
+// CAP_SYS_ADMIN.
 //
-// Elsewhere f runs on a goroutine and a thread of its own, while the caller
-// waits; a panic and a runtime.Goexit in f (such as that of testing's FailNow)
-// go on in the caller. Sockets and descriptors that f opens stay in the
-// namespace, goroutines that f starts do not: they run on other threads.
+// In another namespace f runs on a goroutine and a thread of its own while the
+// caller waits. A panic or runtime.Goexit in f, such as that of testing's
+// FailNow, continues in the caller. Sockets that f opens stay in the namespace.
+// Goroutines that f starts run on other threads, and so outside it.
 //
-// Afterwards the thread goes back to the namespace it came from, or ends if
-// that is refused, so no goroutine ever meets a thread in a wrong namespace.
+// Afterwards the thread returns to its namespace. If that fails it ends, so
+// that no goroutine ever runs in the wrong namespace.
 func InNetNS(fd int, f func() error) error {
 	if IsCurrent(fd) {
 		return f()
@@ -125,9 +123,9 @@ func InNetNS(fd int, f func() error) error {
 	return onThread(fd, f)
 }
 
-// IsCurrent tells whether the calling thread is in the network namespace behind
-// fd, as it always is if fd is negative. A goroutine that is not locked to its
-// thread is in that of the process.
+// IsCurrent reports whether the calling thread is in the network namespace
+// behind fd, which is always so for a negative fd. A goroutine that is not
+// locked to its thread is in the namespace of the process.
 func IsCurrent(fd int) bool {
 	if fd < 0 {
 		return true
@@ -136,8 +134,8 @@ func IsCurrent(fd int) bool {
 	return statCurrent(&here) == nil && unix.Fstat(fd, &there) == nil && here.Dev == there.Dev && here.Ino == there.Ino
 }
 
-// statCurrent describes the file that the calling thread's namespace is. Where
-// there is a path to it, that takes no descriptor.
+// statCurrent is stat(2) of the calling thread's namespace. With /proc it needs
+// no descriptor.
 func statCurrent(st *unix.Stat_t) error {
 	err := unix.Stat(currentPath, st)
 	if err != unix.ENOENT {
@@ -151,8 +149,8 @@ func statCurrent(st *unix.Stat_t) error {
 	return unix.Fstat(fd, st)
 }
 
-// onThread runs f in the namespace behind fd, on a thread of its own that is
-// put back afterwards.
+// onThread runs f in the namespace behind fd, on a thread of its own, which
+// returns afterwards.
 func onThread(fd int, f func() error) error {
 	var (
 		err      error
@@ -187,9 +185,9 @@ func onThread(fd int, f func() error) error {
 	return err
 }
 
-// enter locks the goroutine to its thread and moves that to the namespace
-// behind fd. It returns the namespace to leave to. On an error nothing has
-// changed.
+// enter locks the goroutine to its thread and moves the thread to the namespace
+// behind fd. It returns the previous namespace, for leave. On an error nothing
+// changes.
 func enter(fd int) (home int, err error) {
 	runtime.LockOSThread()
 	home, err = Current()
@@ -208,8 +206,8 @@ func enter(fd int) (home int, err error) {
 	return home, nil
 }
 
-// leave undoes enter. If the way back is refused the goroutine stays locked,
-// and the runtime ends the thread with it instead of using it again.
+// leave undoes enter. If that fails the goroutine stays locked, and the runtime
+// ends the thread with it.
 func leave(home int) {
 	if unix.Setns(home, unix.CLONE_NEWNET) == nil {
 		runtime.UnlockOSThread()

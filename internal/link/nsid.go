@@ -13,30 +13,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel marks a message of another namespace with the number that this one
-// has in the namespace of the socket. Requests for these numbers go through the
-// subscribed socket itself: their answers are queued in order with the
-// announcements that a number was given or has become free, so an answer is
-// never taken for that of a later or an earlier holder of the same number.
+// The kernel labels a message from another namespace with the number of that
+// namespace in the namespace of the socket. Requests for numbers go through the
+// subscribed socket. So their answers are in order with the announcements of
+// new and freed numbers, and an answer never applies to an earlier or later
+// holder of the number.
 
 // notNumbered is NETNSA_NSID_NOT_ASSIGNED of
 // include/uapi/linux/net_namespace.h.
 const notNumbered int32 = -1
 
-// request is one whose answer is waited for.
+// request is a request without an answer yet.
 type request struct {
-	netns  uint64     // what it is about
-	answer chan error // nil: none waits
+	netns  uint64     // NSID of its namespace
+	answer chan error // nil: no caller waits
 }
 
-// Watch adds the network namespace behind netnsFD, which stays the caller's,
-// and returns its NSID. Changes are reported from its return on, until the
-// namespace has died. Watching a namespace again does nothing.
+// Watch adds the network namespace behind netnsFD, which the caller keeps, and
+// returns its NSID. Changes are reported from then until the namespace dies.
+// Watching a namespace again does nothing.
 //
-// Another namespace than home takes CAP_NET_ADMIN, CAP_NET_BROADCAST and
-// CAP_SYS_ADMIN in the user namespaces of both: without them the error wraps
-// unix.EPERM and names those that this thread lacks. After Close it wraps
-// os.ErrClosed.
+// A namespace other than home needs CAP_NET_ADMIN, CAP_NET_BROADCAST and
+// CAP_SYS_ADMIN in the user namespaces of both. Without them the error wraps
+// unix.EPERM and names the missing ones. After Close it wraps os.ErrClosed.
 func (w *Watcher) Watch(netnsFD int) (id uint64, err error) {
 	id = NSID(netnsFD)
 	if id == w.home {
@@ -51,7 +50,7 @@ func (w *Watcher) Watch(netnsFD int) (id uint64, err error) {
 	return id, nil
 }
 
-// number gives the namespace a number in home, unless it has one, and learns
+// number gives the namespace a number in home, unless it has one, and records
 // it.
 func (w *Watcher) number(netnsFD int, id uint64) error {
 	if err := w.listen(); err != nil {
@@ -69,7 +68,7 @@ func (w *Watcher) number(netnsFD int, id uint64) error {
 	}
 }
 
-// listen has the kernel pass on the events of all namespaces with a number.
+// listen subscribes to the events of all numbered namespaces.
 func (w *Watcher) listen() error {
 	return w.control(func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1)
@@ -84,10 +83,10 @@ func (w *Watcher) control(f func(fd int) error) (err error) {
 	return err
 }
 
-// findHome asks which number home has in itself. Usually it has none; if it has
-// one, its own events come with that.
+// findHome requests the number of home in itself. Usually it has none. If it
+// has one, its own events are labelled with it.
 func (w *Watcher) findHome() {
-	if w.home == Sole { // of the only namespace nothing is numbered
+	if w.home == Sole { // a kernel without namespaces numbers none
 		return
 	}
 	_ = w.send(unix.RTM_GETNSID, w.homeFD, request{netns: w.home})
@@ -135,7 +134,7 @@ func (w *Watcher) send(kind int, netnsFD int, r request) error {
 	return err
 }
 
-// fail answers all requests with an error.
+// fail ends all requests with an error.
 func (w *Watcher) fail(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -151,7 +150,7 @@ func (r request) finish(err error) {
 	}
 }
 
-// numbered takes a message of home about numbers of namespaces.
+// numbered handles a message of home about namespace numbers.
 func (w *Watcher) numbered(m syscall.NetlinkMessage) {
 	if m.Header.Type == unix.NLMSG_ERROR {
 		if r, mine := w.take(m); mine && len(m.Data) >= 4 {
@@ -169,11 +168,11 @@ func (w *Watcher) numbered(m syscall.NetlinkMessage) {
 	}
 	r, mine := w.take(m)
 	switch {
-	case !mine: // one was given, maybe to home
+	case !mine: // a number was assigned, maybe to home
 		w.findHome()
 	case number != notNumbered:
 		w.learn(number, r)
-	case r.answer != nil: // it was numbered, and has lost that since
+	case r.answer != nil: // its number was freed again
 		r.finish(unix.ENOBUFS)
 	}
 }
@@ -196,7 +195,7 @@ func (w *Watcher) learn(number int32, r request) {
 	w.mu.Unlock()
 	r.finish(nil)
 	if r.netns == w.home && !known {
-		// Its events came with a number that nothing was known of.
+		// Its events had an unknown number until now.
 		w.report(Event{Kind: Missed})
 	}
 }
@@ -211,7 +210,7 @@ func (w *Watcher) died(number int32) {
 	}
 }
 
-// errnoOf is the error in a struct nlmsgerr, nil for an acknowledgement.
+// errnoOf returns the error in a struct nlmsgerr, nil for an acknowledgement.
 func errnoOf(data []byte) error {
 	if n := int32(binary.NativeEndian.Uint32(data)); n != 0 {
 		return unix.Errno(-n)
@@ -237,10 +236,10 @@ func nsidOf(data []byte) (number int32, ok bool) {
 	return 0, false
 }
 
-// mayWatch fails with EPERM unless this thread has what it takes to watch
-// another namespace. Without CAP_NET_BROADCAST the kernel leaves out the events
-// without a word. CAP_SYS_ADMIN is for InNetNS, which whatever is watched is
-// asked about with: one error names both.
+// mayWatch returns EPERM unless this thread has the capabilities to watch
+// another namespace. Without CAP_NET_BROADCAST the kernel silently omits the
+// events. CAP_SYS_ADMIN is for InNetNS, which callers use on what they watch:
+// one error names both.
 func mayWatch() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData

@@ -7,13 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the library has no function for is asked of the calling thread's network
-// namespace: its handles take no requests of ours.
+// Requests that the library has no function for act on the network namespace of
+// the calling thread, because the library's handles do not accept requests from
+// outside.
 
-// Move moves an interface of the calling thread's network namespace to the one
-// behind fd and gives it a name there, in one request. If the name is taken
-// there, the error wraps unix.EEXIST, and the interface has been moved all the
-// same, with its old name.
+// Move moves an interface of the calling thread's network namespace to the
+// namespace behind fd and renames it, in one request. If the name is taken
+// there, the interface moves under its old name, and the error wraps
+// unix.EEXIST.
 func Move(index, fd int, name string) error {
 	err := setLink(index,
 		nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(fd))),
@@ -24,10 +25,10 @@ func Move(index, fd int, name string) error {
 	return nil
 }
 
-// SetOperUp makes the operational state of an interface of the calling thread's
-// network namespace "up" (RFC 2863) where it is "unknown", as it is from the
-// creation of an interface to the first change of its carrier. The kernel shows
-// it while the interface is up; any later change of the carrier sets it again.
+// SetOperUp changes the operational state (RFC 2863) of an interface of the
+// calling thread's network namespace from "unknown" to "up". The kernel shows
+// it while the interface is up. An interface begins as "unknown", and each
+// change of its carrier sets the state anew.
 func SetOperUp(index int) error {
 	if err := setLink(index, nl.NewRtAttr(unix.IFLA_OPERSTATE, nl.Uint8Attr(operUp))); err != nil {
 		return fmt.Errorf("set operational state of interface %d: %w", index, err)

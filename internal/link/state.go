@@ -9,8 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// State is what an interface looked like at one moment. It holds no reference
-// to anything and may be kept and changed freely.
+// State describes an interface at one moment. Callers may keep and change it.
 type State struct {
 	Index        int              // in its namespace; 1 or more
 	Name         string           // 1 to 15 bytes
@@ -34,7 +33,7 @@ func stateOf(l netlink.Link) State {
 	a := l.Attrs()
 	kind := l.Type()
 	if _, ok := l.(*netlink.Tuntap); ok {
-		kind = "tun" // the kernel's own word, where the library has another
+		kind = "tun" // the kernel's name; the library has another
 	}
 	return State{
 		Index:   a.Index,
@@ -44,7 +43,7 @@ func stateOf(l netlink.Link) State {
 		Up:      a.RawFlags&unix.IFF_UP != 0,
 		Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0,
 		MTU:     a.MTU,
-		// The library's slice lies in its receive buffer.
+		// The library's slice is part of its receive buffer.
 		HardwareAddr: slices.Clone(a.HardwareAddr),
 		TxQueueLen:   a.TxQLen,
 	}

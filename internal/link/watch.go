@@ -13,38 +13,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EventKind is what an Event tells.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
 const (
 	// Changed: State is what the interface looks like now.
 	Changed EventKind = iota
-	// Deleted: the interface was removed, or moved to another namespace. Of
-	// State, Index and Name are set.
+	// Deleted: the interface was removed, or moved to another namespace. Only
+	// Index and Name of State are set.
 	Deleted
-	// Died: the namespace has ended. The kernel removes its interfaces now, if
-	// it has not yet, and tells of none.
+	// Died: the namespace has ended. Its interfaces go with it, without events of
+	// their own.
 	Died
-	// Missed: more happened than the kernel could queue. Every namespace but
-	// home has to be watched again, and the state of what matters asked for.
+	// Missed: the kernel's queue overflowed. The receiver must watch every
+	// namespace but home again, and read the states that it depends on.
 	Missed
 )
 
-// Event is what has happened to an interface or a namespace.
+// Event is a change of an interface or a namespace.
 type Event struct {
 	Kind  EventKind
 	NetNS uint64 // NSID of the namespace; 0 with Missed
 	State State
 }
 
-// Supersedes reports whether an earlier event tells nothing once e is known.
+// Supersedes reports whether e makes an earlier event redundant.
 func (e Event) Supersedes(earlier Event) bool {
 	return e.Kind == earlier.Kind && e.NetNS == earlier.NetNS && e.State.Index == earlier.State.Index
 }
 
-// Watcher hears of changes to the interfaces of several network namespaces. It
-// has one socket, in the namespace of the thread that made it, which is called
-// home here, and keeps no other namespace alive.
+// Watcher receives the changes of interfaces in several network namespaces. It
+// has one socket, in the namespace of the thread that made it, its home, and
+// keeps no other namespace alive.
 type Watcher struct {
 	home   uint64   // NSID
 	homeFD int      // of home
@@ -63,14 +63,14 @@ type Watcher struct {
 }
 
 // NewWatcher watches the network namespace of the calling thread and calls f
-// with each change, in the order of the changes. Watch adds other namespaces.
+// for each change, in order. Watch adds other namespaces.
 //
-// No change is missed without an event of kind Missed. Only what the kernel
-// does not announce is not seen: a new alias or queue length of an interface
-// that is down.
+// An event of kind Missed reports any loss. Changes that the kernel does not
+// announce are not seen: a new alias or queue length of an interface that is
+// down.
 //
-// f is called by one goroutine and delays all further events until it returns.
-// It must call neither Watch nor Close.
+// One goroutine calls f, and further events wait until it returns. f must call
+// neither Watch nor Close.
 func NewWatcher(f func(Event)) (*Watcher, error) {
 	w := &Watcher{
 		buf:     make([]byte, receiveBuffer),
@@ -86,8 +86,8 @@ func NewWatcher(f func(Event)) (*Watcher, error) {
 	return w, nil
 }
 
-// receiveBuffer is larger than any link message of the kernel, whose multicast
-// messages are bounded by the attributes of one interface.
+// receiveBuffer, in bytes, holds any link message: one describes a single
+// interface.
 const receiveBuffer = 64 << 10
 
 func (w *Watcher) open() (err error) {
@@ -127,18 +127,17 @@ func (w *Watcher) subscribe() error {
 	return err
 }
 
-// Home returns the NSID of the namespace that w is in.
+// Home returns the NSID of the home namespace.
 func (w *Watcher) Home() uint64 { return w.home }
 
-// Close ends the Watcher and waits for f to return. Calling it again does
-// nothing.
+// Close ends the Watcher and waits for f to return. Further calls do nothing.
 func (w *Watcher) Close() {
 	w.mu.Lock()
 	first := !w.closed
 	w.closed = true
 	w.mu.Unlock()
 	if first {
-		// An expired deadline ends a wait that is going on and any later one.
+		// An expired deadline ends the current wait and any later one.
 		_ = w.file.SetReadDeadline(time.Unix(1, 0))
 	}
 	<-w.done
@@ -165,15 +164,15 @@ func (w *Watcher) run() {
 	}
 }
 
-// origin is the namespace a message comes from: home, or the one that has this
-// number in home.
+// origin is the namespace of a message: home, or the one with this number in
+// home.
 type origin struct {
 	numbered bool
 	number   int32
 }
 
-// receive waits for one datagram. An error means that messages were lost, or
-// that Close was called.
+// receive waits for a datagram. An error means that messages were lost, or
+// Close was called.
 func (w *Watcher) receive() (n int, from origin, err error) {
 	var recvErr error
 	err = w.raw.Read(func(fd uintptr) bool {
@@ -220,8 +219,8 @@ func originOf(control []byte) (o origin) {
 	return o
 }
 
-// drain throws away what is queued. After a loss it is older than the states
-// that are asked for then, and the kernel queues nothing new before.
+// drain discards the queue. After a loss it is older than the states that the
+// receiver reads next, and until it is empty the kernel queues nothing new.
 func (w *Watcher) drain() error {
 	return w.raw.Read(func(fd uintptr) bool {
 		for {
@@ -232,8 +231,8 @@ func (w *Watcher) drain() error {
 	})
 }
 
-// missed tells that events were lost. One of them may have been the end of a
-// namespace, whose number is another one's now.
+// missed reports a loss. A lost event may have been the end of a namespace,
+// whose number another one may have now, so all numbers are forgotten.
 func (w *Watcher) missed() {
 	w.mu.Lock()
 	clear(w.watched)
@@ -263,7 +262,7 @@ func (w *Watcher) parse(datagram []byte, from origin) {
 	}
 }
 
-// netns returns the NSID of a namespace that is watched.
+// netns returns the NSID of a watched namespace.
 func (w *Watcher) netns(o origin) (id uint64, known bool) {
 	if !o.numbered {
 		return w.home, true
@@ -275,9 +274,8 @@ func (w *Watcher) netns(o origin) (id uint64, known bool) {
 }
 
 func (w *Watcher) link(netns uint64, m syscall.NetlinkMessage) {
-	// The same group carries messages of bridges about their ports, of family
-	// AF_BRIDGE: a port that leaves its bridge looks like a deleted interface
-	// there.
+	// Bridges use the same group, with family AF_BRIDGE. A port that leaves its
+	// bridge looks like a deleted interface there.
 	if len(m.Data) < unix.SizeofIfInfomsg || m.Data[0] != unix.AF_UNSPEC {
 		return
 	}

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// control calls f with the descriptor, which stays open until f returns. It
-// makes the error one that says what was being done.
+// control calls f with the descriptor, which stays open until f returns, and
+// adds verb to its error.
 func (d *Device) control(verb string, f func(fd int) error) error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -30,7 +30,7 @@ func (d *Device) control(verb string, f func(fd int) error) error {
 	return fmt.Errorf("%s: %w", verb, err)
 }
 
-// Name returns the name that the interface has now.
+// Name returns the current name of the interface.
 func (d *Device) Name() (string, error) {
 	var req ifreq
 	err := d.control("read interface name", func(fd int) error {
@@ -43,11 +43,11 @@ func (d *Device) Name() (string, error) {
 	return string(name), nil
 }
 
-// NetNS opens the network namespace that the interface is in now. The caller
-// closes the descriptor, which is -1 on a kernel without CONFIG_NET_NS.
+// NetNS opens the current network namespace of the interface. The caller closes
+// the descriptor. It is -1 on a kernel without CONFIG_NET_NS.
 func (d *Device) NetNS() (fd int, err error) {
 	err = d.control("open namespace of interface", func(dev int) (err error) {
-		// SIOCGSKNS would be the namespace where the device was opened.
+		// SIOCGSKNS opens the namespace in which the device was opened.
 		fd, err = ioctlFD(dev, unix.TUNGETDEVNETNS)
 		if err == unix.EINVAL && !link.HasNetNS() {
 			return nil
@@ -60,8 +60,7 @@ func (d *Device) NetNS() (fd int, err error) {
 	return fd, nil
 }
 
-// Index returns the index that the interface has now, in the namespace where it
-// is now.
+// Index returns the index of the interface in its current namespace.
 func (d *Device) Index() (int, error) {
 	for {
 		index, same, err := d.index()
@@ -71,9 +70,9 @@ func (d *Device) Index() (int, error) {
 	}
 }
 
-// index looks the index up by name, as the device does not tell it. same
-// reports whether the name was still the same afterwards; otherwise the index
-// may be another interface's.
+// index looks up the index by name, because the device does not report it. same
+// reports whether name and namespace stayed the same: otherwise the index may
+// belong to another interface.
 func (d *Device) index() (index int, same bool, err error) {
 	before, err := d.location()
 	if err != nil {
@@ -112,9 +111,10 @@ func (d *Device) location() (l location, err error) {
 	return l, err
 }
 
-// indexByName returns the index of an interface in the namespace of the thread.
+// indexByName returns the index of an interface in the namespace of the calling
+// thread.
 func indexByName(name string) (int, error) {
-	// Any socket answers; the kernel may have been built without AF_UNIX.
+	// Any socket will do, but a kernel may lack AF_UNIX.
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return 0, err
@@ -128,14 +128,14 @@ func indexByName(name string) (int, error) {
 	return int(binary.NativeEndian.Uint32(req.data[:])), nil
 }
 
-// SetPersist makes the interface outlive Close and the process, or takes that
-// back. A persistent interface belongs to the effective user of the process:
-// only that user, or one with CAP_NET_ADMIN, can take it over.
+// SetPersist sets whether the interface outlives Close and the process. A
+// persistent interface belongs to the effective user of the process: only that
+// user, or a process with CAP_NET_ADMIN, can attach to it.
 func (d *Device) SetPersist(persist bool) error {
 	return d.control("set persistence of interface", func(fd int) error {
 		if persist {
-			// Any user who can open /dev/net/tun, often every user, could take
-			// an interface without an owner.
+			// Without an owner, any user who can open /dev/net/tun can attach to the
+			// interface: often every user.
 			if err := unix.IoctlSetInt(fd, unix.TUNSETOWNER, os.Geteuid()); err != nil {
 				return fmt.Errorf("set owner: %w", err)
 			}
@@ -144,8 +144,8 @@ func (d *Device) SetPersist(persist bool) error {
 	})
 }
 
-// SetCarrier tells the interface whether there is a carrier. It has one after
-// Open. It needs Linux 5.0.
+// SetCarrier sets the carrier of the interface, which is on after Open. It
+// needs Linux 5.0.
 func (d *Device) SetCarrier(carrier bool) error {
 	return d.control("set carrier of interface", func(fd int) error {
 		return unix.IoctlSetPointerInt(fd, unix.TUNSETCARRIER, flag(carrier))
@@ -159,8 +159,8 @@ func flag(b bool) int {
 	return 0
 }
 
-// HardwareAddr returns the Ethernet address of a TAP. For a TUN, which has
-// none, the error wraps errors.ErrUnsupported.
+// HardwareAddr returns the Ethernet address of a TAP. For a TUN the error wraps
+// errors.ErrUnsupported.
 func (d *Device) HardwareAddr() (net.HardwareAddr, error) {
 	var req ifreq
 	err := d.control("read hardware address", func(fd int) error {
@@ -175,9 +175,9 @@ func (d *Device) HardwareAddr() (net.HardwareAddr, error) {
 	return req.data[2 : 2+hardwareAddrLen : 2+hardwareAddrLen], nil
 }
 
-// SetHardwareAddr sets the Ethernet address of a TAP, up or down. An address
-// that is not 6 bytes long, is zero or is a group address is an error; so is a
-// TUN, which wraps errors.ErrUnsupported.
+// SetHardwareAddr sets the Ethernet address of a TAP, up or down. The address
+// must have 6 bytes and be neither zero nor a group address. For a TUN the
+// error wraps errors.ErrUnsupported.
 func (d *Device) SetHardwareAddr(addr net.HardwareAddr) error {
 	return d.control(fmt.Sprintf("set hardware address %v", addr), func(fd int) error {
 		switch {

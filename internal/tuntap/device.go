@@ -12,9 +12,9 @@ type Device struct {
 	cfg      Config
 	attached bool
 
-	// mu is held for reading while the descriptors are used, and for writing to
-	// add one or set closed, so that none is used when its number may already
-	// belong to something else. It is not held while anything waits.
+	// mu guards the descriptors and closed. It is held for reading while a
+	// descriptor is in use, so that its number cannot be reused in between. It is
+	// never held during a wait.
 	mu          sync.RWMutex
 	fd          int // of queue 0
 	closed      bool
@@ -22,20 +22,20 @@ type Device struct {
 	queues      queues
 
 	waiting sync.Mutex // held by Wait
-	wake    int        // an eventfd that ends the sleep of Wait
+	wake    int        // eventfd that ends the sleep of Wait
 }
 
 // Attached reports whether Open attached to an existing device.
 func (d *Device) Attached() bool { return d.attached }
 
-// Config returns what Open was told.
+// Config returns the argument of Open.
 func (d *Device) Config() Config { return d.cfg }
 
-// Read reads one packet into p and returns its length and the queue it was in.
-// It does not wait: the error is ErrAgain if there is no packet. A packet
-// longer than p is cut without notice, so p must hold the largest one, with the
-// packet-information header where there is one. It does not allocate. With
-// several queues one goroutine at a time may call it.
+// Read reads one packet into p and returns its length and its queue. It does
+// not wait: the error is ErrAgain if there is no packet. A longer packet is cut
+// without notice, so p must have room for the largest packet with its headers.
+// With several queues only one goroutine at a time may call Read. It does not
+// allocate.
 func (d *Device) Read(p []byte) (n, queue int, err error) {
 	d.mu.RLock()
 	switch {
@@ -62,7 +62,7 @@ func readPacket(fd int, p []byte) (int, error) {
 	}
 }
 
-// meaning is what an error of reading or writing a packet says to callers.
+// meaning translates an error of reading or writing a packet.
 func meaning(err error) error {
 	if err == unix.EBADFD {
 		return ErrGone
@@ -70,12 +70,11 @@ func meaning(err error) error {
 	return err
 }
 
-// Write hands p to the kernel as one packet that has arrived on the interface.
-// It does not wait. The error is ErrDown if the interface is down, and EINVAL
-// if the kernel cannot take this packet: it is empty, shorter than an Ethernet
-// header on a TAP, or neither IPv4 nor IPv6 on a TUN without PacketInfo. The
-// packet is dropped in these cases and the next one is not affected. It does
-// not allocate.
+// Write hands p to the kernel as a packet that the interface received. It does
+// not wait and does not allocate. The error is ErrDown if the interface is
+// down. It is EINVAL for a packet that is empty, shorter than an Ethernet
+// header on a TAP, or neither IPv4 nor IPv6 on a TUN without PacketInfo. After
+// an error the packet is lost and the next one is not affected.
 func (d *Device) Write(p []byte) (int, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -93,16 +92,15 @@ func (d *Device) Write(p []byte) (int, error) {
 	}
 }
 
-// Wait calls ready, and again each time the device has become readable, until
-// it returns true. So ready must read until ErrAgain before it returns false.
-// It must not call Wait or Close.
+// Wait calls ready, and again whenever the device becomes readable, until ready
+// returns true. So ready must read until ErrAgain before it returns false. It
+// must not call Wait or Close.
 //
-// The error is os.ErrClosed after Close, ErrGone when the interface was
-// deleted, and one that wraps os.ErrDeadlineExceeded after Interrupt. Wait does
-// not allocate.
+// The error is os.ErrClosed after Close, ErrGone after the interface was
+// deleted, and os.ErrDeadlineExceeded after Interrupt. Wait does not allocate.
 //
-// It sleeps in a system call of its own, not in Go's poller: that would wake
-// one thread to learn of the packet and often another one to read it.
+// It sleeps in epoll_wait(2) itself, not in Go's poller, which would often wake
+// one thread for the event and another one to read the packet.
 func (d *Device) Wait(ready func() bool) error {
 	d.waiting.Lock()
 	defer d.waiting.Unlock()
@@ -119,7 +117,7 @@ func (d *Device) Wait(ready func() bool) error {
 	}
 }
 
-// stopped tells why Wait may not go on.
+// stopped returns why Wait must end, nil if it may go on.
 func (d *Device) stopped() error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -132,11 +130,11 @@ func (d *Device) stopped() error {
 	return nil
 }
 
-// Interrupt makes the Wait that goes on and all later ones return
+// Interrupt makes the current Wait and all later ones return
 // os.ErrDeadlineExceeded, until Resume.
 func (d *Device) Interrupt() error { return d.interrupt(true) }
 
-// Resume takes Interrupt back.
+// Resume undoes Interrupt.
 func (d *Device) Resume() error { return d.interrupt(false) }
 
 func (d *Device) interrupt(on bool) error {
@@ -162,8 +160,8 @@ func (d *Device) ring() error {
 	return err
 }
 
-// Close closes the device, and a Wait that goes on returns. The interface is
-// deleted unless it is persistent. A second Close returns os.ErrClosed.
+// Close closes the device and ends a Wait. The interface is deleted unless it
+// is persistent. A second Close returns os.ErrClosed.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	if d.closed {
@@ -173,7 +171,7 @@ func (d *Device) Close() error {
 	d.closed = true
 	err := d.ring()
 	d.mu.Unlock()
-	// Only a Wait that has not returned yet may still use the descriptors.
+	// Only a Wait that has not returned yet still uses the descriptors.
 	d.waiting.Lock()
 	defer d.waiting.Unlock()
 	unix.Close(d.wake)

@@ -1,24 +1,22 @@
 // Package tuntap opens a TUN or TAP device and reads and writes its packets.
 //
-// It moves packets and nothing else: it does not interpret them, sets no
-// address, MTU or route, and does not bring the interface up (package link
-// does). A Device has one queue, or with Config.MultiQueue as many as AddQueues
-// attaches, which Read reads in turns. With Config.VnetHdr a virtio_net_hdr
-// stands before each packet, and SetOffload lets the kernel hand over packets
-// of up to 64 KiB; what is in that header is the business of package offload.
+// It only moves packets. Package link sets addresses and MTU and brings the
+// interface up. A Device has one queue; with Config.MultiQueue AddQueues
+// attaches more, which Read reads in turn. With Config.VnetHdr each packet
+// begins with a virtio_net_hdr, and SetOffload lets the kernel hand over
+// packets of up to 64 KiB; package offload interprets that header.
 //
-// The device is known by its descriptor. Name, Index and NetNS ask the kernel
-// each time, so they follow when the administrator renames the interface or
-// moves it to another network namespace. Packets flow on during the move.
+// A Device is identified by its descriptor. Name, Index and NetNS ask the
+// kernel each time, and so stay right when the interface is renamed or moved to
+// another network namespace. Neither interrupts the packets.
 //
-// All methods of a Device may be called from any goroutine, and Read and Write
-// at the same time. With several queues, Read is called for one at a time. A
-// second Wait waits for the first.
+// The methods of a Device are safe for concurrent use, except that with several
+// queues only one goroutine at a time may call Read. A second Wait waits for
+// the first.
 //
-// Everything in a packet that is read comes from programs of this machine and
-// is not to be trusted; a packet never makes a method fail in a lasting way.
-// A program that may change interfaces can delete this one: then Gone reports
-// true, and Read, Write and Wait return ErrGone.
+// Packets that are read come from local programs and are not trusted; no packet
+// makes a method fail for good. An administrator can delete the interface: then
+// Gone reports true, and Read, Write and Wait return ErrGone.
 //
 // To forward what an interface sends:
 //

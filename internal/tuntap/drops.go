@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CountDrop adds one to the interface's counter of received packets that were
-// dropped: rx_dropped of ip -s link. It does so whether the interface is up or
-// down, and no program on the machine sees a packet.
+// CountDrop adds one to the interface's rx_dropped, which ip -s link shows as
+// received packets that were dropped. The interface may be up or down. No
+// program sees a packet.
 //
-// A device cannot be told to count. But the kernel counts each packet whose
-// bytes cannot be read when it is written (tun_get_user of drivers/net/tun.c),
-// and so this writes one without bytes. The error wraps os.ErrClosed after
-// Close, ErrGone if the interface was deleted, and ErrAgain while the kernel
-// takes no packets; nothing is counted then.
+// The kernel has no request for that, but it counts each written packet whose
+// bytes it cannot read (tun_get_user of drivers/net/tun.c). So CountDrop writes
+// one at address 0. The error is os.ErrClosed after Close, ErrGone if the
+// interface was deleted, and ErrAgain while the kernel takes no packets;
+// nothing is counted then.
 func (d *Device) CountDrop() error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -23,7 +23,7 @@ func (d *Device) CountDrop() error {
 		return os.ErrClosed
 	}
 	var header [PacketInfoSize + VnetHdrSize]byte
-	iov := [2]unix.Iovec{{Base: &header[0]}, {}} // no memory is at address 0
+	iov := [2]unix.Iovec{{Base: &header[0]}, {}} // no memory is mapped at address 0
 	iov[0].SetLen(d.cfg.headerSize())
 	iov[1].SetLen(shortestFrame)
 	for {
@@ -38,11 +38,11 @@ func (d *Device) CountDrop() error {
 	}
 }
 
-// shortestFrame is what an Ethernet header takes: the kernel does not count
-// packets that are shorter.
+// shortestFrame is the length of an Ethernet header in bytes. The kernel does
+// not count shorter packets.
 const shortestFrame = 14
 
-// headerSize is how many bytes stand before each packet.
+// headerSize returns the length of the headers before each packet, in bytes.
 func (cfg Config) headerSize() int {
 	switch {
 	case cfg.VnetHdr && cfg.PacketInfo:

@@ -13,13 +13,13 @@ var (
 	ErrNameTaken  = errors.New("interface name is taken")
 )
 
-// ErrGone is returned when the interface was deleted. The Device is then of no
-// more use and can only be closed.
+// ErrGone reports that the interface was deleted. The Device can then only be
+// closed.
 var ErrGone = errors.New("interface was deleted")
 
-// What Read and Write return in the course of events. They are compared with
-// ==, and returning them does not allocate.
+// Errors of Read and Write in normal operation. They are returned as they are,
+// so compare them with ==.
 const (
-	ErrAgain = unix.EAGAIN // Read: no packet is there; Write: the kernel takes none now
+	ErrAgain = unix.EAGAIN // Read: there is no packet; Write: the kernel takes none now
 	ErrDown  = unix.EIO    // Write: the interface is down, the packet was dropped
 )

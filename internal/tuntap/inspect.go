@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NoOwner is the Owner of a device that has none: any user may take it over.
+// NoOwner is the Owner of a device without one: any user may attach to it.
 const NoOwner = -1
 
-// Info is what the kernel tells of a TUN/TAP device without opening it.
+// Info describes a TUN/TAP device.
 type Info struct {
 	Kind       Kind
 	MultiQueue bool
 	Persistent bool
-	Owner      int // user id as the calling process sees it, or NoOwner
-	Queues     int // attached; only known of a multi-queue device, else 0
+	Owner      int // user id in the user namespace of the process, or NoOwner
+	Queues     int // attached queues of a multi-queue device, else 0
 }
 
 // Attributes of a TUN/TAP device, enum in include/uapi/linux/if_link.h.
@@ -30,7 +30,8 @@ const (
 )
 
 // Inspect describes the device with this index in the calling thread's network
-// namespace. For an interface of another kind the error wraps EINVAL.
+// namespace, without opening it. For an interface of another kind the error
+// wraps EINVAL.
 func Inspect(index int) (Info, error) {
 	info, err := inspect(index)
 	if err != nil {
@@ -65,7 +66,7 @@ func inspect(index int) (Info, error) {
 	return Info{}, unix.EINVAL
 }
 
-// parseInfo reads the attributes that every kernel since Linux 4.17 gives.
+// parseInfo reads the attributes that kernels provide since Linux 4.17.
 func parseInfo(data []byte) (Info, error) {
 	attrs, err := nl.ParseRouteAttr(data)
 	if err != nil {
@@ -91,7 +92,7 @@ func parseInfo(data []byte) (Info, error) {
 	return info, nil
 }
 
-// number is the value of an attribute of one or four bytes.
+// number returns the value of an attribute of one or four bytes.
 func number(value []byte) int {
 	switch len(value) {
 	case 1:
@@ -102,7 +103,7 @@ func number(value []byte) int {
 	return 0
 }
 
-// nested finds an attribute within attributes; nil if there is none.
+// nested finds a nested attribute, nil if there is none.
 func nested(data []byte, path ...uint16) ([]byte, error) {
 	for _, wanted := range path {
 		attrs, err := nl.ParseRouteAttr(data)

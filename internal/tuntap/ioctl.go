@@ -8,7 +8,7 @@ import (
 
 // ifreq is struct ifreq of <linux/if.h>: a name of up to 15 bytes and a NUL,
 // then a union whose largest member differs between architectures. This is the
-// larger size, which is right for both.
+// larger size, which fits both.
 type ifreq struct {
 	name [unix.IFNAMSIZ]byte
 	data [24]byte

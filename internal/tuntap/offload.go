@@ -12,22 +12,21 @@ import (
 // virtio_net.h) before each packet of a device opened with VnetHdr.
 const VnetHdrSize = 10
 
-// Offload is what the kernel may leave to the reader of a device: to complete
-// checksums and to cut packets of up to 64 KiB.
+// Offload is the work that the kernel may leave to the reader of a device:
+// completing checksums and cutting packets of up to 64 KiB.
 type Offload int
 
-// The features, TUN_F_* of include/uapi/linux/if_tun.h. All but the first need
-// it.
+// Features, TUN_F_* of include/uapi/linux/if_tun.h. TCP and UDP need Checksum.
 const (
 	Checksum Offload = unix.TUN_F_CSUM
 	TCP      Offload = unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
 	UDP      Offload = unix.TUN_F_USO4 | unix.TUN_F_USO6 // Linux 6.2
 )
 
-// SetOffload says what the kernel may leave to the reader from the next packet
-// on; without VnetHdr it can be nothing. errors.ErrUnsupported: this kernel
-// does not know one of the features. A device that was attached has those of
-// before until this is called.
+// SetOffload sets what the kernel may leave to the reader, from the next packet
+// on. Without VnetHdr it must be 0. The error wraps errors.ErrUnsupported if
+// the kernel lacks a feature. A device that existed before Open keeps its
+// features until then.
 func (d *Device) SetOffload(o Offload) error {
 	return d.control("set offload of interface", func(fd int) error {
 		err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, int(o))
@@ -38,8 +37,8 @@ func (d *Device) SetOffload(o Offload) error {
 	})
 }
 
-// Writev is Write with a packet in parts, at most MaxParts of them and none
-// empty. The memory stays the caller's.
+// Writev is Write for a packet in parts: at most MaxParts, none empty. It does
+// not keep them.
 func (d *Device) Writev(parts [][]byte) (int, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -65,5 +64,5 @@ func (d *Device) Writev(parts [][]byte) (int, error) {
 	}
 }
 
-// MaxParts is how many parts a packet for Writev may have.
+// MaxParts is the largest number of parts for Writev.
 const MaxParts = 80

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kind is what a device carries.
+// Kind is the kind of packets that a device carries.
 type Kind uint8
 
 // TUN carries IP packets, or with Config.PacketInfo any; TAP carries Ethernet
@@ -39,12 +39,12 @@ func (k Kind) String() string {
 //	0       2     flags, machine byte order
 //	2       2     ethertype, network byte order
 //
-// A packet that is written with flags and ethertype 0 is delivered to packet
-// sockets whatever its bytes are. Without this header a TUN takes only what
-// begins like an IPv4 or IPv6 packet.
+// Packet sockets receive a packet written with flags and ethertype 0 whatever
+// its bytes are. Without this header a TUN takes only packets that begin like
+// IPv4 or IPv6.
 const PacketInfoSize = 4
 
-// Config says what device to open.
+// Config describes the device to open.
 type Config struct {
 	Name       string // 1 to 15 bytes; a %d in it is replaced by the first free number
 	Kind       Kind
@@ -59,8 +59,8 @@ type Config struct {
 // addresses, routes and state. The interface goes away with Close unless
 // SetPersist is called.
 //
-// The error wraps ErrNoDevice, ErrPermission or ErrNameTaken where that is the
-// reason, and tells what to do.
+// The error wraps ErrNoDevice, ErrPermission or ErrNameTaken if that is the
+// reason, and says what to do.
 func Open(cfg Config) (*Device, error) {
 	return open("/dev/net/tun", cfg)
 }
@@ -129,25 +129,25 @@ func (cfg Config) flags() (uint16, error) {
 	return flags, nil
 }
 
-// attach makes the descriptor that of a device.
+// attach attaches the descriptor to a device.
 func attach(fd int, cfg Config, flags uint16) (attached bool, err error) {
 	err = setIFF(fd, cfg.Name, flags|unix.IFF_TUN_EXCL)
 	if err != unix.EBUSY || !cfg.Attach {
 		return false, createError(cfg, err)
 	}
-	// The kernel lets anybody attach one more queue to a multi-queue device.
+	// The kernel lets any process attach one more queue to a multi-queue device.
 	if err := checkUnused(cfg, 0); err != nil {
 		return false, attachError(cfg, err)
 	}
 	if err := setIFF(fd, cfg.Name, flags); err != nil {
 		return false, attachError(cfg, err)
 	}
-	// Another process may have had the same idea in between; both give way.
+	// Another process may have attached in between; then both give up.
 	if err := checkUnused(cfg, 1); err != nil {
 		return false, attachError(cfg, err)
 	}
-	// The old device may have gone and a new one been made between the two
-	// requests. A new one is never persistent.
+	// Between the two requests the old device may have been deleted. Then the
+	// second one made a new device, which is never persistent.
 	var now ifreq
 	if err := ioctl(fd, unix.TUNGETIFF, &now); err != nil {
 		return false, fmt.Errorf("read flags: %w", err)
@@ -198,7 +198,7 @@ func attachError(cfg Config, err error) error {
 	return fmt.Errorf("attach to interface: %w", err)
 }
 
-// openQueue attaches one more queue to the device of that name in a namespace.
+// openQueue attaches one more queue to the named device in a namespace.
 func openQueue(netns int, name string, cfg Config) (fd int, err error) {
 	flags, err := cfg.flags()
 	if err != nil {
@@ -219,9 +219,9 @@ func openQueue(netns int, name string, cfg Config) (fd int, err error) {
 	return fd, err
 }
 
-// attachQueue attaches a queue to a persistent device. If the device has just
-// been renamed, the request makes a new one, which is not persistent and goes
-// away with the descriptor.
+// attachQueue attaches a queue to a persistent device. If the device was
+// renamed in between, the request makes a new one, which is not persistent and
+// goes away with the descriptor.
 func attachQueue(fd int, name string, flags uint16) error {
 	if err := setIFF(fd, name, flags); err != nil {
 		return err

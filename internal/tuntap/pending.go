@@ -7,18 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Send buffers of a queue, which the kernel charges for each packet from its
-// being written until it has passed the ingress programs and reached IP, or was
+// Sizes of a queue's send buffer. The kernel charges each packet to it from its
+// write until it has passed the ingress programs and reached IP, or was
 // dropped.
 const (
-	anyPending = 4 // bytes: any packet fills it; with less it would never be empty
+	anyPending = 4 // bytes: any packet fills it; a smaller one is never empty
 	unlimited  = math.MaxInt32
 )
 
-// Account(true) makes Pending tell of the packets that are written from now on,
-// and Write return ErrAgain as long as one of them is pending. Account(false),
-// which is how a device begins, takes that back. The call may wait for the
-// kernel's lock for all interfaces.
+// Account sets whether Pending covers the packets written from then on, and
+// Write returns ErrAgain while one of them is pending. A device begins without.
+// The call may wait for the kernel's lock for all interfaces.
 func (d *Device) Account(on bool) error {
 	size := unlimited
 	if on {
@@ -32,9 +31,9 @@ func (d *Device) Account(on bool) error {
 	return unix.IoctlSetPointerInt(d.fd, unix.TUNSETSNDBUF, size)
 }
 
-// Pending reports whether a packet may still be on its way that was written
-// since Account(true): it was not dropped, nor has it reached IP. It is always
-// so while the interface is down. It does not allocate.
+// Pending reports whether a packet written since Account(true) may still be on
+// its way, neither dropped nor at IP. It is always true while the interface is
+// down. It does not allocate.
 func (d *Device) Pending() bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

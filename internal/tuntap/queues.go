@@ -8,34 +8,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxQueues is how many queues a device can have: MAX_TAP_QUEUES of
+// MaxQueues is the largest number of queues of a device: MAX_TAP_QUEUES of
 // drivers/net/tun.c.
 const MaxQueues = 256
 
-// queues are those of a device, in the order of their numbers. The kernel
-// numbers them as they are attached and renumbers when one is detached, so none
-// is before Close.
+// queues holds the queues of a device by number. The kernel numbers them in the
+// order of attachment and renumbers them when one is detached, so none is
+// detached before Close.
 //
-// They are read in turns of at most share packets, so that no queue starves
-// another.
+// Each is read for up to share packets at a time, so that none starves another.
 type queues struct {
 	fds   []int
 	epoll int
 
 	events [1 + MaxQueues]unix.EpollEvent
-	ready  []unix.EpollEvent // of events: queues that may hold packets
+	ready  []unix.EpollEvent // part of events: queues that may hold packets
 	taken  int               // packets read from ready[0] in its turn
 }
 
-// share is how many packets one queue may give before it is the next one's
-// turn.
+// share is how many packets are read from a queue before the next one.
 const share = 16
 
-// noQueue is the number of what is watched besides the queues.
+// noQueue is the number of the eventfd in the epoll instance.
 const noQueue = -1
 
-// init begins with the first queue. wake is watched as well, and stays the
-// caller's.
+// init adds the first queue, and watches wake, which the caller keeps.
 func (q *queues) init(first, wake int) (err error) {
 	if q.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return fmt.Errorf("make epoll instance: %w", err)
@@ -50,7 +47,7 @@ func (q *queues) init(first, wake int) (err error) {
 	return nil
 }
 
-// add puts an attached queue at the end.
+// add appends an attached queue.
 func (q *queues) add(fd int) error {
 	if err := q.watch(fd, len(q.fds)); err != nil {
 		return err
@@ -63,13 +60,13 @@ func (q *queues) watch(fd, number int) error {
 	return unix.EpollCtl(q.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(number)})
 }
 
-// sleep waits until something is to be read, and remembers what for read.
-// failed tells that a queue is broken, as all are once the interface is
+// sleep waits until a queue is readable or wake is rung, and notes the queues
+// for read. failed reports an error of a queue, as after the interface was
 // deleted.
 func (q *queues) sleep() (failed bool) {
 	n, err := unix.EpollWait(q.epoll, q.events[:], -1)
 	if err != nil {
-		n = 0 // EINTR; nothing else is possible
+		n = 0 // EINTR; there is no other error
 	}
 	q.ready, q.taken = q.events[:n], 0
 	for _, e := range q.ready {
@@ -85,8 +82,7 @@ func (q *queues) close() {
 	}
 }
 
-// read takes the next packet from the queues that have one, ErrAgain if none
-// has.
+// read reads the next packet of any queue, ErrAgain if there is none.
 func (q *queues) read(p []byte) (n, queue int, err error) {
 	for {
 		for len(q.ready) > 0 && q.taken < share {
@@ -122,8 +118,8 @@ func (q *queues) read(p []byte) (n, queue int, err error) {
 	}
 }
 
-// AddQueues attaches n more queues to a multi-queue device. Those that were
-// attached before an error stay.
+// AddQueues attaches n more queues to a multi-queue device. After an error
+// those attached so far stay.
 func (d *Device) AddQueues(n int) error {
 	name, err := d.Name()
 	if err != nil {
@@ -142,14 +138,14 @@ func (d *Device) AddQueues(n int) error {
 	return nil
 }
 
-// Queues returns how many queues are attached.
+// Queues returns the number of attached queues.
 func (d *Device) Queues() int {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return len(d.queues.fds)
 }
 
-// Holds reports whether there is a packet in a queue.
+// Holds reports whether a queue holds a packet.
 func (d *Device) Holds(queue int) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -167,8 +163,8 @@ func (d *Device) Control(f func(fd int) error) error {
 	return d.control("control device", f)
 }
 
-// addQueue attaches one more queue. The name counts in the namespace where the
-// device is, while a descriptor belongs to the namespace it was opened in.
+// addQueue attaches one more queue. A descriptor belongs to the namespace in
+// which it was opened, so that must be the device's own.
 func (d *Device) addQueue(netns int, name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -186,8 +182,8 @@ func (d *Device) addQueue(netns int, name string) error {
 	return nil
 }
 
-// checkUnused fails with EBUSY unless the device has exactly so many queues
-// attached. Devices with one queue the kernel guards itself.
+// checkUnused returns EBUSY unless exactly that many queues of the device are
+// attached. The kernel itself guards devices with a single queue.
 func checkUnused(cfg Config, attached int) error {
 	if !cfg.MultiQueue {
 		return nil
