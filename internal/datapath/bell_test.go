@@ -116,7 +116,7 @@ func TestSenderWithoutBell(t *testing.T) {
 		r, buf := newReader(t, channel), make([]byte, 2048)
 		s.send(ip(100, 1), 0, new(TxCounters))
 		s.flush()
-		until(t, "packet", func() bool { p, _ := read(t, r, element.NetHdr, buf); return len(p.Data) == 100 })
+		testnet.Eventually(t, "packet", func() bool { p, _ := read(t, r, element.NetHdr, buf); return len(p.Data) == 100 })
 		st := s.Status()
 		if st.Rings != 0 || st.RingErrors != 0 || st.Doorbell != "polling" || !strings.HasSuffix(st.DoorbellErr.Error(), c.want) {
 			t.Errorf("%d rings, %d errors by %s: %v, want %s", st.Rings, st.RingErrors, st.Doorbell, st.DoorbellErr, c.want)
@@ -160,14 +160,14 @@ func TestTrafficWithoutFutexes(t *testing.T) {
 	s := senderOn(t, writer.Bytes(), noFutex{writer})
 	runOutbound(t, from, s).Resume()
 	in := runInbound(t, reader.Bytes(), to, func(c *InboundConfig) { c.Memory, c.Locked = noFutex{reader}, reader.WriterLocked })
-	until(t, "peer", func() bool { return in.Status().Peer == PeerActive })
+	testnet.Eventually(t, "peer", func() bool { return in.Status().Peer == PeerActive })
 	sent := 0
 	for _, packets := range []int{1, 20, 1, 1} {
 		for range packets {
 			sent++
 			from.send(ip(100+sent, byte(sent)))
 		}
-		until(t, "packets", func() bool { return len(to.received()) == sent })
+		testnet.Eventually(t, "packets", func() bool { return len(to.received()) == sent })
 		time.Sleep(10 * time.Millisecond)
 	}
 	for i, p := range to.received() {
@@ -176,7 +176,7 @@ func TestTrafficWithoutFutexes(t *testing.T) {
 		}
 	}
 	s.Stop()
-	until(t, "end of the peer", func() bool { return in.Status().Peer == PeerInactive })
+	testnet.Eventually(t, "end of the peer", func() bool { return in.Status().Peer == PeerInactive })
 	st := in.Status()
 	if st.Doorbell != "polling" || st.DoorbellErr == nil || st.Wakeups != 0 || st.Timeouts == 0 {
 		t.Errorf("%d wake-ups, %d time-outs by %s: %v", st.Wakeups, st.Timeouts, st.Doorbell, st.DoorbellErr)
@@ -198,11 +198,11 @@ func TestTrafficWithoutVector(t *testing.T) {
 	channel, to := mmapRegion(t, 1<<16), newFakeDevice()
 	s := senderOn(t, channel, memory{events: filepath.Join(t.TempDir(), "a")})
 	in := runInbound(t, channel, to, func(c *InboundConfig) { c.Memory = memory{events: "/muenevents/a", descriptor: pipe[1]} })
-	until(t, "peer", func() bool { return in.Status().Peer == PeerActive })
+	testnet.Eventually(t, "peer", func() bool { return in.Status().Peer == PeerActive })
 	for n := 1; n <= 100; n++ {
 		s.send(ip(100, byte(n)), 0, new(TxCounters))
 		s.flush()
-		until(t, "packet", func() bool { return len(to.received()) == n })
+		testnet.Eventually(t, "packet", func() bool { return len(to.received()) == n })
 	}
 	st := in.Status()
 	if st.Doorbell != "polling" || st.DoorbellErr == nil || st.DoorbellErr.Error() != "the channel has no interrupt of its own" || st.Wakeups != 0 {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // polling is a busyPoll whose clock and processor belong to the test.
@@ -141,11 +142,11 @@ func TestInboundKeepsLooking(t *testing.T) {
 	region, dev := mmapRegion(t, 1<<16), newFakeDevice()
 	s := startSender(t, region, element.NetHdr, 1500)
 	in := runInbound(t, region, dev, func(c *InboundConfig) { c.BusyPoll = time.Minute })
-	until(t, "the peer", func() bool { return in.Status().Peer == PeerActive })
+	testnet.Eventually(t, "the peer", func() bool { return in.Status().Peer == PeerActive })
 	for i := range 1000 { // another thread may have the processor during some
 		before := in.Status()
 		s.send(ip(100, 1), 0, new(TxCounters)) // without a ring
-		until(t, "the packet", func() bool { return len(dev.received()) > i })
+		testnet.Eventually(t, "the packet", func() bool { return len(dev.received()) > i })
 		if after := in.Status(); after.Timeouts == before.Timeouts && after.Wakeups == before.Wakeups {
 			return
 		}

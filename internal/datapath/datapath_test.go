@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -39,7 +40,7 @@ func TestOutboundCarries(t *testing.T) {
 		want := ip(n, byte(n))
 		dev.send(want)
 		var got element.Packet
-		until(t, "packet", func() bool {
+		testnet.Eventually(t, "packet", func() bool {
 			p, result := read(t, r, element.NetHdr, buf)
 			got = p
 			return result == shmstream.Success
@@ -67,7 +68,7 @@ func TestOutboundPause(t *testing.T) {
 	o := runOutbound(t, dev, s)
 	dev.send(ip(100, 1))
 	o.Resume()
-	until(t, "packet from before the start", func() bool { return s.Status().Written == 1 })
+	testnet.Eventually(t, "packet from before the start", func() bool { return s.Status().Written == 1 })
 	o.Pause()
 	dev.send(ip(100, 2))
 	time.Sleep(10 * time.Millisecond)
@@ -76,7 +77,7 @@ func TestOutboundPause(t *testing.T) {
 	}
 	o.Pause() // a second time
 	o.Resume()
-	until(t, "packet from the pause", func() bool { return s.Status().Written == 2 })
+	testnet.Eventually(t, "packet from the pause", func() bool { return s.Status().Written == 2 })
 }
 
 func TestOutboundDrops(t *testing.T) {
@@ -86,14 +87,14 @@ func TestOutboundDrops(t *testing.T) {
 	o := runOutbound(t, dev, s)
 	o.Resume()
 	dev.send(ip(1501, 1), []byte{0x15, 0, 0}, ip(1500, 1))
-	until(t, "the good one", func() bool { return s.Status().Written == 1 })
+	testnet.Eventually(t, "the good one", func() bool { return s.Status().Written == 1 })
 	c := o.Counters()
 	if c.Dropped != 2 || c.Faults[element.Oversize] != 1 || c.Faults[element.NotIP] != 1 {
 		t.Errorf("counters %+v", c)
 	}
 	s.Stop()
 	dev.send(ip(100, 1))
-	until(t, "drop while inactive", func() bool { return o.Counters().Reasons[Inactive] == 1 })
+	testnet.Eventually(t, "drop while inactive", func() bool { return o.Counters().Reasons[Inactive] == 1 })
 }
 
 // The next packets mend a header that another process overwrote.
@@ -104,7 +105,7 @@ func TestOutboundMendsItsHeader(t *testing.T) {
 	runOutbound(t, dev, s).Resume()
 	r, buf := newReader(t, region), make([]byte, 2048)
 	clear(region) // as if the region had shrunk and grown
-	until(t, "packet behind the damage", func() bool {
+	testnet.Eventually(t, "packet behind the damage", func() bool {
 		dev.send(ip(100, 1))
 		p, result := read(t, r, element.NetHdr, buf)
 		return result == shmstream.Success && len(p.Data) == 100
@@ -116,7 +117,7 @@ func TestOutboundWithoutChannel(t *testing.T) {
 	o := runOutbound(t, dev, nil)
 	o.Resume()
 	dev.send(ip(100, 1), ip(100, 2))
-	until(t, "drops", func() bool { return o.Counters().Reasons[NoChannel] == 2 })
+	testnet.Eventually(t, "drops", func() bool { return o.Counters().Reasons[NoChannel] == 2 })
 }
 
 func TestInboundCarries(t *testing.T) {
@@ -128,10 +129,10 @@ func TestInboundCarries(t *testing.T) {
 		s.send(ip(20+i, byte(i)), uint32(i), new(TxCounters))
 		s.ring()
 		if i%16 == 15 {
-			until(t, "batch", func() bool { return len(dev.received()) == i+1 })
+			testnet.Eventually(t, "batch", func() bool { return len(dev.received()) == i+1 })
 		}
 	}
-	until(t, "all", func() bool { return len(dev.received()) == 500 })
+	testnet.Eventually(t, "all", func() bool { return len(dev.received()) == 500 })
 	for i, got := range dev.received() {
 		if !bytes.Equal(got, ip(20+i, byte(i))) {
 			t.Fatalf("packet %d is not what was sent", i)
@@ -152,7 +153,7 @@ func TestInboundRawKeepsRoom(t *testing.T) {
 	})
 	s.send([]byte{1, 2, 3}, 0, new(TxCounters))
 	s.ring()
-	until(t, "packet", func() bool { return len(dev.received()) == 1 })
+	testnet.Eventually(t, "packet", func() bool { return len(dev.received()) == 1 })
 	want := append([]byte{0, 0, 0, 0, 1, 2, 3}, make([]byte, 97)...)
 	if got := dev.received()[0]; !bytes.Equal(got, want) {
 		t.Errorf("got %x", got)
@@ -165,9 +166,9 @@ func TestInboundBeginsAtWC(t *testing.T) {
 	s.send(ip(30, 1), 0, new(TxCounters))
 	dev := newFakeDevice()
 	in := runInbound(t, region, dev, nil)
-	until(t, "peer", func() bool { return in.Status().Peer == PeerActive })
+	testnet.Eventually(t, "peer", func() bool { return in.Status().Peer == PeerActive })
 	s.send(ip(31, 1), 0, new(TxCounters))
-	until(t, "new packet", func() bool { return len(dev.received()) == 1 })
+	testnet.Eventually(t, "new packet", func() bool { return len(dev.received()) == 1 })
 	if n := len(dev.received()[0]); n != 31 {
 		t.Errorf("the first packet has %d bytes: it is an old one", n)
 	}
@@ -177,7 +178,7 @@ func TestInboundBeginsAtWC(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.send(ip(33, 1), 0, new(TxCounters))
-	until(t, "after the pause", func() bool { return len(dev.received()) == 2 })
+	testnet.Eventually(t, "after the pause", func() bool { return len(dev.received()) == 2 })
 	if n := len(dev.received()[1]); n != 33 {
 		t.Errorf("after the pause a packet of %d bytes came", n)
 	}
@@ -199,10 +200,10 @@ func TestInboundFollowsRestarts(t *testing.T) {
 		}
 		s.send(ip(mtu, byte(i)), 0, new(TxCounters))
 		s.ring()
-		until(t, "packet of the new epoch", func() bool { return len(dev.received()) == i+1 })
+		testnet.Eventually(t, "packet of the new epoch", func() bool { return len(dev.received()) == i+1 })
 	}
 	s.Stop()
-	until(t, "inactive", func() bool { return in.Status().Peer == PeerInactive })
+	testnet.Eventually(t, "inactive", func() bool { return in.Status().Peer == PeerInactive })
 	last := false
 	for len(active) > 0 {
 		last = <-active
@@ -238,7 +239,7 @@ func TestInboundCountsFaults(t *testing.T) {
 	good[6] = 4
 	copy(good[8:], ip(1000, 1))
 	w.Write(good)
-	until(t, "the good ones", func() bool { return len(dev.received()) == 2 })
+	testnet.Eventually(t, "the good ones", func() bool { return len(dev.received()) == 2 })
 	if f := in.Status().Faults; f[element.BadProtocol] != 1 || f[element.BadVersion] != 1 {
 		t.Errorf("faults %v", f)
 	}
@@ -249,12 +250,12 @@ func TestInboundCountsFaults(t *testing.T) {
 	dev.refuse = unix.EIO
 	dev.mu.Unlock()
 	w.Write(good)
-	until(t, "refusal", func() bool { return port.Status().Counters.Reasons[DeviceDown] == 1 })
+	testnet.Eventually(t, "refusal", func() bool { return port.Status().Counters.Reasons[DeviceDown] == 1 })
 	dev.mu.Lock()
 	dev.refuse = errRefused
 	dev.mu.Unlock()
 	w.Write(good)
-	until(t, "refusal", func() bool { return port.Status().Counters.Reasons[DeviceRefused] == 1 })
+	testnet.Eventually(t, "refusal", func() bool { return port.Status().Counters.Reasons[DeviceRefused] == 1 })
 }
 
 func TestInboundIncompatibleRecovers(t *testing.T) {
@@ -268,14 +269,14 @@ func TestInboundIncompatibleRecovers(t *testing.T) {
 	if err := w.Start(shmstream.WriterConfig{Protocol: 0xc, Size: 1508}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "incompatible", func() bool { return in.Status().Peer == PeerIncompatible })
+	testnet.Eventually(t, "incompatible", func() bool { return in.Status().Peer == PeerIncompatible })
 	if in.Status().Reason == "" {
 		t.Error("no reason")
 	}
 	if err := w.Start(shmstream.WriterConfig{Protocol: testProtocol, Size: 1508}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "active", func() bool { return in.Status().Peer == PeerActive })
+	testnet.Eventually(t, "active", func() bool { return in.Status().Peer == PeerActive })
 	if r := in.Status().Reason; r != "" {
 		t.Errorf("old reason: %s", r)
 	}

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
-	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -159,9 +158,6 @@ func runInbound(t testing.TB, region []byte, dev Device, change func(*InboundCon
 	}
 	return in
 }
-
-// until waits for something that must happen.
-var until = testnet.Eventually
 
 // read reads the next packet from a channel as a peer would.
 func read(t testing.TB, r *shmstream.Reader, f element.Format, buf []byte) (element.Packet, shmstream.Result) {

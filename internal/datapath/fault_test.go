@@ -10,6 +10,7 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -102,9 +103,9 @@ func TestSenderFaults(t *testing.T) {
 				}
 			})
 		}
-		until(t, "all send", func() bool { return f.Status().Written > 10 })
+		testnet.Eventually(t, "all send", func() bool { return f.Status().Written > 10 })
 		f.truncate(int64([]int{0, 4096, 8192, 500 << 10}[round%4]))
-		until(t, "the fault is told", func() bool { return f.faults.Load() > before })
+		testnet.Eventually(t, "the fault is told", func() bool { return f.faults.Load() > before })
 		if f.Status().Active {
 			t.Error("the writer is active after a fault")
 		}

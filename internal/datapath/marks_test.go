@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -241,7 +242,7 @@ func TestMarksGrowLater(t *testing.T) {
 	f.mu.Lock()
 	f.limit = maxQueues
 	f.mu.Unlock()
-	until(t, "more queues", func() bool {
+	testnet.Eventually(t, "more queues", func() bool {
 		for mark := range uint32(firstQueues) { // some have lost their queues
 			f.send(mark+1, ip(20, 0))
 		}
@@ -296,7 +297,7 @@ func TestMarksAreNeverMixedUp(t *testing.T) {
 			o.burst()
 		}
 		group.Wait()
-		until(t, "room for the next marks", func() bool {
+		testnet.Eventually(t, "room for the next marks", func() bool {
 			for o.burst() > 0 {
 			}
 			f.send(0xffff, marked(0xffff)) // keeps the sweep running
@@ -345,7 +346,7 @@ func TestMarksReleaseAfterFailure(t *testing.T) {
 		f.send(mark+1, ip(20, 0))
 		o.burst()
 	}
-	until(t, "refusal", func() bool {
+	testnet.Eventually(t, "refusal", func() bool {
 		f.send(1, ip(20, 0))
 		o.burst()
 		f.mu.Lock()
@@ -355,7 +356,7 @@ func TestMarksReleaseAfterFailure(t *testing.T) {
 	f.mu.Lock()
 	f.grace = nil
 	f.mu.Unlock()
-	until(t, "free slots", func() bool {
+	testnet.Eventually(t, "free slots", func() bool {
 		f.send(1, ip(20, 0))
 		o.burst()
 		return f.Free() >= lowSlots

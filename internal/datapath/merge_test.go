@@ -13,6 +13,7 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/offload"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // merger is an Inbound of a device with a virtio_net_hdr, and its peer. The
@@ -356,7 +357,7 @@ func TestInboundMergesAcrossRestarts(t *testing.T) {
 		}
 	})
 	delivered, merged, epochs := 0, 0, uint64(0)
-	until(t, "many sessions and packets", func() bool {
+	testnet.Eventually(t, "many sessions and packets", func() bool {
 		for range 50 {
 			m.dev.got = nil
 			m.in.burst()

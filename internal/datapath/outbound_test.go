@@ -3,6 +3,8 @@ package datapath
 import (
 	"os"
 	"testing"
+
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // gone is a device that was deleted.
@@ -38,7 +40,7 @@ func TestOutboundClosesWithoutDevice(t *testing.T) {
 		o.Resume()
 		go o.Run()
 		if i%2 == 0 {
-			until(t, "the halt", func() bool { return o.order() == pause })
+			testnet.Eventually(t, "the halt", func() bool { return o.order() == pause })
 		}
 		o.Close()
 	}

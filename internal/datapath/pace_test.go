@@ -7,6 +7,7 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/internal/testnet/solo5"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -151,7 +152,7 @@ func TestNoWindowForWokenReaders(t *testing.T) {
 			l.Wait(true)
 		}
 	}()
-	until(t, "the reader sleeps", s.ring)
+	testnet.Eventually(t, "the reader sleeps", s.ring)
 	<-done
 	var count TxCounters
 	for range 1000 {
@@ -190,7 +191,7 @@ func TestWindowYieldsToHurry(t *testing.T) {
 	for range packets {
 		dev.send(make([]byte, 60))
 	}
-	until(t, "it waits for the reader", func() bool { return s.Status().Waits > 0 })
+	testnet.Eventually(t, "it waits for the reader", func() bool { return s.Status().Waits > 0 })
 	o.Pause()
 	if got := o.Counters().Packets; got != packets {
 		t.Errorf("%d packets of %d were sent before the pause", got, packets)
@@ -200,7 +201,7 @@ func TestWindowYieldsToHurry(t *testing.T) {
 	for range packets {
 		dev.send(make([]byte, 60))
 	}
-	until(t, "it waits again", func() bool { return s.Status().Waits > waits })
+	testnet.Eventually(t, "it waits again", func() bool { return s.Status().Waits > waits })
 	o.Close()
 }
 

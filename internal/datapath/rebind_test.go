@@ -9,6 +9,7 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -65,7 +66,7 @@ func TestSenderRebinds(t *testing.T) {
 		if err := s.Start(element.NetHdr.Size(1500)); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "elements in the new region", func() bool {
+		testnet.Eventually(t, "elements in the new region", func() bool {
 			h, _ := shmstream.ReadHeader(region)
 			return h.WC > 0
 		})
@@ -113,11 +114,11 @@ func TestInboundRebinds(t *testing.T) {
 		if err := s.Start(element.NetHdr.Size(1500)); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the peer", func() bool { return in.Status().Peer == PeerActive })
+		testnet.Eventually(t, "the peer", func() bool { return in.Status().Peer == PeerActive })
 		s.send(ip(100, byte(n)), 7, new(TxCounters))
 		s.send(ip(200, byte(n)), 8, new(TxCounters))
 		s.ring()
-		until(t, "packets", func() bool { return len(dev.received()) == n+1 && len(child.received()) == n+1 })
+		testnet.Eventually(t, "packets", func() bool { return len(dev.received()) == n+1 && len(child.received()) == n+1 })
 		if !bytes.Equal(dev.received()[n], ip(200, byte(n))) || !bytes.Equal(child.received()[n], ip(100, byte(n))) {
 			t.Fatal("other packets came")
 		}

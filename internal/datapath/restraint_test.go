@@ -6,6 +6,7 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/doorbell"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -119,7 +120,7 @@ func TestInboundRestsFromVainLooks(t *testing.T) {
 			close(stop)
 			<-stopped
 			start(t, w)
-			until(t, "packet", func() bool { w.Write(good); time.Sleep(time.Millisecond); return len(dev.received()) > 0 })
+			testnet.Eventually(t, "packet", func() bool { w.Write(good); time.Sleep(time.Millisecond); return len(dev.received()) > 0 })
 		})
 	}
 }

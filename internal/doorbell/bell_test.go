@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // Memory that is known to have no bell: there are timeouts, interrupts, and the
@@ -27,7 +29,7 @@ func TestMemoryWithoutBell(t *testing.T) {
 	settle(l, true)
 	l.Look()
 	done := wait(l)
-	comes(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
+	testnet.Eventually(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
 	Ring(l.cfg.WC) // which has no listeners
 	atomic.AddUint32(wc, 1)
 	<-done

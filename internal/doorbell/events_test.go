@@ -111,7 +111,7 @@ func TestEventWakes(t *testing.T) {
 		l.step = longest // otherwise the sleeps are short
 		before := i.calls.Load()
 		done := wait(l)
-		comes(t, "the sleep", func() bool { return i.calls.Load() > before })
+		testnet.Eventually(t, "the sleep", func() bool { return i.calls.Load() > before })
 		atomic.AddUint32(word, 1)
 		i.raise()
 		<-done
@@ -189,7 +189,7 @@ func comesSoon(t *testing.T, what string, f func() bool) {
 		}
 		time.Sleep(0)
 	}
-	comes(t, what, f)
+	testnet.Eventually(t, what, f)
 }
 
 // mustInterrupt checks that Interrupt ends an otherwise endless sleep.
@@ -267,7 +267,7 @@ func TestPollerAndEvents(t *testing.T) {
 		settle(l, true)
 		l.Look()
 		done := wait(l)
-		comes(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
+		testnet.Eventually(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
 		return done
 	}
 	done := quietly()
@@ -289,7 +289,7 @@ func TestPollerAndEvents(t *testing.T) {
 	if l.last != interrupted {
 		t.Errorf("interrupted: cause %v", l.last)
 	}
-	comes(t, "the poller's end", func() bool { n, running := quiet.watching(); return n == 0 && !running })
+	testnet.Eventually(t, "the poller's end", func() bool { n, running := quiet.watching(); return n == 0 && !running })
 }
 
 // The cost of polling the file without waiting, which each sleep would pay if

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // shared maps a page twice: writable for the writer, read-only for the reader,
@@ -284,7 +286,7 @@ func TestWaitTellsSigns(t *testing.T) {
 	l.Look()
 	signs := make(chan bool)
 	go func() { signs <- l.Wait(true) }()
-	comes(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
+	testnet.Eventually(t, "the poller", func() bool { n, _ := quiet.watching(); return n == 1 })
 	atomic.AddUint32(wc, 1)
 	if !<-signs {
 		t.Error("what the poller saw is not taken for a sign")

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/muennet/muennet/internal/testnet"
 	"golang.org/x/sys/unix"
+
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // settle brings a Listener to its longest sleeps.
@@ -24,9 +25,6 @@ func (p *poller) watching() (entries int, running bool) {
 	return len(p.entries), p.running
 }
 
-// comes waits for something that must happen.
-var comes = testnet.Eventually
-
 // The poller notices the changes of writers that do not ring, and wakes only
 // their readers.
 func TestPollerNoticesChanges(t *testing.T) {
@@ -40,7 +38,7 @@ func TestPollerNoticesChanges(t *testing.T) {
 		ls[i].Look()
 		done[i] = wait(ls[i])
 	}
-	comes(t, "all in the poller", func() bool { n, running := quiet.watching(); return n == channels && running })
+	testnet.Eventually(t, "all in the poller", func() bool { n, running := quiet.watching(); return n == channels && running })
 	for i := range ls {
 		if i%2 == 0 {
 			atomic.AddUint32(wcs[i], 1)
@@ -52,7 +50,7 @@ func TestPollerNoticesChanges(t *testing.T) {
 			t.Errorf("listener %d: cause %v, %d time-outs", i, ls[i].last, ls[i].Timeouts())
 		}
 	}
-	comes(t, "the poller's end", func() bool { n, running := quiet.watching(); return n == 0 && !running })
+	testnet.Eventually(t, "the poller's end", func() bool { n, running := quiet.watching(); return n == 0 && !running })
 }
 
 // A Listener in the poller can still be rung and interrupted.

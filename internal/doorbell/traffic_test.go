@@ -138,13 +138,13 @@ func TestTrafficByEvents(t *testing.T) {
 	if err := inbound.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "peer", func() bool { return inbound.Status().Peer == datapath.PeerActive })
+	testnet.Eventually(t, "peer", func() bool { return inbound.Status().Peer == datapath.PeerActive })
 
 	outbound.Resume()
 	for n := range uint32(2000) {
 		from.queue <- n
 		if n%16 == 15 { // never half the ring
-			until(t, "packets", func() bool { return to.received.Load() == n+1 })
+			testnet.Eventually(t, "packets", func() bool { return to.received.Load() == n+1 })
 		}
 	}
 	r, w := inbound.Status(), sender.Status()
@@ -156,14 +156,11 @@ func TestTrafficByEvents(t *testing.T) {
 	}
 	// An idle reader sleeps until the next event, and reports that.
 	next := uint32(2000)
-	until(t, "doorbell", func() bool {
+	testnet.Eventually(t, "doorbell", func() bool {
 		from.queue <- next
 		next++
 		return inbound.Status().Doorbell == "muenfs events"
 	})
 	sender.Stop()
-	until(t, "end of the peer", func() bool { return inbound.Status().Peer == datapath.PeerInactive })
+	testnet.Eventually(t, "end of the peer", func() bool { return inbound.Status().Peer == datapath.PeerInactive })
 }
-
-// until waits for something that must happen.
-var until = testnet.Eventually

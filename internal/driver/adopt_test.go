@@ -67,7 +67,7 @@ func (l *lab) move(d *Driver, name string, to *testnet.NS) {
 	if err := l.ns.Link().MoveToNetNS(l.ns.State(name).Index, to.FD()); err != nil {
 		l.t.Fatal(err)
 	}
-	until(l.t, "move of "+name, func() bool {
+	testnet.Eventually(l.t, "move of "+name, func() bool {
 		return slices.ContainsFunc(d.Status(), func(s api.Interface) bool { return s.Name == name && s.NetNS == to.ID() })
 	})
 }
@@ -80,7 +80,7 @@ func TestAdoptsInAnotherNamespace(t *testing.T) {
 	l.move(d, "net0", there)
 	index := status(t, d).Index
 	// The event that changed the status also saves the state.
-	until(t, "state", func() bool {
+	testnet.Eventually(t, "state", func() bool {
 		records, err := d.state.read()
 		return err == nil && len(records) == 1 && records[0].NetNS == there.ID()
 	})
@@ -106,7 +106,7 @@ func TestAdoptsLoadByLoad(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 	l.mustLoad(d, second)
 	l.move(d, "net1", there)
-	until(t, "state", func() bool {
+	testnet.Eventually(t, "state", func() bool {
 		records, err := d.state.read()
 		return err == nil && len(records) == 2 && records[1].NetNS == there.ID()
 	})
@@ -185,7 +185,7 @@ func TestForget(t *testing.T) {
 	d := l.driver()
 	l.mustLoad(d, netHdr("net0"), Interface{Name: "net1", Format: element.EthDev, Out: "c", WriterProtocol: testProtocol})
 	l.move(d, "net1", there)
-	until(t, "state", func() bool {
+	testnet.Eventually(t, "state", func() bool {
 		records, err := d.state.read()
 		return err == nil && len(records) == 2 && records[1].NetNS == there.ID()
 	})

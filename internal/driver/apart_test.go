@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // Two different names of one file are not two channels.
@@ -51,10 +52,10 @@ func TestTakeOverKeepsDirectionsApart(t *testing.T) {
 	in, out := filepath.Join(l.dir, s.In), filepath.Join(l.dir, s.Out)
 	must(t, os.Remove(out))
 	must(t, os.Link(in, out))
-	until(t, "notice of the file", func() bool {
+	testnet.Eventually(t, "notice of the file", func() bool {
 		return strings.Contains(status(t, d).Writer.File, "are the same memory")
 	})
 	must(t, os.Remove(out))
 	must(t, region.Create(l.dir, s.Out, 64<<10, region.DefaultMode))
-	until(t, "takeover", func() bool { return status(t, d).Writer.Replaced == 1 })
+	testnet.Eventually(t, "takeover", func() bool { return status(t, d).Writer.Replaced == 1 })
 }

@@ -187,7 +187,7 @@ func TestFlappingPeer(t *testing.T) {
 	l.child(d, "moved")
 	there := testnet.New(t)
 	must(t, l.ns.Link().MoveToNetNS(l.ns.State("moved").Index, there.FD()))
-	until(t, "move", func() bool { return childStatus(t, d, "moved").NetNS == there.ID() })
+	testnet.Eventually(t, "move", func() bool { return childStatus(t, d, "moved").NetNS == there.ID() })
 	must(t, there.Link().SetUp(there.Index("moved")))
 	p := l.peer("a")
 	for n := range 3 {
@@ -205,14 +205,14 @@ func TestFlappingPeer(t *testing.T) {
 		if active {
 			p.start()
 		}
-		until(t, "carrier", func() bool {
+		testnet.Eventually(t, "carrier", func() bool {
 			moved, err := there.Link().ByName("moved")
 			must(t, err)
 			return l.ns.State("net0").Carrier == active && l.ns.State("child0").Carrier == active && moved.Carrier == active
 		})
 		// A new child has it, too.
 		l.child(d, "new")
-		until(t, "carrier of a new child", func() bool { return l.ns.State("new").Carrier == active })
+		testnet.Eventually(t, "carrier of a new child", func() bool { return l.ns.State("new").Carrier == active })
 		must(t, d.DeleteChild("new"))
 	}
 	if n, most := l.log.count("msg=peer "), 10+1+int(time.Since(begin)/(20*time.Second)); n > most {
@@ -222,7 +222,7 @@ func TestFlappingPeer(t *testing.T) {
 	for range 20 {
 		l.down(d, "net0")
 		l.up(d, "net0")
-		until(t, "carrier", func() bool { return l.ns.State("net0").Carrier })
+		testnet.Eventually(t, "carrier", func() bool { return l.ns.State("net0").Carrier })
 	}
 }
 
@@ -240,7 +240,7 @@ func TestAdoptedCarrier(t *testing.T) {
 	}
 	carrier := func(want bool) {
 		t.Helper()
-		until(t, "carrier", func() bool { return l.ns.State("net0").Carrier == want && l.ns.State("child0").Carrier == want })
+		testnet.Eventually(t, "carrier", func() bool { return l.ns.State("net0").Carrier == want && l.ns.State("child0").Carrier == want })
 	}
 	d := load()
 	l.child(d, "child0")

@@ -18,7 +18,7 @@ import (
 // known by that name.
 func childStatus(t testing.TB, d *Driver, name string) (c api.Child) {
 	t.Helper()
-	until(t, "child "+name, func() bool {
+	testnet.Eventually(t, "child "+name, func() bool {
 		children := status(t, d).Children
 		i := slices.IndexFunc(children, func(c api.Child) bool { return c.Name == name })
 		if i >= 0 {
@@ -44,7 +44,7 @@ func (l *lab) child(d *Driver, name string, marks ...uint32) {
 		must(l.t, d.AddMark(name, mark))
 	}
 	must(l.t, l.ns.Link().SetUp(l.ns.State(name).Index))
-	until(l.t, "child up", func() bool { return childStatus(l.t, d, name).Up })
+	testnet.Eventually(l.t, "child up", func() bool { return childStatus(l.t, d, name).Up })
 }
 
 // sendMarked writes one packet with a mark.
@@ -70,7 +70,7 @@ func (l *lab) expect(d *Driver, p *peer, marks []uint32, want map[string]uint64)
 	for i, mark := range marks {
 		p.sendMarked(mark, packet(uint32(i)))
 	}
-	until(l.t, "packets", func() bool {
+	testnet.Eventually(l.t, "packets", func() bool {
 		var total uint64
 		for name, n := range received(l.t, d) {
 			total += n - before[name]
@@ -188,9 +188,9 @@ func TestChildReceivesItsMarks(t *testing.T) {
 
 	// The administrator deletes it.
 	must(t, l.ns.Link().Delete(l.ns.State("child0").Index))
-	until(t, "end of the child", func() bool { return len(status(t, d).Children) == 0 })
+	testnet.Eventually(t, "end of the child", func() bool { return len(status(t, d).Children) == 0 })
 	before := status(t, d).Stats.RxPackets
-	until(t, "packet on the parent", func() bool {
+	testnet.Eventually(t, "packet on the parent", func() bool {
 		p.sendMarked(1, packet(1))
 		return status(t, d).Stats.RxPackets > before
 	})
@@ -210,12 +210,12 @@ func TestChildIsFollowed(t *testing.T) {
 
 	// Its own MTU limits what it sends, not what it receives.
 	must(t, h.SetMTU(index, 100))
-	until(t, "mtu", func() bool { return childStatus(t, d, "child0").MTU == 100 })
+	testnet.Eventually(t, "mtu", func() bool { return childStatus(t, d, "child0").MTU == 100 })
 	long := packet(1)
 	long = append(long, make([]byte, 101-len(long))...)
 	long[3] = 101
 	p.sendMarked(7, long)
-	until(t, "long packet", func() bool { return childStatus(t, d, "child0").Oversize == 1 })
+	testnet.Eventually(t, "long packet", func() bool { return childStatus(t, d, "child0").Oversize == 1 })
 	if s := childStatus(t, d, "child0"); s.Stats.RxPackets != 1 || s.Stats.RxDropped != 0 || len(s.Drops) > 0 {
 		t.Errorf("a long packet: %+v, drops %v", s.Stats, s.Drops)
 	}
@@ -223,31 +223,31 @@ func TestChildIsFollowed(t *testing.T) {
 
 	// Down it receives nothing, and no other interface gets its packets.
 	must(t, h.SetDown(index))
-	until(t, "down", func() bool { return !childStatus(t, d, "child0").Up })
+	testnet.Eventually(t, "down", func() bool { return !childStatus(t, d, "child0").Up })
 	p.sendMarked(7, packet(1))
-	until(t, "drop", func() bool { return childStatus(t, d, "child0").Drops["rx_device_down"] == 1 })
+	testnet.Eventually(t, "drop", func() bool { return childStatus(t, d, "child0").Drops["rx_device_down"] == 1 })
 	must(t, h.SetName(index, "other"))
 	must(t, h.SetUp(index))
-	until(t, "up", func() bool { return childStatus(t, d, "other").Up })
+	testnet.Eventually(t, "up", func() bool { return childStatus(t, d, "other").Up })
 	l.expect(d, p, seven, map[string]uint64{"other": 1})
 
 	must(t, h.MoveToNetNS(index, there.FD()))
-	until(t, "move", func() bool { return childStatus(t, d, "other").NetNS == there.ID() })
+	testnet.Eventually(t, "move", func() bool { return childStatus(t, d, "other").NetNS == there.ID() })
 	must(t, there.Link().SetUp(there.Index("other")))
-	until(t, "up", func() bool { return childStatus(t, d, "other").Up })
+	testnet.Eventually(t, "up", func() bool { return childStatus(t, d, "other").Up })
 	l.expect(d, p, seven, map[string]uint64{"other": 1})
 
 	// A parent that is down carries nothing for its children.
 	l.down(d, "net0")
 	socket := there.Packet(testnet.PacketConfig{Interface: "other"})
 	must(t, socket.Send(packet(1)))
-	until(t, "drop", func() bool {
+	testnet.Eventually(t, "drop", func() bool {
 		c := childStatus(t, d, "other")
 		return c.Drops["tx_inactive"] == 1 && c.Stats.TxDropped == 1
 	})
 	l.up(d, "net0")
 	must(t, socket.Send(packet(2)))
-	until(t, "packet", func() bool { return childStatus(t, d, "other").Stats.TxPackets == 1 && l.header("b").WC == 1 })
+	testnet.Eventually(t, "packet", func() bool { return childStatus(t, d, "other").Stats.TxPackets == 1 && l.header("b").WC == 1 })
 	must(t, d.DeleteChild("other"))
 	if names := there.Names(); len(names) > 0 {
 		t.Errorf("%v is left", names)
@@ -270,15 +270,15 @@ func TestChildCarrier(t *testing.T) {
 			} else {
 				p.w.Stop()
 			}
-			until(t, "carrier", func() bool { return l.ns.State("net0").Carrier == active })
+			testnet.Eventually(t, "carrier", func() bool { return l.ns.State("net0").Carrier == active })
 			l.child(d, "child0")
-			until(t, "carrier of a new child", func() bool { return l.ns.State("child0").Carrier == active })
+			testnet.Eventually(t, "carrier of a new child", func() bool { return l.ns.State("child0").Carrier == active })
 			if active {
 				p.w.Stop()
 			} else {
 				p.start()
 			}
-			until(t, "other carrier", func() bool { return l.ns.State("child0").Carrier == !active })
+			testnet.Eventually(t, "other carrier", func() bool { return l.ns.State("child0").Carrier == !active })
 			must(t, d.DeleteChild("child0"))
 		}
 	}
@@ -300,12 +300,12 @@ func TestAdoptsChildren(t *testing.T) {
 		if moved {
 			there = l.inhabited()
 			must(t, h.MoveToNetNS(l.ns.State("other").Index, there.FD()))
-			until(t, "move", func() bool { return childStatus(t, d, "other").NetNS == there.ID() })
+			testnet.Eventually(t, "move", func() bool { return childStatus(t, d, "other").NetNS == there.ID() })
 			must(t, there.Link().SetUp(there.Index("other")))
 			must(t, d.DeleteMark("other", 9)) // which saves, too
 			must(t, d.AddMark("other", 9))
 		}
-		until(t, "rename", func() bool { return len(childStatus(t, d, "other").Marks) > 0 })
+		testnet.Eventually(t, "rename", func() bool { return len(childStatus(t, d, "other").Marks) > 0 })
 		crash(d)
 		must(t, h.Delete(l.ns.State("gone").Index))
 
@@ -317,7 +317,7 @@ func TestAdoptsChildren(t *testing.T) {
 		if len(s.Children) != 2 || !s.Children[0].Adopted || s.Children[0].NetNS != there.ID() || !slices.Equal(s.Children[0].Marks, []uint32{7, 9}) {
 			t.Fatalf("moved %v: children %+v", moved, s.Children)
 		}
-		until(t, "children up", func() bool { return childStatus(t, d, "other").Up && childStatus(t, d, "child1").Up })
+		testnet.Eventually(t, "children up", func() bool { return childStatus(t, d, "other").Up && childStatus(t, d, "child1").Up })
 		l.expect(d, p, []uint32{0, 1, 2, 7, 9}, map[string]uint64{"": 2, "other": 2, "child1": 1})
 		if !moved {
 			if out := l.ns.MustRun("ip", "-4", "addr", "show", "dev", "other"); !strings.Contains(out, "10.0.0.1/24") {
@@ -375,7 +375,7 @@ func TestChildSendsMarks(t *testing.T) {
 	for _, mark := range []uint32{0, 1, 7, 0xffffffff, 7, 0} {
 		send(mark)
 		var e element.Packet
-		until(t, "element", func() bool {
+		testnet.Eventually(t, "element", func() bool {
 			p, result := r()
 			e = p
 			return result == shmstream.Success

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // loadUp loads net0 and sets it up.
@@ -53,7 +54,7 @@ func TestDeletionWaitsForTheRequest(t *testing.T) {
 	must(t, d.AddChild("net0", "child0"))
 	p := l.peer("a")
 	p.start()
-	until(t, "peer", func() bool { return status(t, d).Reader.Peer == "active" })
+	testnet.Eventually(t, "peer", func() bool { return status(t, d).Reader.Peer == "active" })
 
 	d.lock()
 	end := sync.OnceFunc(d.change.Unlock)
@@ -61,7 +62,7 @@ func TestDeletionWaitsForTheRequest(t *testing.T) {
 	c, err := d.childNamed("child0")
 	must(t, err)
 	must(t, l.ns.Link().Delete(l.ns.State("child0").Index))
-	until(t, "deletion", func() bool { return c.dev.Gone() || c.isClosed() })
+	testnet.Eventually(t, "deletion", func() bool { return c.dev.Gone() || c.isClosed() })
 	time.Sleep(50 * time.Millisecond) // for what must not happen
 	if c.isClosed() {
 		t.Error("child was closed beside a request")
@@ -69,7 +70,7 @@ func TestDeletionWaitsForTheRequest(t *testing.T) {
 	must(t, c.addMark(7))
 	end()
 
-	until(t, "close", c.isClosed)
+	testnet.Eventually(t, "close", c.isClosed)
 	if err := d.AddMark("child0", 8); !errors.Is(err, api.ErrUnknown) {
 		t.Errorf("mark for a child that was deleted: %v", err)
 	}
@@ -77,7 +78,7 @@ func TestDeletionWaitsForTheRequest(t *testing.T) {
 		t.Error("nothing is said about the deletion")
 	}
 	p.sendMarked(7, packet(1))
-	until(t, "packet of a mark that the child had", func() bool { return status(t, d).Stats.RxPackets == 1 })
+	testnet.Eventually(t, "packet of a mark that the child had", func() bool { return status(t, d).Stats.RxPackets == 1 })
 }
 
 // A child and its parent are deleted together.
@@ -91,7 +92,7 @@ func TestFamilyIsDeletedTogether(t *testing.T) {
 	must(t, l.ns.Link().Delete(l.ns.State("child0").Index))
 	must(t, l.ns.Link().Delete(l.ns.State("net0").Index))
 	d.change.Unlock()
-	until(t, "deletion", func() bool { return len(d.Status()) == 0 })
+	testnet.Eventually(t, "deletion", func() bool { return len(d.Status()) == 0 })
 	l.mustLoad(d, netHdr("net0"))
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/shmstream"
 )
 
@@ -36,7 +37,7 @@ func TestOutIsNoChannel(t *testing.T) {
 	i.Force = true
 	l.mustLoad(d, i)
 	l.up(d, "net0")
-	until(t, "an epoch in the file", func() bool { return status(t, d).Writer.Epoch != "0x0" })
+	testnet.Eventually(t, "an epoch in the file", func() bool { return status(t, d).Writer.Epoch != "0x0" })
 	if intact() {
 		t.Error("a forced writer has not written")
 	}
@@ -67,7 +68,7 @@ func TestInIsNoChannel(t *testing.T) {
 		i.In = c.name
 		l.mustLoad(d, i)
 		l.up(d, "net0")
-		until(t, c.name+": the reason", func() bool {
+		testnet.Eventually(t, c.name+": the reason", func() bool {
 			r := status(t, d).Reader
 			return r.Peer == c.peer && r.Reason == c.reason
 		})
@@ -87,7 +88,7 @@ func TestInIsNoChannel(t *testing.T) {
 		_, err = f.Write(make([]byte, len(c.bytes)))
 		must(t, errors.Join(err, f.Close()))
 		l.peer(c.name).start()
-		until(t, c.name+": the writer is followed", func() bool {
+		testnet.Eventually(t, c.name+": the writer is followed", func() bool {
 			r := status(t, d).Reader
 			return r.Peer == "active" && r.Reason == ""
 		})

@@ -55,7 +55,7 @@ func settled(t testing.TB, before []string) {
 // notified waits until the kernel reports changed files, a moment after a load.
 func notified(t testing.TB) {
 	t.Helper()
-	until(t, "inotify", func() bool { return watching(t) })
+	testnet.Eventually(t, "inotify", func() bool { return watching(t) })
 }
 
 // watching reports whether the process has an inotify descriptor.
@@ -131,7 +131,7 @@ func (l *lab) works(d *Driver, format element.Format) {
 	net0 := l.ns.State("net0").Index
 	must(l.t, l.ns.Link().AddAddress(net0, netip.MustParsePrefix("10.0.0.1/24")))
 	must(l.t, l.ns.Link().SetUp(net0))
-	until(l.t, "writer", func() bool { return status(l.t, d).Writer.Enabled })
+	testnet.Eventually(l.t, "writer", func() bool { return status(l.t, d).Writer.Enabled })
 	if format != element.NetHdr {
 		return
 	}
@@ -141,10 +141,10 @@ func (l *lab) works(d *Driver, format element.Format) {
 	p := l.peer("a")
 	p.start()
 	p.sendMarked(7, packet(1))
-	until(l.t, "received packet", func() bool { return status(l.t, d).Stats.RxPackets == 1 })
+	testnet.Eventually(l.t, "received packet", func() bool { return status(l.t, d).Stats.RxPackets == 1 })
 	next := l.reader("b")
 	l.sender("10.0.0.2")(9)
-	until(l.t, "sent packet", func() bool {
+	testnet.Eventually(l.t, "sent packet", func() bool {
 		got, result := next()
 		return result == shmstream.Success && got.Mark == 9
 	})
@@ -182,7 +182,7 @@ func TestDescriptorsOfAnInterface(t *testing.T) {
 		}
 		before := len(opened(t))
 		must(t, d.Close())
-		until(t, "closed", func() bool { return len(opened(t)) < before })
+		testnet.Eventually(t, "closed", func() bool { return len(opened(t)) < before })
 	}
 }
 
@@ -239,7 +239,7 @@ func TestAdoptionWithFewDescriptors(t *testing.T) {
 	l.move(d, "net0", there)
 	net0 := status(t, d).Index
 	crash(d)
-	until(t, "the end of inotify", func() bool { return !watching(t) })
+	testnet.Eventually(t, "the end of inotify", func() bool { return !watching(t) })
 	h := l.ns.Link()
 	for limit, worked := 3, false; !worked; limit++ {
 		before := opened(t)
@@ -278,7 +278,7 @@ func TestMoveWithFewDescriptors(t *testing.T) {
 	h, to := l.ns.Link(), there.FD()
 	limited(t, 3, func() {
 		must(t, h.MoveToNetNS(index, to))
-		until(t, "a try to follow it", func() bool { return l.log.contains("cannot be tracked now") })
+		testnet.Eventually(t, "a try to follow it", func() bool { return l.log.contains("cannot be tracked now") })
 		if !hasUsers(1) {
 			t.Error("a namespace is taken for dead")
 		}
@@ -289,7 +289,7 @@ func TestMoveWithFewDescriptors(t *testing.T) {
 	if hasUsers(1) {
 		t.Error("a namespace that is none has users")
 	}
-	until(t, "move", func() bool { return status(t, d).NetNS == there.ID() })
+	testnet.Eventually(t, "move", func() bool { return status(t, d).NetNS == there.ID() })
 }
 
 // The queues for marks use free descriptors, but not those that other things
@@ -301,7 +301,7 @@ func TestQueuesGrowWithFewDescriptors(t *testing.T) {
 	net0 := l.ns.State("net0").Index
 	must(t, l.ns.Link().AddAddress(net0, netip.MustParsePrefix("10.0.0.1/24")))
 	must(t, l.ns.Link().SetUp(net0))
-	until(t, "writer", func() bool { return status(t, d).Writer.Enabled })
+	testnet.Eventually(t, "writer", func() bool { return status(t, d).Writer.Enabled })
 	notified(t)
 	send := l.sender("10.0.0.2")
 	highest := 0
@@ -317,12 +317,12 @@ func TestQueuesGrowWithFewDescriptors(t *testing.T) {
 		for mark := range uint32(100) {
 			send(mark + 1)
 		}
-		until(t, "a try to grow", func() bool { return l.log.contains("no more queues") })
+		testnet.Eventually(t, "a try to grow", func() bool { return l.log.contains("no more queues") })
 		if err := shortage.Descriptors(spare); err != nil || status(t, d).Marking.Queues != 16 {
 			t.Errorf("%v, %d queues", err, status(t, d).Marking.Queues)
 		}
 	})
-	until(t, "more queues", func() bool {
+	testnet.Eventually(t, "more queues", func() bool {
 		for mark := range uint32(100) {
 			send(mark + 1)
 		}

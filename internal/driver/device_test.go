@@ -7,6 +7,7 @@ import (
 
 	"github.com/muennet/muennet/element"
 	"github.com/muennet/muennet/internal/config"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 func TestStableAddr(t *testing.T) {
@@ -59,7 +60,7 @@ func TestFragilePeerKeepsItsMTU(t *testing.T) {
 		if force {
 			want = 1400
 		}
-		until(t, "mtu", func() bool { return status(t, d).MTU == want && l.ns.State("net0").MTU == want })
+		testnet.Eventually(t, "mtu", func() bool { return status(t, d).MTU == want && l.ns.State("net0").MTU == want })
 		if !force && !l.log.contains("set back") {
 			t.Error("nothing is said about it")
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/muennet/muennet/internal/datapath"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // The status says for each direction whether it has a bell, and why not.
@@ -35,7 +36,7 @@ func TestDoorbellsOfFiles(t *testing.T) {
 		must(t, l.ns.Link().SetUp(l.ns.State(name).Index))
 	}
 	for _, d := range []*Driver{d, far} {
-		until(t, "futexes both ways", func() bool {
+		testnet.Eventually(t, "futexes both ways", func() bool {
 			s := status(t, d)
 			return s.Writer.Doorbell == "futex" && s.Writer.DoorbellError == "" && s.Writer.Rings > 0 && s.Reader.Doorbell == "futex" && s.Reader.DoorbellError == ""
 		})

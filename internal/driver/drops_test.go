@@ -3,6 +3,8 @@ package driver
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // dropped is what ip -s link shows as received and dropped.
@@ -39,7 +41,7 @@ func TestDropsAreTold(t *testing.T) {
 	d.patrol.end() // the test makes the rounds
 	p := l.peer("a")
 	p.start()
-	until(t, "peer", func() bool { return status(t, d).Reader.Peer == "active" })
+	testnet.Eventually(t, "peer", func() bool { return status(t, d).Reader.Peer == "active" })
 
 	// errors is what the interface has counted once it has read all that was sent.
 	errors := func() uint64 {
@@ -47,7 +49,7 @@ func TestDropsAreTold(t *testing.T) {
 		before := status(t, d).Stats.RxPackets
 		p.send(1)
 		p.ring()
-		until(t, "a packet", func() bool { return status(t, d).Stats.RxPackets > before })
+		testnet.Eventually(t, "a packet", func() bool { return status(t, d).Stats.RxPackets > before })
 		return status(t, d).Stats.RxErrors
 	}
 	var seen, want uint64

@@ -37,8 +37,8 @@ func TestLoadInFullFileSystem(t *testing.T) {
 		t.Errorf("after the load: %q", e)
 	}
 	l.up(d, "net0")
-	until(t, "the reader's end", func() bool { return strings.HasPrefix(status(t, d).Reader.Error, noMemory) })
-	until(t, "another try", func() bool { // of the patrol, in vain
+	testnet.Eventually(t, "the reader's end", func() bool { return strings.HasPrefix(status(t, d).Reader.Error, noMemory) })
+	testnet.Eventually(t, "another try", func() bool { // of the patrol, in vain
 		p := d.parents[0]
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -48,7 +48,7 @@ func TestLoadInFullFileSystem(t *testing.T) {
 		t.Errorf("without memory: %+v, %+v", s.Writer, s.Reader)
 	}
 	empty()
-	until(t, "recovery", func() bool { s := status(t, d); return s.Writer.Enabled && s.Reader.Enabled })
+	testnet.Eventually(t, "recovery", func() bool { s := status(t, d); return s.Writer.Enabled && s.Reader.Enabled })
 	socket := l.ns.Packet(testnet.PacketConfig{Interface: "net0"})
 	p := l.peer("a")
 	p.start()
@@ -72,9 +72,9 @@ func TestHolesInFullFileSystem(t *testing.T) {
 	testnet.PunchHole(t, path, 64<<10)
 	empty := f.Fill()
 	l.send("net0", packet(2))
-	until(t, "fault", func() bool { return status(t, d).Writer.Error == noMemory+path })
+	testnet.Eventually(t, "fault", func() bool { return status(t, d).Writer.Error == noMemory+path })
 	empty()
-	until(t, "recovery", func() bool { return status(t, d).Writer.Enabled })
+	testnet.Eventually(t, "recovery", func() bool { return status(t, d).Writer.Enabled })
 	l.sent(d, 3)
 }
 
@@ -86,14 +86,14 @@ func TestShrinkingIsNoticed(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		truncate(t, filepath.Join(l.dir, name), 4096)
 	}
-	until(t, "why", func() bool {
+	testnet.Eventually(t, "why", func() bool {
 		s := status(t, d)
 		return strings.Contains(s.Reader.Error, "shrank: it has 4096 bytes, 65536 are in use") && strings.Contains(s.Writer.Error, "shrank")
 	})
 	for _, name := range []string{"a", "b"} {
 		truncate(t, filepath.Join(l.dir, name), 64<<10)
 	}
-	until(t, "recovery", func() bool { s := status(t, d); return s.Reader.Error+s.Writer.Error == "" })
+	testnet.Eventually(t, "recovery", func() bool { s := status(t, d); return s.Reader.Error+s.Writer.Error == "" })
 	l.up(d, "net0")
 	l.sent(d, 1)
 }
@@ -111,7 +111,7 @@ func TestIdleWriterMendsItsHeader(t *testing.T) {
 	defer f.Close()
 	_, err = f.WriteAt([]byte{1, 2, 3, 4, 5, 6, 7, 8}, shmstream.WCOffset)
 	must(t, err)
-	until(t, "a new epoch", func() bool {
+	testnet.Eventually(t, "a new epoch", func() bool {
 		checkAll(d.parents)
 		h := l.header("b")
 		return h.Epoch != before.Epoch && h.Epoch != 0 && h.WC == 0

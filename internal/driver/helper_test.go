@@ -21,9 +21,6 @@ import (
 
 const testProtocol = 2
 
-// until waits for something that happens on its own.
-var until = testnet.Eventually
-
 // lab is a namespace and a channel directory, for one or more drivers.
 type lab struct {
 	t     testing.TB

@@ -13,6 +13,7 @@ import (
 
 	"github.com/muennet/muennet/internal/config"
 	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // loadAll is load with all fields of a load.
@@ -47,7 +48,7 @@ func TestLoadOfWhatIsLoaded(t *testing.T) {
 	want([]string{"net0"}, names, err)
 	must(t, l.ns.Link().SetMTU(index, 1400)) // the administrator's
 	must(t, l.ns.Link().SetName(index, "wan"))
-	until(t, "name", func() bool { return status(t, d).Name == "wan" })
+	testnet.Eventually(t, "name", func() bool { return status(t, d).Name == "wan" })
 	for _, name := range []string{"net0", "wan"} {
 		names, err = again(netHdr(name))
 		want([]string{"wan"}, names, err)

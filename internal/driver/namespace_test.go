@@ -38,7 +38,7 @@ func lookForUsers(t *testing.T, interval time.Duration) {
 func (l *lab) carry(d *Driver, name string, fd int) {
 	l.t.Helper()
 	must(l.t, l.ns.Link().MoveToNetNS(l.ns.State(name).Index, fd))
-	until(l.t, "move of "+name, func() bool {
+	testnet.Eventually(l.t, "move of "+name, func() bool {
 		return slices.ContainsFunc(d.Status(), func(s api.Interface) bool { return s.Name == name && s.NetNS == link.NSID(fd) })
 	})
 }
@@ -67,16 +67,16 @@ func TestNamespaceDies(t *testing.T) {
 	must(t, inThere.SetMTU(s.Index, 1400))
 	must(t, inThere.SetName(s.Children[1].Index, "child2"))
 	inThere.Close()
-	until(t, "events from there", func() bool {
+	testnet.Eventually(t, "events from there", func() bool {
 		s := d.Status()[0]
 		return s.Up && s.MTU == 1400 && s.Children[1].Name == "child2"
 	})
 	unix.Close(fd)
-	until(t, "end of the namespace", func() bool { return len(d.Status()) == 1 })
+	testnet.Eventually(t, "end of the namespace", func() bool { return len(d.Status()) == 1 })
 	if !l.log.contains("network namespace has ended") {
 		t.Error("nothing is said about it")
 	}
-	until(t, "end of the child at home", func() bool { return slices.Equal(l.ns.Names(), []string{"net1"}) })
+	testnet.Eventually(t, "end of the child at home", func() bool { return slices.Equal(l.ns.Names(), []string{"net1"}) })
 	l.mustLoad(d, netHdr("net0"))
 }
 
@@ -90,9 +90,9 @@ func TestNamespaceOfAChildDies(t *testing.T) {
 	must(t, d.AddMark("child0", 7))
 	fd, id := l.mortal()
 	must(t, l.ns.Link().MoveToNetNS(l.ns.State("child0").Index, fd))
-	until(t, "move", func() bool { return status(t, d).Children[0].NetNS == id })
+	testnet.Eventually(t, "move", func() bool { return status(t, d).Children[0].NetNS == id })
 	unix.Close(fd)
-	until(t, "end of the namespace", func() bool { return len(status(t, d).Children) == 0 })
+	testnet.Eventually(t, "end of the namespace", func() bool { return len(status(t, d).Children) == 0 })
 	must(t, d.AddChild("net0", "child0"))
 	must(t, d.AddMark("child0", 7))
 }
@@ -128,19 +128,19 @@ func TestPinnedNamespaceDies(t *testing.T) {
 			})
 			t.Cleanup(end)
 			l.carry(d, "net0", fd)
-			until(t, "state", func() bool {
+			testnet.Eventually(t, "state", func() bool {
 				records, err := d.state.read()
 				return err == nil && len(records) == 1 && records[0].NetNS == id
 			})
 			d = keep(l, d)
-			until(t, "note", func() bool { return d.parents[0].pinned.Load() == id })
+			testnet.Eventually(t, "note", func() bool { return d.parents[0].pinned.Load() == id })
 			unix.Close(fd)
 			time.Sleep(5 * pinInterval) // for what must not happen
 			if s := status(t, d); s.NetNS != id {
 				t.Errorf("status %+v, want namespace %d: a process is in it", s, id)
 			}
 			end()
-			until(t, "end of the namespace", func() bool { return len(d.Status()) == 0 })
+			testnet.Eventually(t, "end of the namespace", func() bool { return len(d.Status()) == 0 })
 			l.mustLoad(d, netHdr("net0"))
 		})
 	}
@@ -181,7 +181,7 @@ func TestFollowsOnceItCan(t *testing.T) {
 	restore := func() { must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) }
 	t.Cleanup(restore)
 	must(t, h.MoveToNetNS(index, there.FD()))
-	until(t, "warning", func() bool { return l.log.contains("cannot be tracked now") })
+	testnet.Eventually(t, "warning", func() bool { return l.log.contains("cannot be tracked now") })
 	restore()
-	until(t, "move", func() bool { return status(t, d).NetNS == there.ID() })
+	testnet.Eventually(t, "move", func() bool { return status(t, d).NetNS == there.ID() })
 }

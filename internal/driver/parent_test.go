@@ -20,7 +20,7 @@ func (l *lab) up(d *Driver, name string) {
 	if err := l.ns.Link().SetUp(l.ns.State(name).Index); err != nil {
 		l.t.Fatal(err)
 	}
-	until(l.t, "up", func() bool { return status(l.t, d).Up })
+	testnet.Eventually(l.t, "up", func() bool { return status(l.t, d).Up })
 }
 
 func (l *lab) down(d *Driver, name string) {
@@ -28,7 +28,7 @@ func (l *lab) down(d *Driver, name string) {
 	if err := l.ns.Link().SetDown(l.ns.State(name).Index); err != nil {
 		l.t.Fatal(err)
 	}
-	until(l.t, "down", func() bool { return !status(l.t, d).Up })
+	testnet.Eventually(l.t, "down", func() bool { return !status(l.t, d).Up })
 }
 
 // header reads the header of a channel, as any program could.
@@ -77,7 +77,7 @@ func TestMTUChangeRestartsTheWriter(t *testing.T) {
 	if err := l.ns.Link().SetMTU(l.ns.State("net0").Index, 9000); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "larger elements", func() bool { return l.header("b").Size == 9008 })
+	testnet.Eventually(t, "larger elements", func() bool { return l.header("b").Size == 9008 })
 	if h := l.header("b"); h.Epoch == before.Epoch {
 		t.Error("the epoch is the same with other elements")
 	}
@@ -86,14 +86,14 @@ func TestMTUChangeRestartsTheWriter(t *testing.T) {
 	if err := l.ns.Link().SetMTU(l.ns.State("net0").Index, 65535); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "reason", func() bool { return status(t, d).Writer.Error != "" })
+	testnet.Eventually(t, "reason", func() bool { return status(t, d).Writer.Error != "" })
 	if h := l.header("b"); h.Epoch != 0 {
 		t.Errorf("header %+v", h)
 	}
 	if err := l.ns.Link().SetMTU(l.ns.State("net0").Index, 1500); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "elements that fit", func() bool {
+	testnet.Eventually(t, "elements that fit", func() bool {
 		s := status(t, d)
 		return s.Writer.Error == "" && s.Writer.Enabled && l.header("b").Size == 1508
 	})
@@ -109,7 +109,7 @@ func TestCarrierFollowsThePeer(t *testing.T) {
 	p := l.peer("a")
 	carrier := func(want bool) {
 		t.Helper()
-		until(t, "carrier", func() bool { return l.ns.State("net0").Carrier == want })
+		testnet.Eventually(t, "carrier", func() bool { return l.ns.State("net0").Carrier == want })
 	}
 	l.up(d, "net0")
 	carrier(false)
@@ -133,7 +133,7 @@ func TestCarrierFollowsTheAdministrator(t *testing.T) {
 	l.mustLoad(d, netHdr("net0"))
 	for range 2 {
 		l.up(d, "net0")
-		until(t, "carrier", func() bool { return l.ns.State("net0").Carrier })
+		testnet.Eventually(t, "carrier", func() bool { return l.ns.State("net0").Carrier })
 		l.down(d, "net0")
 	}
 }
@@ -141,7 +141,7 @@ func TestCarrierFollowsTheAdministrator(t *testing.T) {
 // arrives lets the peer send packets until one of them arrives.
 func (l *lab) arrives(p *peer, socket *testnet.PacketSocket, number uint32) {
 	l.t.Helper()
-	until(l.t, "packet", func() bool {
+	testnet.Eventually(l.t, "packet", func() bool {
 		p.send(number)
 		got, err := socket.Recv(50 * time.Millisecond)
 		return err == nil && bytes.Equal(got, packet(number))
@@ -171,7 +171,7 @@ func TestInRegionThatShrinks(t *testing.T) {
 	file := filepath.Join(l.dir, "a")
 	for n := uint32(2); n < 4; n++ {
 		truncate(t, file, 0)
-		until(t, "fault", func() bool { s := status(t, d); return s.Reader.Error != "" && !s.Reader.Enabled })
+		testnet.Eventually(t, "fault", func() bool { s := status(t, d); return s.Reader.Error != "" && !s.Reader.Enabled })
 		if s := status(t, d); !s.Writer.Enabled || s.Writer.Error != "" {
 			t.Errorf("the other direction has stopped as well: %+v", s.Writer)
 		}
@@ -182,7 +182,7 @@ func TestInRegionThatShrinks(t *testing.T) {
 			t.Error("enabled without a region")
 		}
 		truncate(t, file, 64<<10)
-		until(t, "recovery", func() bool { s := status(t, d); return s.Reader.Error == "" && s.Reader.Enabled })
+		testnet.Eventually(t, "recovery", func() bool { s := status(t, d); return s.Reader.Error == "" && s.Reader.Enabled })
 		p.start()
 		l.arrives(p, socket, n)
 	}
@@ -203,18 +203,18 @@ func TestOutRegionThatShrinks(t *testing.T) {
 		} else {
 			l.send("net0", packet(1))
 		}
-		until(t, "fault", func() bool { s := status(t, d); return s.Writer.Error != "" && !s.Writer.Enabled })
+		testnet.Eventually(t, "fault", func() bool { s := status(t, d); return s.Writer.Error != "" && !s.Writer.Enabled })
 		if s := status(t, d); !s.Reader.Enabled {
 			t.Errorf("the other direction has stopped as well: %+v", s.Reader)
 		}
 		truncate(t, file, 64<<10)
-		until(t, "recovery", func() bool { s := status(t, d); return s.Writer.Error == "" && s.Writer.Enabled })
+		testnet.Eventually(t, "recovery", func() bool { s := status(t, d); return s.Writer.Error == "" && s.Writer.Enabled })
 		before := l.header("b")
 		if before.Epoch == 0 {
 			t.Error("inactive after the recovery")
 		}
 		l.send("net0", packet(2))
-		until(t, "packet", func() bool { return l.header("b").WC > before.WC })
+		testnet.Eventually(t, "packet", func() bool { return l.header("b").WC > before.WC })
 	}
 }
 
@@ -226,8 +226,8 @@ func TestDeletedInterfaceIsDropped(t *testing.T) {
 	if err := l.ns.Link().Delete(l.ns.State("net0").Index); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "end", func() bool { return len(d.Status()) == 0 })
-	until(t, "inactive writer", func() bool { return l.header("b").Epoch == 0 })
+	testnet.Eventually(t, "end", func() bool { return len(d.Status()) == 0 })
+	testnet.Eventually(t, "inactive writer", func() bool { return l.header("b").Epoch == 0 })
 	l.mustLoad(d, netHdr("net0"))
 }
 

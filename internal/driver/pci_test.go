@@ -40,7 +40,7 @@ func TestInterfaceOverDevice(t *testing.T) {
 	l.arrives(p, socket, 1)
 	next := l.reader(i.Out)
 	l.send("net0", packet(2))
-	until(t, "packet in the out-channel", func() bool {
+	testnet.Eventually(t, "packet in the out-channel", func() bool {
 		got, result := next()
 		return result == shmstream.Success && bytes.Equal(got.Data, packet(2))
 	})
@@ -70,11 +70,11 @@ func TestInterfaceOverRemovedDevice(t *testing.T) {
 	l.up(d, "net0")
 	p := l.peer(i.In)
 	p.start()
-	until(t, "the peer is active", func() bool { return status(t, d).Reader.Peer == "active" })
+	testnet.Eventually(t, "the peer is active", func() bool { return status(t, d).Reader.Peer == "active" })
 
 	for range 2 { // also when it is set up again
 		must(t, os.RemoveAll(filepath.Join(dir, address)))
-		until(t, "both directions stopped", func() bool {
+		testnet.Eventually(t, "both directions stopped", func() bool {
 			s := status(t, d)
 			return strings.Contains(s.Reader.Error, "removed") && strings.Contains(s.Writer.Error, "removed") &&
 				s.Reader.Peer == "inactive" && s.Writer.Epoch == "0x0"

@@ -30,7 +30,7 @@ func (l *lab) replace(channel string) {
 func (l *lab) sent(d *Driver, number uint32) {
 	l.t.Helper()
 	next := l.reader("b")
-	until(l.t, "packet in the out-channel", func() bool {
+	testnet.Eventually(l.t, "packet in the out-channel", func() bool {
 		l.send("net0", packet(number))
 		for {
 			got, result := next()
@@ -52,16 +52,16 @@ func TestInFileIsReplaced(t *testing.T) {
 	l.up(d, "net0")
 	before := l.peer("a")
 	before.start()
-	until(t, "the peer", func() bool { return status(t, d).Reader.Peer == "active" })
+	testnet.Eventually(t, "the peer", func() bool { return status(t, d).Reader.Peer == "active" })
 	l.expect(d, before, []uint32{7, 0}, map[string]uint64{"": 1, "child0": 1})
 	epochs := status(t, d).Reader.Epochs
 
 	for n := uint64(1); n <= 2; n++ {
 		l.replace("a") // its former writer is still active, and knows nothing of it
-		until(t, "takeover", func() bool { return status(t, d).Reader.Replaced == n })
+		testnet.Eventually(t, "takeover", func() bool { return status(t, d).Reader.Replaced == n })
 		p := l.peer("a")
 		p.start()
-		until(t, "the peer", func() bool { return status(t, d).Reader.Peer == "active" })
+		testnet.Eventually(t, "the peer", func() bool { return status(t, d).Reader.Peer == "active" })
 		l.expect(d, p, []uint32{7, 0, 7, 8}, map[string]uint64{"": 2, "child0": 2})
 		s := status(t, d).Reader
 		if s.Epochs <= epochs || s.File+s.Error != "" || !s.Enabled {
@@ -75,11 +75,11 @@ func TestInFileIsReplaced(t *testing.T) {
 	// While the interface is down, too.
 	l.down(d, "net0")
 	l.replace("a")
-	until(t, "takeover", func() bool { return status(t, d).Reader.Replaced == 3 })
+	testnet.Eventually(t, "takeover", func() bool { return status(t, d).Reader.Replaced == 3 })
 	p := l.peer("a")
 	p.start()
 	l.up(d, "net0")
-	until(t, "the peer", func() bool { return status(t, d).Reader.Peer == "active" })
+	testnet.Eventually(t, "the peer", func() bool { return status(t, d).Reader.Peer == "active" })
 	l.expect(d, p, []uint32{7, 0}, map[string]uint64{"": 1, "child0": 1})
 }
 
@@ -100,7 +100,7 @@ func TestOutFileIsReplaced(t *testing.T) {
 	other, err := region.Open(l.dir, "b", region.ReadWrite)
 	must(t, err)
 	must(t, other.Lock())
-	until(t, "holder of the lock", func() bool {
+	testnet.Eventually(t, "holder of the lock", func() bool {
 		s := status(t, d).Writer
 		return strings.Contains(s.File, "replaced") && strings.Contains(s.File, "another writer holds it")
 	})
@@ -108,7 +108,7 @@ func TestOutFileIsReplaced(t *testing.T) {
 		t.Error("the old file is given up before the new one can be used")
 	}
 	must(t, other.Close())
-	until(t, "takeover", func() bool { s := status(t, d).Writer; return s.Replaced == 1 && s.File == "" && s.Enabled })
+	testnet.Eventually(t, "takeover", func() bool { s := status(t, d).Writer; return s.Replaced == 1 && s.File == "" && s.Enabled })
 	if h, _ := shmstream.ReadHeader(old.Bytes()); h.Epoch != 0 {
 		t.Errorf("readers of the old file are not told: %+v", h)
 	}
@@ -140,9 +140,9 @@ func TestDirectoryGoes(t *testing.T) {
 	l.arrives(p, socket, 1)
 
 	must(t, os.Remove(filepath.Join(l.dir, "a")))
-	until(t, "the missing file", func() bool { return status(t, d).Reader.File == "its file was removed" })
+	testnet.Eventually(t, "the missing file", func() bool { return status(t, d).Reader.File == "its file was removed" })
 	must(t, os.RemoveAll(l.dir))
-	until(t, "the missing directory", func() bool {
+	testnet.Eventually(t, "the missing directory", func() bool {
 		s := status(t, d)
 		return strings.Contains(s.Reader.File, "its directory is gone") && strings.Contains(s.Writer.File, "its directory is gone")
 	})
@@ -154,7 +154,7 @@ func TestDirectoryGoes(t *testing.T) {
 	must(t, os.Mkdir(l.dir, 0o755))
 	l.create("a")
 	l.create("b")
-	until(t, "takeover", func() bool { s := status(t, d); return s.Reader.Replaced == 1 && s.Writer.Replaced == 1 })
+	testnet.Eventually(t, "takeover", func() bool { s := status(t, d); return s.Reader.Replaced == 1 && s.Writer.Replaced == 1 })
 	p = l.peer("a")
 	p.start()
 	l.arrives(p, socket, 3)
@@ -183,7 +183,7 @@ func TestNewFileIsTooSmall(t *testing.T) {
 	socket := l.ns.Packet(testnet.PacketConfig{Interface: "net0"})
 	for n, size := range []int64{64 << 10, 128 << 10} { // the second time it grows
 		truncate(t, filepath.Join(l.dir, "a"), size)
-		until(t, "all of the file", func() bool {
+		testnet.Eventually(t, "all of the file", func() bool {
 			r := status(t, d).Reader
 			return r.Enabled && r.Error == "" && int64(r.RegionSize) == size
 		})
@@ -197,14 +197,14 @@ func TestNewFileIsTooSmall(t *testing.T) {
 		must(t, os.Remove(path))
 		must(t, os.WriteFile(path, nil, 0o600))
 	}
-	until(t, "why not", func() bool {
+	testnet.Eventually(t, "why not", func() bool {
 		s := status(t, d)
 		return strings.Contains(s.Reader.File, "replaced") && strings.Contains(s.Reader.File, "too small") && strings.Contains(s.Writer.File, "replaced")
 	})
 	for _, channel := range []string{"a", "b"} {
 		truncate(t, filepath.Join(l.dir, channel), 64<<10)
 	}
-	until(t, "takeover", func() bool { s := status(t, d); return s.Reader.File+s.Writer.File == "" })
+	testnet.Eventually(t, "takeover", func() bool { s := status(t, d); return s.Reader.File+s.Writer.File == "" })
 	p := l.peer("a")
 	p.start()
 	l.arrives(p, socket, 9)
@@ -219,7 +219,7 @@ func TestPMTUFileIsReplaced(t *testing.T) {
 	i.PMTU = "c"
 	l.mustLoad(d, i)
 	must(t, os.Remove(filepath.Join(l.dir, "c")))
-	until(t, "the missing file", func() bool { return status(t, d).PMTUFile == "its file was removed" })
+	testnet.Eventually(t, "the missing file", func() bool { return status(t, d).PMTUFile == "its file was removed" })
 	l.create("c")
-	until(t, "the other file", func() bool { return status(t, d).PMTUFile == "its file was replaced" })
+	testnet.Eventually(t, "the other file", func() bool { return status(t, d).PMTUFile == "its file was replaced" })
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // within fails the test if f hangs.
@@ -50,7 +51,7 @@ func TestOneHangsAndOthersGoOn(t *testing.T) {
 		t.Errorf("status %+v; want net0 as it was, marked as stale, and net1", all)
 	}
 	within(t, "following another", func() {
-		until(t, "net1 up", func() bool { return d.Status()[1].Up })
+		testnet.Eventually(t, "net1 up", func() bool { return d.Status()[1].Up })
 	})
 	within(t, "changing another", func() {
 		must(t, d.AddMark("child1", 7))
@@ -62,7 +63,7 @@ func TestOneHangsAndOthersGoOn(t *testing.T) {
 	}
 	p.inbox.mu.Unlock()
 	p.mu.Unlock()
-	until(t, "answer", func() bool {
+	testnet.Eventually(t, "answer", func() bool {
 		s := status(t, d)
 		return s.Stale == "" && s.Name == "other0" && s.MTU == 1400
 	})

@@ -199,7 +199,7 @@ func TestCfgLink(t *testing.T) {
 		}
 	}
 	h.ip("link set child1 name renamed")
-	eventually(t, "the new name is known", func() bool { return strings.Contains(h.family(), "renamed: ") })
+	testnet.Eventually(t, "the new name is known", func() bool { return strings.Contains(h.family(), "renamed: ") })
 	if r := h.shell("muennet_cfg del_child child1"); r.code != 1 || r.stderr != "muennet_cfg: delete child: child1: no such interface here\n" {
 		t.Errorf("del_child by the old name: exit code %d, %q", r.code, r.stderr)
 	}

@@ -97,7 +97,7 @@ func (l *lone) stream(total *atomic.Int64, marks []uint32, more func(sent int) b
 		l.in.ring()
 		time.Sleep(50 * time.Microsecond)
 	}
-	eventually(l.t, "all packets have arrived", func() bool { return int(total.Load())-before == sent })
+	testnet.Eventually(l.t, "all packets have arrived", func() bool { return int(total.Load())-before == sent })
 	return sent
 }
 
@@ -199,7 +199,7 @@ func TestMarksMoveUnderTraffic(t *testing.T) {
 	settled := func(after, want string) {
 		t.Helper()
 		from := written.Load() + 1 // the one of now may be anywhere
-		eventually(t, "some more packets", func() bool {
+		testnet.Eventually(t, "some more packets", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return where[from+300] != ""

@@ -144,7 +144,7 @@ func TestUnloadAfterACrash(t *testing.T) {
 	h.ip("link set net1 netns " + there.Path())
 	h.awaitShow("net1", "the other namespace", func(s api.Interface) bool { return s.NetNS == there.ID() })
 	h.MustRun("ip", "tuntap", "add", "foreign", "mode", "tun")
-	eventually(t, "the move is remembered", func() bool {
+	testnet.Eventually(t, "the move is remembered", func() bool {
 		state, err := os.ReadFile(h.control + ".state")
 		return err == nil && strings.Contains(string(state), fmt.Sprint(there.ID()))
 	})

@@ -61,7 +61,7 @@ func (p *pair) starts(limit int, params []string) bool {
 	ended := make(chan struct{})
 	go func() { _ = c.Wait(); close(ended) }()
 	ready := false
-	eventually(h.t, "muennet run answers or ends", func() bool {
+	testnet.Eventually(h.t, "muennet run answers or ends", func() bool {
 		select {
 		case <-ended:
 			return true
@@ -124,7 +124,7 @@ func TestSoftLimitIsRaised(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "muennet run answers", func() bool { return h.pid() == c.Process.Pid })
+	testnet.Eventually(t, "muennet run answers", func() bool { return h.pid() == c.Process.Pid })
 	check(c.Process.Pid)
 	h.awaitShow("net0", "net0", func(s api.Interface) bool { return s.Marking != nil && s.Marking.Outgoing == "active" })
 	if err := c.Process.Signal(unix.SIGTERM); err != nil {

@@ -298,7 +298,7 @@ func TestSolo5PeerGetsShortFramesOnly(t *testing.T) {
 		for range 20 {
 			_ = a.Send(frames(p.a, p.b, headerSize+mtu)[0]) // or it is set back already
 		}
-		eventually(t, "the MTU is set back", func() bool { return p.a.State("net0").MTU == 1500 })
+		testnet.Eventually(t, "the MTU is set back", func() bool { return p.a.State("net0").MTU == 1500 })
 	}
 	// A tagged frame of 1518 bytes is the kernel's to send at any MTU.
 	dropped := p.a.show("net0").Stats.TxDropped

@@ -74,7 +74,7 @@ func (p *foreign) recovers(socket *testnet.PacketSocket, number uint64) {
 		n = 1500 // or it would arrive with padding
 	}
 	want := serial(p.format, number, n)
-	eventually(p.t, "packets of the peer that behaves again", func() bool {
+	testnet.Eventually(p.t, "packets of the peer that behaves again", func() bool {
 		p.start()
 		p.send(want)
 		for {

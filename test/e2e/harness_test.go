@@ -25,9 +25,6 @@ import (
 // patience bounds every wait of these tests.
 const patience = testnet.Patience
 
-// eventually waits until its condition holds.
-var eventually = testnet.Eventually
-
 // program is the path of the muennet binary under test.
 var program string
 
@@ -241,7 +238,7 @@ func (h *host) cleanup() {
 		}
 	}
 	for _, pid := range h.background {
-		eventually(h.t, "the background muennet has ended", func() bool {
+		testnet.Eventually(h.t, "the background muennet has ended", func() bool {
 			got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
 			return got == pid || err == unix.ECHILD
 		})
@@ -308,7 +305,7 @@ func (h *host) awaitShow(name, what string, ok func(api.Interface) bool) {
 			h.t.Logf("show %s: %+v, writer %+v, reader %+v", name, s, s.Writer, s.Reader)
 		}
 	}()
-	eventually(h.t, what, func() bool { s = h.show(name); return ok(s) })
+	testnet.Eventually(h.t, what, func() bool { s = h.show(name); return ok(s) })
 }
 
 // ip runs the ip command with blank-separated arguments.

@@ -336,7 +336,7 @@ func TestHostileOutRegionShrinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		buf := make([]byte, 2048)
-		eventually(t, "the packet", func() bool { n, result := reader.Read(buf); return result == shmstream.Success && n == 1508 })
+		testnet.Eventually(t, "the packet", func() bool { n, result := reader.Read(buf); return result == shmstream.Success && n == 1508 })
 		socket.Close()
 		if err := r.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			t.Error(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/muennet/muennet/api"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // statusField sums up a field of /proc/PID/status over all threads.
@@ -166,7 +167,7 @@ func TestNoDescriptorsLeak(t *testing.T) {
 		default:
 			h.ip("link del net0")
 			h.must("unload", "net1")
-			eventually(t, "net0 is not shown", func() bool { return len(h.showAll()) == 1 })
+			testnet.Eventually(t, "net0 is not shown", func() bool { return len(h.showAll()) == 1 })
 		}
 	}
 	cycle(0) // what the runtime opens once
@@ -174,7 +175,7 @@ func TestNoDescriptorsLeak(t *testing.T) {
 	for i := range 50 {
 		cycle(i)
 	}
-	eventually(t, fmt.Sprintf("%d descriptors again", before), func() bool { return count() <= before })
+	testnet.Eventually(t, fmt.Sprintf("%d descriptors again", before), func() bool { return count() <= before })
 	if all := h.showAll(); len(all) != 1 || all[0].Name != "keep0" {
 		t.Errorf("show %+v", all)
 	}

@@ -297,7 +297,7 @@ func TestCarrierFollowsThePeer(t *testing.T) {
 	p := newForeign(t, h.channels, "in", element.NetHdr)
 	carrier := func(want bool) {
 		t.Helper()
-		eventually(t, fmt.Sprintf("carrier %v", want), func() bool {
+		testnet.Eventually(t, fmt.Sprintf("carrier %v", want), func() bool {
 			s, err := h.Link().ByName("net0")
 			if err != nil {
 				t.Fatal(err)
@@ -330,7 +330,7 @@ func TestCarrierOfTheAdministrator(t *testing.T) {
 	begin(t)
 	h := newSolo(t, "eth_dev")
 	for range 3 {
-		eventually(t, "carrier without a peer", func() bool {
+		testnet.Eventually(t, "carrier without a peer", func() bool {
 			s, err := h.Link().ByName("net0")
 			return err == nil && s.Carrier
 		})

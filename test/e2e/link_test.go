@@ -260,7 +260,7 @@ func startCapture(t *testing.T, h *host, name string) *capture {
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "tcpdump listens", func() bool { return strings.Contains(c.log.String(), "listening on") })
+	testnet.Eventually(t, "tcpdump listens", func() bool { return strings.Contains(c.log.String(), "listening on") })
 	return c
 }
 
@@ -269,7 +269,7 @@ func startCapture(t *testing.T, h *host, name string) *capture {
 func (c *capture) stop(last []byte) string {
 	c.t.Helper()
 	// When it ends, tcpdump forgets what it has not read from the kernel yet.
-	eventually(c.t, "the last packet is captured", func() bool {
+	testnet.Eventually(c.t, "the last packet is captured", func() bool {
 		file, err := os.ReadFile(c.file)
 		return err == nil && bytes.Contains(file, last)
 	})

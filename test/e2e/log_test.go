@@ -89,7 +89,7 @@ func TestSyslogStalls(t *testing.T) {
 	}
 	goesOn(t, h)
 	h.answers("unload")
-	eventually(t, "muennet has ended", func() bool { return h.pid() == 0 })
+	testnet.Eventually(t, "muennet has ended", func() bool { return h.pid() == 0 })
 	// It was that log, and it was full.
 	if err := log.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestHostilePeerFlaps(t *testing.T) {
 		if active {
 			p.start()
 		}
-		eventually(t, "the last state of the carrier", func() bool { return h.State("net0").Carrier == active })
+		testnet.Eventually(t, "the last state of the carrier", func() bool { return h.State("net0").Carrier == active })
 	}
 	changes, err := strconv.Atoi(strings.TrimSpace(h.MustRun(testnet.Need(t, "unshare"), "--mount", "sh", "-c",
 		"mount -t sysfs none /sys && cat /sys/class/net/net0/carrier_changes")))

@@ -129,7 +129,7 @@ func (c *outChannel) try() (e sent, ok bool) {
 func (c *outChannel) next() (e sent) {
 	c.t.Helper()
 	var ok bool
-	eventually(c.t, "an element in the out-channel", func() bool { e, ok = c.try(); return ok })
+	testnet.Eventually(c.t, "an element in the out-channel", func() bool { e, ok = c.try(); return ok })
 	return e
 }
 

@@ -159,7 +159,7 @@ func newUserNS(t *testing.T, channels string) *userNS {
 	})
 	u := &userNS{t: t, pid: fmt.Sprint(holder.Process.Pid)}
 	u.args = []string{program, "--control", filepath.Join(t.TempDir(), "control.sock"), "--channels", channels}
-	eventually(t, "the namespaces exist", func() bool {
+	testnet.Eventually(t, "the namespaces exist", func() bool {
 		command, err := os.ReadFile("/proc/" + u.pid + "/comm")
 		there, linkErr := os.Readlink("/proc/" + u.pid + "/ns/user")
 		return err == nil && linkErr == nil && there != here && string(command) == "sleep\n"
@@ -181,7 +181,7 @@ func (u *userNS) start(log *testnet.Buffer, params ...string) {
 			u.t.Errorf("muennet ended with %v\n%s", err, log)
 		}
 	})
-	eventually(u.t, "muennet is ready", func() bool { return strings.Contains(log.String(), "msg=ready") })
+	testnet.Eventually(u.t, "muennet is ready", func() bool { return strings.Contains(log.String(), "msg=ready") })
 }
 
 // In a user namespace there is no permission for BPF: one warning, and the rest
@@ -202,14 +202,14 @@ func TestInUserNamespace(t *testing.T) {
 	}
 	u.run("ip", "addr", "add", "10.0.0.1/24", "dev", "net0")
 	in.start(0x12, element.NetHdr.Size(1500))
-	eventually(t, "all is up", func() bool {
+	testnet.Eventually(t, "all is up", func() bool {
 		s := u.show()
 		return s.Reader.Peer == "active" && s.Children[0].Up
 	})
 	for _, mark := range []uint32{0, 7, 7, 8, 7} {
 		in.send(element.NetHdr, numbered(mark, 0), mark)
 	}
-	eventually(t, "packets", func() bool {
+	testnet.Eventually(t, "packets", func() bool {
 		s := u.show()
 		return s.Stats.RxPackets == 2 && s.Children[0].Stats.RxPackets == 3
 	})

@@ -110,12 +110,12 @@ func newBench(b *testing.B, noBPF bool) *bench {
 		ns.Up(device, fmt.Sprintf("10.%d.0.1/24", i))
 	}
 	x.in.start(0x12, element.NetHdr.Size(1500))
-	eventually(b, "the peer is active and the child up", func() bool {
+	testnet.Eventually(b, "the peer is active and the child up", func() bool {
 		s := x.net.Status()[0]
 		return s.Reader.Peer == "active" && s.Children[0].Up
 	})
 	x.parent, x.child = newMarkSocket(b, ns, "net0", "10.0.0.2"), newMarkSocket(b, ns, "child0", "10.1.0.2")
-	eventually(b, "the writer is active", func() bool { return x.out.SkipPending() == shmstream.Success })
+	testnet.Eventually(b, "the writer is active", func() bool { return x.out.SkipPending() == shmstream.Success })
 	return x
 }
 

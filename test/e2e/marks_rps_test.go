@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"github.com/muennet/muennet/element"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // setRPS has all processors named by mask receive what arrives on a device.
@@ -116,7 +117,7 @@ func marksWithRPS(t *testing.T, drop func(*lone)) {
 	incoming := func() string { return l.show("net0").Marking.Incoming }
 	traffic := func(what string, until func() bool) {
 		t.Helper()
-		eventually(t, what, func() bool {
+		testnet.Eventually(t, what, func() bool {
 			if len(ended) > 0 {
 				t.Fatalf("receiving: %v", <-ended)
 			}

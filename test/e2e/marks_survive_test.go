@@ -93,7 +93,7 @@ func TestMarksSurvive(t *testing.T) {
 		p.name = renamed
 	}
 	l.name = parent.name
-	eventually(t, "the new name is known", func() bool { return l.muennet("show", l.name).code == 0 })
+	testnet.Eventually(t, "the new name is known", func() bool { return l.muennet("show", l.name).code == 0 })
 	bothUp()
 	l.marksWork("down, rename and up", parent, child)
 
@@ -111,7 +111,7 @@ func TestMarksSurvive(t *testing.T) {
 
 	parent.move(inhabited(t), "net7")
 	l.name = "net7"
-	eventually(t, "the new name is known", func() bool { return l.muennet("show", l.name).code == 0 })
+	testnet.Eventually(t, "the new name is known", func() bool { return l.muennet("show", l.name).code == 0 })
 	bothUp()
 	l.marksWork("a move of the parent", parent, child)
 	parent.ns.MustRun("ip", "link", "set", "net7", "mtu", "9000")

@@ -260,7 +260,7 @@ func TestManyMarks(t *testing.T) {
 			time.Sleep(time.Until(next.Add(tick)))
 		}
 		var counted uint64
-		eventually(t, "every packet has arrived or is counted", func() bool {
+		testnet.Eventually(t, "every packet has arrived or is counted", func() bool {
 			read()
 			s := l.show("net0")
 			counted = s.Marking.Overflows - before.Marking.Overflows + s.Marking.Mismatches - before.Marking.Mismatches

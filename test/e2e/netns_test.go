@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muennet/muennet/internal/link"
+	"github.com/muennet/muennet/internal/testnet"
 )
 
 // A container ends, with an interface of ours and a child in it: its network
@@ -26,12 +27,12 @@ func TestContainerEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, "net0 is followed", func() bool { return h.show("net0").NetNS == link.NSID(fd) })
+		testnet.Eventually(t, "net0 is followed", func() bool { return h.show("net0").NetNS == link.NSID(fd) })
 		h.must("cfg", "add_child", "net0", "child0")
 		h.must("cfg", "add_mark", "child0", "7")
 		unix.Close(fd)
-		eventually(t, "the other end of the veth goes", func() bool { return len(h.Names()) == 0 })
-		eventually(t, "net0 goes", func() bool { return len(h.showAll()) == 0 })
+		testnet.Eventually(t, "the other end of the veth goes", func() bool { return len(h.Names()) == 0 })
+		testnet.Eventually(t, "net0 goes", func() bool { return len(h.showAll()) == 0 })
 		h.load(load...)
 	}
 }

@@ -53,7 +53,7 @@ func TestOperstateFollowsUp(t *testing.T) {
 			h.kill()
 			h.start(load...)
 			for _, name := range names {
-				eventually(t, "it is up after the crash", func() bool { return operstate(t, h.NS, name) == "UP" })
+				testnet.Eventually(t, "it is up after the crash", func() bool { return operstate(t, h.NS, name) == "UP" })
 			}
 			there := testnet.New(t)
 			for _, name := range names {
@@ -79,7 +79,7 @@ func TestOperstateFollowsPeer(t *testing.T) {
 	await := func(want string) {
 		t.Helper()
 		for _, name := range names {
-			eventually(t, name+" is "+want, func() bool { return operstate(t, h.NS, name) == want })
+			testnet.Eventually(t, name+" is "+want, func() bool { return operstate(t, h.NS, name) == want })
 		}
 	}
 	for _, name := range names {

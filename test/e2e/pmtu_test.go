@@ -121,7 +121,7 @@ func TestPMTUCutsPackets(t *testing.T) {
 func learned(t *testing.T, ns *testnet.NS, to string, mtu int) {
 	t.Helper()
 	var route string
-	eventually(t, fmt.Sprintf("the route to %s has mtu %d", to, mtu), func() bool {
+	testnet.Eventually(t, fmt.Sprintf("the route to %s has mtu %d", to, mtu), func() bool {
 		route = ns.MustRun("ip", "route", "get", to)
 		return strings.Contains(route, fmt.Sprintf("mtu %d ", mtu))
 	})

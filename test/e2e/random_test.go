@@ -89,7 +89,7 @@ func (p *party) fresh(prefix string) string {
 // known waits until the daemon calls its interface what it is called.
 func (p *party) known() {
 	p.t.Helper()
-	eventually(p.t, "the daemon knows "+p.name, func() bool {
+	testnet.Eventually(p.t, "the daemon knows "+p.name, func() bool {
 		all := p.showAll()
 		return len(all) > 0 && all[0].Name == p.name && all[0].NetNS == p.at.ID()
 	})
@@ -142,7 +142,7 @@ func fill(t *testing.T, path string) {
 // children.
 func (p *party) saved() {
 	p.t.Helper()
-	eventually(p.t, "the state is saved", func() bool {
+	testnet.Eventually(p.t, "the state is saved", func() bool {
 		state, err := os.ReadFile(p.control + ".state")
 		if err != nil || strings.Count(string(state), "child=") != len(p.children) {
 			return false
@@ -242,11 +242,11 @@ func TestRandomSequence(t *testing.T) {
 		p.load(p.params...)
 		p.begun()
 		now := 0
-		eventually(t, "descriptors are given back", func() bool { now = p.descriptors(); return now <= used })
+		testnet.Eventually(t, "descriptors are given back", func() bool { now = p.descriptors(); return now <= used })
 		p.kill()
 		p.begin()
 		p.known()
-		eventually(t, "as few descriptors as in a new process", func() bool { return now <= p.descriptors() })
+		testnet.Eventually(t, "as few descriptors as in a new process", func() bool { return now <= p.descriptors() })
 	}
 	if !traffic.flows() {
 		t.Fatal("no traffic in the end")

@@ -93,7 +93,7 @@ func testMoved(t *testing.T, h *host, follows bool, lacks string) {
 		}
 		h.awaitShow("net0", "it is up there", func(s api.Interface) bool { return s.Up })
 	} else {
-		eventually(t, "the log tells what is missing", func() bool { return strings.Contains(h.log.String(), lacks) })
+		testnet.Eventually(t, "the log tells what is missing", func() bool { return strings.Contains(h.log.String(), lacks) })
 		if s := h.show("net0"); s.NetNS != h.ID() || s.Up {
 			t.Errorf("show %+v; want it where it was seen last", s)
 		}

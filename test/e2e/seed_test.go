@@ -85,7 +85,7 @@ func TestTwoInterfacesWithHexadecimalProtocols(t *testing.T) {
 	h.typed("ifconfig net1 192.168.2.1")
 	for channel, protocol := range map[string]string{"testchannel_2": "0x8", "testchannel_4": "0x2"} {
 		var text string
-		eventually(t, channel+" shows protocol "+protocol, func() bool {
+		testnet.Eventually(t, channel+" shows protocol "+protocol, func() bool {
 			text = h.typed("muennet channel show " + channel)
 			return regexp.MustCompile(`(?m)^protocol: +` + protocol + `$`).MatchString(text)
 		})

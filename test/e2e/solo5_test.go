@@ -12,6 +12,7 @@ import (
 
 	"github.com/muennet/muennet/api"
 	"github.com/muennet/muennet/internal/region"
+	"github.com/muennet/muennet/internal/testnet"
 	"github.com/muennet/muennet/internal/testnet/solo5"
 	"github.com/muennet/muennet/shmstream"
 )
@@ -138,18 +139,18 @@ func (s *unikernel) overrun() {
 	}
 	s.peer.Hold(true)
 	before := header()
-	eventually(s.t, "the ring is overrun", func() bool {
+	testnet.Eventually(s.t, "the ring is overrun", func() bool {
 		s.send(64)
 		return header().WC-before.WC > before.Elements+64
 	})
 	s.peer.Hold(false)
-	eventually(s.t, "the unikernel is stuck", func() bool { return s.peer.Stats().Stuck })
+	testnet.Eventually(s.t, "the unikernel is stuck", func() bool { return s.peer.Stats().Stuck })
 }
 
 // recover sends datagrams now and then until the latest one comes back.
 func (s *unikernel) recover() {
 	s.t.Helper()
-	eventually(s.t, "an echo comes", func() bool {
+	testnet.Eventually(s.t, "an echo comes", func() bool {
 		s.send(1)
 		for {
 			got, ok := s.receive(50 * time.Millisecond)

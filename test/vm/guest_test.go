@@ -28,9 +28,6 @@ import (
 // patience bounds every wait of these tests.
 const patience = testnet.Patience
 
-// eventually waits until its condition holds.
-var eventually = testnet.Eventually
-
 // guestConfig says what a guest is.
 type guestConfig struct {
 	name     string   // in messages and of its log
@@ -259,7 +256,7 @@ func (g *guest) printed(pattern string) string {
 	g.t.Helper()
 	want := regexp.MustCompile(pattern)
 	var found [][]string
-	eventually(g.t, g.cfg.name+" prints "+pattern, func() bool {
+	testnet.Eventually(g.t, g.cfg.name+" prints "+pattern, func() bool {
 		found = want.FindAllStringSubmatch(g.log(), -1)
 		return found != nil
 	})
@@ -273,7 +270,7 @@ func (g *guest) state(name string) (s muennet.Status) {
 	const mark = "state: {"
 	seen := strings.Count(g.log(), mark)
 	var asked time.Time
-	eventually(g.t, g.cfg.name+" prints the state of "+name, func() bool {
+	testnet.Eventually(g.t, g.cfg.name+" prints the state of "+name, func() bool {
 		// More than once: the kernel may print something in the middle of a line.
 		if time.Since(asked) > 5*time.Second {
 			g.do(agent.Task{Do: "signal", Count: int(unix.SIGUSR1)})

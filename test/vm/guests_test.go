@@ -65,7 +65,7 @@ func TestGuestRestarts(t *testing.T) {
 	a, b, memory := pair(t, debian)
 	a.do(agent.Task{Do: "reach", To: right.addr(right.v4, netLink)})
 	b.powerOff()
-	eventually(t, "a peer that has powered off is inactive", func() bool { return a.state("net0").Reader.Peer == "inactive" })
+	testnet.Eventually(t, "a peer that has powered off is inactive", func() bool { return a.state("net0").Reader.Peer == "inactive" })
 	b = boot(t, guestConfig{name: "right-again", memory: memory, words: right.words(3)})
 	for _, link := range []int{netLink, ethLink} {
 		carry(t, a, b, right, link, streamed)
@@ -86,7 +86,7 @@ func TestGuestKilled(t *testing.T) {
 		a.do(agent.Task{Do: "reach", To: right.addr(right.v4, netLink)})
 		before := a.state("net0").Stats.RxPackets
 		b.begin(agent.Task{Do: "flood", To: left.addr(left.v4, netLink), Time: time.Hour})
-		eventually(t, "the flood arrives", func() bool { return a.state("net0").Stats.RxPackets > before+100 })
+		testnet.Eventually(t, "the flood arrives", func() bool { return a.state("net0").Stats.RxPackets > before+100 })
 		b.kill()
 		halfWritten(t, memory, netLink, right)
 		// The other links are not touched by it, nor is anything else.
@@ -111,10 +111,10 @@ func TestUnplugged(t *testing.T) {
 	a.do(agent.Task{Do: "reach", To: right.addr(right.v4, netLink)})
 	a.begin(agent.Task{Do: "flood", To: right.addr(right.v4, netLink), Time: time.Hour})
 	b.begin(agent.Task{Do: "flood", To: left.addr(left.v4, netLink), Time: time.Hour})
-	eventually(t, "the flood arrives", func() bool { return a.state("net0").Stats.RxPackets > 100 })
+	testnet.Eventually(t, "the flood arrives", func() bool { return a.state("net0").Stats.RxPackets > 100 })
 	a.unplug()
 	for _, name := range []string{"net0", "eth0"} {
-		eventually(t, name+" is stopped", func() bool {
+		testnet.Eventually(t, name+" is stopped", func() bool {
 			s := a.state(name)
 			return s.Reader.Peer != "active" && strings.Contains(s.Reader.Error, "removed") && strings.Contains(s.Writer.Error, "removed")
 		})

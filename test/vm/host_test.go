@@ -93,7 +93,7 @@ func TestHostAndGuest(t *testing.T) {
 	ends := g.state("net0")
 	figures.add("memory of the device as the guest maps it: in %s, out %s", ends.Reader.Mapping, ends.Writer.Mapping)
 	g.powerOff()
-	eventually(t, "the guest's writers are inactive", func() bool {
+	testnet.Eventually(t, "the guest's writers are inactive", func() bool {
 		return h.state("net0").Reader.Peer == "inactive" && h.state("eth0").Reader.Peer == "inactive"
 	})
 }
