@@ -87,6 +87,6 @@ func TestChartsOfWhatWasMeasured(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, report.UDPRate+".svg")); err == nil {
-		t.Error("a chart of a metric that nobody has")
+		t.Error("a chart of a metric without results")
 	}
 }

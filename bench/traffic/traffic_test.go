@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// freePort is an address of the loopback that nobody listens on.
+// freePort is an address of the loopback without a listener.
 func freePort(t *testing.T, kind int) netip.AddrPort {
 	t.Helper()
 	fd, err := bind(kind, netip.MustParseAddrPort("127.0.0.1:0"))

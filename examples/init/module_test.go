@@ -14,7 +14,7 @@ func TestNoModules(t *testing.T) {
 }
 
 // TestWhatIsNoModule is about files that must neither stop the others nor go
-// unmentioned. Whoever runs it, the kernel takes none of them.
+// unmentioned. The kernel takes none of them, from any user.
 func TestWhatIsNoModule(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"README", "modules.dep", "a.ko.d/inner.txt", "b.ko", "extra/c.ko.xz", "d.o"} {

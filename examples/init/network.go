@@ -85,7 +85,7 @@ func (n *network) addAddress(a address) error {
 		Mask: net.CIDRMask(a.prefix.Bits(), a.prefix.Addr().BitLen()),
 	}}
 	if a.prefix.Addr().Is6() {
-		// Usable at once: on a link with two ends nobody else has it.
+		// No duplicate address detection: the link has only two ends.
 		to.Flags = unix.IFA_F_NODAD
 	}
 	return netlink.AddrAdd(link, to)

@@ -137,7 +137,7 @@ func TestLoadShowUnload(t *testing.T) {
 	}
 	h.must("unload")
 	h.wantLinks()
-	// Whoever inherited it may not have waited for it yet: then it is a Z.
+	// Its new parent may not have waited for it yet: then it is a Z.
 	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !bytes.Contains(stat, []byte(") Z ")) {
 		t.Errorf("the daemon still is there: %s", stat)
 	}

@@ -80,7 +80,7 @@ func TestSyslogLate(t *testing.T) {
 	}
 }
 
-// A daemon that fails ends although nobody reads why.
+// A daemon that fails ends although its output is not read.
 func TestRunEndsUnread(t *testing.T) {
 	r, w := io.Pipe()
 	defer r.Close()

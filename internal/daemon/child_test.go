@@ -58,7 +58,7 @@ func TestChildren(t *testing.T) {
 			if got := fmt.Sprint(f.children); got != left {
 				t.Errorf("children %s, want %s", got, left)
 			}
-			// The same from somebody who may only look.
+			// The same from a user who may only read.
 			if tc.method != http.MethodGet {
 				if w := ask(s, tc.method, tc.path, tc.body); w.Code != http.StatusForbidden || fmt.Sprint(f.children) != left {
 					t.Errorf("a stranger's request: answer %d %s, children %v", w.Code, w.Body, f.children)

@@ -105,7 +105,7 @@ func TestLiveSocket(t *testing.T) {
 	}
 }
 
-// TestForeignSocket: somebody without our lock listens there.
+// TestForeignSocket: a process without our lock listens there.
 func TestForeignSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)

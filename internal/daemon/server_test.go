@@ -14,7 +14,7 @@ import (
 	"github.com/muennet/muennet/api"
 )
 
-// ask makes one request, by somebody unknown.
+// ask makes one request, by an unknown user.
 func ask(s *server, method, path, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	s.handler().ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))

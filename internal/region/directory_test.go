@@ -223,7 +223,7 @@ func TestSymbolicLinks(t *testing.T) {
 }
 
 // Owners without a number in our user namespace cannot act in it: in a rootless
-// container the directories of the host belong to nobody.
+// container the directories of the host belong to the user nobody.
 func TestUnmapped(t *testing.T) {
 	asRoot(t)
 	dir := openToAll(t)

@@ -129,7 +129,7 @@ func TestOneProcessor(t *testing.T) {
 	run(p.a, p.b, addrB) // both ways at the same time
 	run(p.b, p.a, addrA6)
 	for range 2 {
-		p.a.show("net0") // is answered meanwhile
+		p.a.show("net0") // is answered at this time, too
 		if e := <-ends; e.err != nil || e.n != records {
 			t.Errorf("%d of %d records: %v", e.n, records, e.err)
 		}

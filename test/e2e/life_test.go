@@ -51,7 +51,7 @@ func TestDownAndUpChangeTheEpoch(t *testing.T) {
 }
 
 // The peer ends and comes back a thousand times; what it sends after each start
-// arrives, and so does what is sent to it meanwhile.
+// arrives, and so does what is sent to it in between.
 func TestPeerRestartsUnderTraffic(t *testing.T) {
 	begin(t)
 	const restarts, burst = 1000, 5
@@ -247,7 +247,7 @@ func TestChangesUnderTraffic(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				_, _ = flood.WriteTo(content(1, 1000), server.RemoteAddr()) // nobody has to hear it
+				_, _ = flood.WriteTo(content(1, 1000), server.RemoteAddr()) // it need not arrive
 			}
 		}
 	}()

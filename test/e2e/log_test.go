@@ -37,7 +37,7 @@ func (p *foreign) flap(h *host, name string, epochs uint64) {
 	}
 }
 
-// A pipe that nobody reads, full from the beginning, is the log.
+// A pipe without a reader, full from the beginning, is the log.
 func TestLogPipeStalls(t *testing.T) {
 	begin(t)
 	r, w, err := os.Pipe()
@@ -66,7 +66,7 @@ func TestLogPipeStalls(t *testing.T) {
 	h.stop() // fails unless it ends on its own
 }
 
-// The socket of the system log is one that nobody reads.
+// The socket of the system log has no reader.
 func TestSyslogStalls(t *testing.T) {
 	begin(t)
 	h := newHost(t, makeChannels(t, "bad", "good", "other", "out"))

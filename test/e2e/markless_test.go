@@ -108,7 +108,7 @@ func TestBPFGoesAndComesBack(t *testing.T) {
 }
 
 // userNS is a user and network namespace of their own, in which muennet runs
-// as root there and nobody here.
+// as root there and user nobody here.
 type userNS struct {
 	t    *testing.T
 	pid  string
@@ -214,7 +214,7 @@ func TestInUserNamespace(t *testing.T) {
 		return s.Stats.RxPackets == 2 && s.Children[0].Stats.RxPackets == 3
 	})
 	for _, mark := range []string{"0", "4"} {
-		// Nobody answers, which is why ping fails.
+		// There is no answer, so ping fails.
 		ping, err := u.command("ping", "-c", "1", "-W", "0.01", "-s", "1472", "-m", mark, "10.0.0.2").CombinedOutput()
 		if err == nil || !strings.Contains(string(ping), "1 packets transmitted, 0 received") {
 			t.Fatalf("ping: %v: %s", err, ping)

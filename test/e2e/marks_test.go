@@ -17,7 +17,7 @@ import (
 // someMarks are those every way of marking is tried with.
 var someMarks = []uint32{0, 1, 7, 100, 0x12345678, 0xffffffff}
 
-// The mark of what is sent is in the element, whoever set it.
+// The mark of what is sent is in the element, however it was set.
 func TestMarksReachTheChannel(t *testing.T) {
 	begin(t)
 	l := newLone(t)
@@ -37,7 +37,7 @@ func TestMarksReachTheChannel(t *testing.T) {
 			socket.send(mark, []byte("SO_MARK"))
 			expect("SO_MARK", mark, tos)
 
-			// Nobody answers, which is why ping fails.
+			// There is no answer, so ping fails.
 			ping := l.Command(testnet.Need(t, "ping"), "-c", "1", "-W", "0.01", "-I", device, "-m", fmt.Sprint(mark), "-Q", fmt.Sprint(tos), to)
 			if out, err := ping.CombinedOutput(); err == nil || !strings.Contains(string(out), "1 packets transmitted, 0 received") {
 				t.Fatalf("ping -m %d: %v: %s", mark, err, out)

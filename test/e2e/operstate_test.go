@@ -22,7 +22,7 @@ func operstate(t *testing.T, ns *testnet.NS, name string) string {
 }
 
 // The operational state follows up and down at once, as with the kernel module,
-// whoever listens to the channels; also after a crash and a move.
+// whatever the peers are; also after a crash and a move.
 func TestOperstateFollowsUp(t *testing.T) {
 	begin(t)
 	for _, flags := range []string{"", "net_hdr", "eth_dev"} {

@@ -104,7 +104,7 @@ func (c *crossfire) catch(s *markSocket, party int) {
 		}
 		switch n := len(p); {
 		case n < 16:
-			c.t.Errorf("a datagram of %d bytes, which nobody sent", n)
+			c.t.Errorf("a datagram of %d bytes was not sent", n)
 		case mark != binary.BigEndian.Uint32(p[8:]):
 			c.t.Errorf("datagram %d arrived with mark %#x, it was sent with %#x", binary.BigEndian.Uint64(p), mark, p[8:12])
 		case !bytes.Equal(p[12:], content(int(binary.BigEndian.Uint64(p)%1e6), n-12)):

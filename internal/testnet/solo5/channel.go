@@ -144,8 +144,8 @@ func start(c channel, epoch uint64) {
 	c.store(epochAt, epoch)
 }
 
-// write writes one element. Whoever else can write to the channel can make it
-// miss: violation gets that.
+// write writes one element. Another writer of the channel can make it miss:
+// violation gets that.
 func write(c channel, element []byte, violation func(string)) {
 	size, wc, elements := c.load(sizeAt), c.load(wcAt), c.load(elementsAt)
 	if size != elementSize || elements != uint64(len(c)-headerSize)/elementSize {

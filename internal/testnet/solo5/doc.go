@@ -20,6 +20,6 @@
 // echo and every UDP datagram.
 //
 // A Peer may be used by several goroutines. Its channels must be mapped memory
-// (or nobody else may use them meanwhile): they are read without regard to
+// (or have no other user at that time): they are read without regard to
 // Go's memory model, as a processor of the amd64 family would.
 package solo5

@@ -54,7 +54,7 @@ func (h *host) answerARP(p []byte) bool {
 		return false
 	}
 	p[7] = arpReply
-	copy(p[18:], p[8:18]) // who asked is who is answered
+	copy(p[18:], p[8:18]) // the sender of the request
 	copy(p[8:], h.mac)
 	copy(p[14:], h.addr.AsSlice())
 	return true

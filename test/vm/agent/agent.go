@@ -7,7 +7,7 @@
 // calling process and network namespace: the other end of the same traffic,
 // outside.
 //
-// It is for tests only, trusts who gives it tasks, and keeps what a task left
+// It is for tests only, trusts its client, and keeps what a task left
 // in the background, such as a listener, until the process ends.
 package agent
 
@@ -103,7 +103,7 @@ func Serve(conn io.ReadWriter) error {
 		}
 		writing.Lock()
 		defer writing.Unlock()
-		// If nobody listens any more, reading ends too.
+		// If the client is gone, reading ends too.
 		_, _ = conn.Write(append(line, '\n'))
 	}
 	answer(Result{})

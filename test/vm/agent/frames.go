@@ -51,7 +51,7 @@ func reflect(t Task) (r Result, err error) {
 			if err != nil {
 				return
 			}
-			// What cannot be sent is missed by who waits for it.
+			// The receiver misses what cannot be sent.
 			_ = unix.Sendto(fd, buf[:n], 0, to)
 		}
 	}()

@@ -96,7 +96,7 @@ func ran(pid int) (all schedule, err error) {
 	for _, file := range files {
 		one, err := ranOne(file)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-			continue // a thread that has ended meanwhile
+			continue // the thread has ended
 		}
 		if err != nil {
 			return all, err
