@@ -105,7 +105,7 @@ func (a *app) load(cmd *cobra.Command, req api.LoadRequest, start startConfig) (
 		if done, err = c.LoadResponse(ctx, req); !notRunning(err) {
 			return done, err
 		}
-		var p child
+		var p process
 		p, err = a.startDaemon(ctx, start)
 		switch {
 		case errors.Is(err, errBusy) && try < startTries:
@@ -131,7 +131,7 @@ func (a *app) load(cmd *cobra.Command, req api.LoadRequest, start startConfig) (
 }
 
 // undo ends the daemon that we started, unless others use it now.
-func undo(c *client.Client, p child) error {
+func undo(c *client.Client, p process) error {
 	// The context of the command may be done.
 	ctx, cancel := context.WithTimeout(context.Background(), undoTime)
 	defer cancel()

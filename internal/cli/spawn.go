@@ -29,11 +29,11 @@ const (
 // socket.
 var errBusy = errors.New("already running")
 
-// child is closed when a process that we started has ended.
-type child chan struct{}
+// process is closed when a process that we started has ended.
+type process chan struct{}
 
 // await waits for the end of a process that is ending.
-func (p child) await() {
+func (p process) await() {
 	select {
 	case <-p:
 	case <-time.After(undoTime):
@@ -42,7 +42,7 @@ func (p child) await() {
 
 // startDaemon starts this program as a daemon without interfaces, and returns
 // when it is ready. If it cannot start, the error is its reason.
-func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err error) {
+func (a *app) startDaemon(ctx context.Context, start startConfig) (p process, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return p, fmt.Errorf("start muennet: %w", err)
@@ -71,7 +71,7 @@ func (a *app) startDaemon(ctx context.Context, start startConfig) (p child, err 
 	if err != nil {
 		return p, fmt.Errorf("start muennet: %w", err)
 	}
-	p = make(child)
+	p = make(process)
 	go func() { // it outlives us, or we reap it
 		cmd.Wait()
 		close(p)

@@ -130,7 +130,7 @@ func needRoot(t *testing.T) {
 
 const nobody = 65534
 
-// many is a group list longer than the first guess of peerGroups.
+// many is a group list longer than the first guess of callerGroups.
 func many(last uint32) []uint32 {
 	var g []uint32
 	for i := range uint32(40) {
@@ -197,10 +197,10 @@ func TestAccess(t *testing.T) {
 // TestDaemonUID: who runs the daemon may change things though it is not root.
 func TestDaemonUID(t *testing.T) {
 	me := os.Geteuid()
-	if !(peer{uid: me, gid: nobody}).mayChange(noGroup) {
+	if !(caller{uid: me, gid: nobody}).mayChange(noGroup) {
 		t.Error("own uid is refused")
 	}
-	if (peer{uid: me + 1, gid: nobody, groups: []uint32{0}}).mayChange(noGroup) {
+	if (caller{uid: me + 1, gid: nobody, groups: []uint32{0}}).mayChange(noGroup) {
 		t.Error("another uid is let in without a group")
 	}
 }

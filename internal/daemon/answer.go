@@ -20,7 +20,7 @@ func refuse(w http.ResponseWriter, status int, err error) {
 func send(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	// The peer may be gone, and nothing else would want the error.
+	// The client may be gone, and nothing else would want the error.
 	_ = json.NewEncoder(w).Encode(v)
 }
 

@@ -10,7 +10,7 @@
 //	router.go   the paths of the API
 //	answer.go   responses and errors
 //	gate.go     limits on connections
-//	peer.go     the credentials of a client, and what it may do
+//	caller.go   the credentials of a client, and what it may do
 //	member.go   what a member of the control group may load
 //	socket.go   the socket in the file system
 //	lock.go     at most one process per socket path

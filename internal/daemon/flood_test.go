@@ -18,7 +18,7 @@ func TestRefusalsDoNotFillTheLog(t *testing.T) {
 	for range 1000 {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodDelete, api.PathInterfaces, nil)
-		s.handler().ServeHTTP(w, r.WithContext(withPeer(r.Context(), peer{uid: nobody})))
+		s.handler().ServeHTTP(w, r.WithContext(withCaller(r.Context(), caller{uid: nobody})))
 		if w.Code != http.StatusForbidden {
 			t.Fatalf("status %d", w.Code)
 		}

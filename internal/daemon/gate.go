@@ -17,7 +17,7 @@ const (
 	userConns   = 16                    // for each of them
 )
 
-// gate is a listener that identifies its peers and limits the connections of
+// gate is a listener that identifies its callers and limits the connections of
 // each user.
 type gate struct {
 	net.Listener
@@ -26,7 +26,7 @@ type gate struct {
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{} // open connections
-	shared int                // those of peers other than owners
+	shared int                // those of callers other than owners
 	users  map[int]int        // the same by uid
 	ending bool               // end was called
 	last   time.Time          // when ending: the deadline for requests
@@ -43,13 +43,13 @@ func (g *gate) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := peerOf(c.(*net.UnixConn))
+		p, err := callerOf(c.(*net.UnixConn))
 		if err != nil {
 			g.log.Debug("control connection without credentials", "err", err)
 			c.Close()
 			continue
 		}
-		entered := &conn{Conn: c, peer: p, gate: g}
+		entered := &conn{Conn: c, caller: p, gate: g}
 		if g.enter(entered) {
 			return entered, nil
 		}
@@ -65,12 +65,12 @@ func (g *gate) enter(c *conn) bool {
 	if len(g.conns) == maxConns {
 		return false
 	}
-	if !c.peer.owner() {
-		if g.shared == sharedConns || g.users[c.peer.uid] == userConns {
+	if !c.caller.owner() {
+		if g.shared == sharedConns || g.users[c.caller.uid] == userConns {
 			return false
 		}
 		g.shared++
-		g.users[c.peer.uid]++
+		g.users[c.caller.uid]++
 	}
 	g.conns[c] = struct{}{}
 	return true
@@ -97,12 +97,12 @@ func (g *gate) leave(c *conn) {
 		return
 	}
 	delete(g.conns, c)
-	if c.peer.owner() {
+	if c.caller.owner() {
 		return
 	}
 	g.shared--
-	if g.users[c.peer.uid]--; g.users[c.peer.uid] == 0 {
-		delete(g.users, c.peer.uid)
+	if g.users[c.caller.uid]--; g.users[c.caller.uid] == 0 {
+		delete(g.users, c.caller.uid)
 	}
 }
 
@@ -121,8 +121,8 @@ func (g *gate) end() {
 // conn is a connection that the gate has accepted.
 type conn struct {
 	net.Conn
-	peer peer
-	gate *gate
+	caller caller
+	gate   *gate
 }
 
 // Write sends b within the gate's writeTimeout, or fails.

@@ -183,7 +183,7 @@ func TestAnswerAfterChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.handler().ServeHTTP(w, req.WithContext(withPeer(req.Context(), peer{})))
+		s.handler().ServeHTTP(w, req.WithContext(withCaller(req.Context(), caller{})))
 		if !w.answered {
 			t.Errorf("%s: no answer", w.what)
 		}

@@ -35,7 +35,7 @@ func TestMemberLoads(t *testing.T) {
 		{`"in=a","create=1M"`, "", "create=1048576"},
 	} {
 		body := `{"parameters":[` + base + `,` + tc.parameters + `],"channels":"` + tc.channels + `"}`
-		for _, who := range []peer{{uid: nobody, gid: memberGroup}, {uid: 0}, {uid: os.Geteuid()}} {
+		for _, who := range []caller{{uid: nobody, gid: memberGroup}, {uid: 0}, {uid: os.Geteuid()}} {
 			f := &fakeNet{}
 			s := newServer(f, api.Version{}, memberGroup, quiet())
 			s.channels = "/ch"

@@ -24,7 +24,7 @@ func TestSentinelsReachTheClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: s.handler(), ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-		return withPeer(ctx, peer{uid: 0})
+		return withCaller(ctx, caller{uid: 0})
 	}}
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })

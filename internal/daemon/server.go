@@ -56,16 +56,16 @@ func newServer(n network, v api.Version, group int, log *slog.Logger) *server {
 	return &server{net: n, version: v, group: group, log: log, limited: slog.New(journal.NewLimit(log.Handler())), done: make(chan struct{})}
 }
 
-// peerKey is the context key of a connection's peer.
-type peerKey struct{}
+// callerKey is the context key of a connection's caller.
+type callerKey struct{}
 
-func withPeer(ctx context.Context, p peer) context.Context {
-	return context.WithValue(ctx, peerKey{}, p)
+func withCaller(ctx context.Context, p caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, p)
 }
 
-// peerIn returns the peer of a request; known is false if there is none.
-func peerIn(r *http.Request) (p peer, known bool) {
-	p, known = r.Context().Value(peerKey{}).(peer)
+// callerIn returns the caller of a request; known is false if there is none.
+func callerIn(r *http.Request) (p caller, known bool) {
+	p, known = r.Context().Value(callerKey{}).(caller)
 	return p, known
 }
 
@@ -79,7 +79,7 @@ func (s *server) httpServer() *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return withPeer(ctx, c.(*conn).peer)
+			return withCaller(ctx, c.(*conn).caller)
 		},
 	}
 }
@@ -111,9 +111,10 @@ func (s *server) handler() http.Handler {
 	})
 }
 
-// allowed reports whether the peer may make changes, and answers if it may not.
+// allowed reports whether the caller may make changes, and answers if it may
+// not.
 func (s *server) allowed(w http.ResponseWriter, r *http.Request) bool {
-	p, known := peerIn(r)
+	p, known := callerIn(r)
 	if known && p.mayChange(s.group) {
 		return true
 	}
@@ -165,7 +166,7 @@ func (s *server) load(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	cfg.Channels = req.Channels
-	if p, known := peerIn(r); !known || !p.owner() {
+	if p, known := callerIn(r); !known || !p.owner() {
 		if err := checkMember(cfg, s.channels); err != nil {
 			refuse(w, http.StatusForbidden, fmt.Errorf("load: %w", err))
 			return
@@ -276,7 +277,7 @@ func (s *server) shutdown(w http.ResponseWriter, r *http.Request) {
 }
 
 // whileOpen makes a change, one at a time. If the network is closed, it answers
-// and returns false. The caller answers the change afterwards, so that a peer
+// and returns false. The caller answers the change afterwards, so that a client
 // that does not read holds up no other change.
 func (s *server) whileOpen(w http.ResponseWriter, change func()) bool {
 	open := func() bool {

@@ -23,14 +23,14 @@ func ask(s *server, method, path, body string) *httptest.ResponseRecorder {
 
 // askRoot makes one request as root.
 func askRoot(s *server, method, path, body string) *httptest.ResponseRecorder {
-	return askAs(s, peer{uid: 0}, method, path, body)
+	return askAs(s, caller{uid: 0}, method, path, body)
 }
 
 // askAs makes one request as p.
-func askAs(s *server, p peer, method, path, body string) *httptest.ResponseRecorder {
+func askAs(s *server, p caller, method, path, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	s.handler().ServeHTTP(w, r.WithContext(withPeer(r.Context(), p)))
+	s.handler().ServeHTTP(w, r.WithContext(withCaller(r.Context(), p)))
 	return w
 }
 

@@ -83,7 +83,7 @@ func clear(path string) error {
 	conn, err := net.Dial("unix", path)
 	if err == nil {
 		defer conn.Close()
-		p, _ := peerOf(conn.(*net.UnixConn))
+		p, _ := callerOf(conn.(*net.UnixConn))
 		return &InUseError{path, p.pid}
 	}
 	if !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {

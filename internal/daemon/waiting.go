@@ -3,7 +3,7 @@ package daemon
 import "time"
 
 // These constants bound how long the daemon waits for other processes. None was
-// measured: an honest peer needs milliseconds.
+// measured: an honest client needs milliseconds.
 
 // Clients of the control socket.
 const (

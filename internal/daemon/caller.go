@@ -10,20 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peer holds the credentials of a client, which the kernel recorded when it
+// caller holds the credentials of a client, which the kernel recorded when it
 // connected.
-type peer struct {
+type caller struct {
 	pid, uid, gid int
 	groups        []uint32 // supplementary groups
 }
 
-// peerOf returns the credentials of the process at the other end.
-func peerOf(conn *net.UnixConn) (peer, error) {
+// callerOf returns the credentials of the process at the other end.
+func callerOf(conn *net.UnixConn) (caller, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return peer{}, err
+		return caller{}, err
 	}
-	var p peer
+	var p caller
 	var perr error
 	err = raw.Control(func(fd uintptr) {
 		var cred *unix.Ucred
@@ -31,14 +31,15 @@ func peerOf(conn *net.UnixConn) (peer, error) {
 			return
 		}
 		p.pid, p.uid, p.gid = int(cred.Pid), int(cred.Uid), int(cred.Gid)
-		p.groups, perr = peerGroups(int(fd))
+		p.groups, perr = callerGroups(int(fd))
 	})
 	return p, errors.Join(err, perr)
 }
 
-// peerGroups reads SO_PEERGROUPS (Linux 4.13): the supplementary groups at the
-// time of connect. /proc/PID/status has those of the process with that pid now.
-func peerGroups(fd int) ([]uint32, error) {
+// callerGroups reads SO_PEERGROUPS (Linux 4.13): the supplementary groups at
+// the time of connect. /proc/PID/status has those of the process with that pid
+// now.
+func callerGroups(fd int) ([]uint32, error) {
 	groups := make([]uint32, 16)
 	for {
 		size := uint32(len(groups) * 4)
@@ -57,13 +58,13 @@ func peerGroups(fd int) ([]uint32, error) {
 	}
 }
 
-// owner reports whether the peer may do whatever this process can: uid 0 and
+// owner reports whether the caller may do whatever this process can: uid 0 and
 // our own uid may.
-func (p peer) owner() bool { return p.uid == 0 || p.uid == os.Geteuid() }
+func (p caller) owner() bool { return p.uid == 0 || p.uid == os.Geteuid() }
 
-// mayChange reports whether the peer may change anything: an owner may, and so
-// may a member of the control group, within the limits of checkMember.
-func (p peer) mayChange(group int) bool {
+// mayChange reports whether the caller may change anything: an owner may, and
+// so may a member of the control group, within the limits of checkMember.
+func (p caller) mayChange(group int) bool {
 	if p.owner() {
 		return true
 	}
