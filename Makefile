@@ -74,7 +74,7 @@ tools:
 	@$(GO) build -o bin/testreport ./internal/tools/testreport
 
 # The pure packages run on arm64 as well: memory ordering is code of its own there.
-ARM64   := ./shmstream/ ./element/ ./internal/packet/ ./internal/offload/ ./internal/params/
+ARM64   := ./shmstream/ ./element/ ./internal/checksum/ ./internal/packet/ ./internal/offload/ ./internal/params/
 
 test: packages tools
 	$(REPORT) $$($(GO) list ./... | grep -v '/test/vm$$')

@@ -1,6 +1,6 @@
 package offload
 
-import "github.com/muennet/muennet/internal/packet"
+import "github.com/muennet/muennet/internal/checksum"
 
 // MaxBatch is the maximum number of packets in a Batch.
 const MaxBatch = 64
@@ -131,7 +131,7 @@ func (b *Batch) Finish() (Header, [][]byte) {
 	if f.ipv4 {
 		put16(ip, ip4Length, uint16(b.bytes-f.ip))
 		put16(ip, ip4Check, 0)
-		put16(ip, ip4Check, ^uint16(packet.Sum(ip, 0)))
+		put16(ip, ip4Check, ^uint16(checksum.Sum(ip, 0)))
 	} else {
 		put16(ip, ip6Length, uint16(b.bytes-f.transport))
 	}

@@ -1,6 +1,9 @@
 package offload
 
-import "github.com/muennet/muennet/internal/packet"
+import (
+	"github.com/muennet/muennet/internal/checksum"
+	"github.com/muennet/muennet/internal/packet"
+)
 
 // flow is what all packets of a super-packet have in common.
 type flow struct {
@@ -95,7 +98,7 @@ func (f *flow) continues(first, p []byte, seq uint32, id uint16) bool {
 func (f *flow) verify(p []byte) bool {
 	if f.ipv4 {
 		h := p[f.ip:f.transport]
-		if be16(h, ip4Check) == 0xffff || packet.Sum(h, 0) != 0xffff {
+		if be16(h, ip4Check) == 0xffff || checksum.Sum(h, 0) != 0xffff {
 			return false
 		}
 	}
@@ -104,5 +107,5 @@ func (f *flow) verify(p []byte) bool {
 	case f.tcp && be16(h, tcpCheck) == 0xffff, !f.tcp && be16(h, udpCheck) == 0:
 		return false
 	}
-	return fold(f.pseudo+uint32(len(h))+packet.Sum(h, 0)) == 0xffff
+	return fold(f.pseudo+uint32(len(h))+checksum.Sum(h, 0)) == 0xffff
 }

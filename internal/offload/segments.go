@@ -3,7 +3,7 @@ package offload
 import (
 	"encoding/binary"
 
-	"github.com/muennet/muennet/internal/packet"
+	"github.com/muennet/muennet/internal/checksum"
 )
 
 // maxHeaders is the maximum length in bytes of the headers of a super-packet.
@@ -140,23 +140,23 @@ func (s *Segments) Next(dst []byte) int {
 		part = part[:s.size]
 	}
 	s.payload = s.payload[len(part):]
-	s.fill(part, s.left == s.count-1, s.left == 0)
-	// Computing the sum first loads the bytes into the cache. One pass that
-	// does both is slower than the sum and the runtime's copy.
 	dst = dst[:s.headers+len(part)]
+	sum := checksum.Copy(dst[s.headers:], part, 0)
+	s.fill(len(part), sum, s.left == s.count-1, s.left == 0)
 	copy(dst, s.header[:s.headers])
-	copy(dst[s.headers:], part)
 	return len(dst)
 }
 
 // nextWhole writes the packet that is not split.
 func (s *Segments) nextWhole(dst []byte) int {
 	dst = dst[:len(s.payload)]
-	copy(dst, s.payload)
-	if s.check != 0 {
+	if s.check == 0 {
+		copy(dst, s.payload)
+	} else {
+		copy(dst, s.payload[:s.checkFrom])
 		// The field already holds the sum of the pseudo-header, and
 		// counts like the rest.
-		v := ^uint16(packet.Sum(s.payload[s.checkFrom:], 0))
+		v := ^uint16(checksum.Copy(dst[s.checkFrom:], s.payload[s.checkFrom:], 0))
 		if v == 0 && s.check-s.checkFrom == udpCheck {
 			v = 0xffff // 0 would mean no checksum (RFC 768)
 		}

@@ -1,6 +1,9 @@
 package offload
 
-import "github.com/muennet/muennet/internal/packet"
+import (
+	"github.com/muennet/muennet/internal/checksum"
+	"github.com/muennet/muennet/internal/packet"
+)
 
 // template holds the headers of a super-packet and what changes in them with
 // each segment:
@@ -124,7 +127,7 @@ func (t *template) prepare(p []byte) {
 		put16(ip, ip4Length, 0)
 		put16(ip, ip4ID, 0)
 		put16(ip, ip4Check, 0)
-		t.ipSum = packet.Sum(ip, 0)
+		t.ipSum = checksum.Sum(ip, 0)
 	}
 	if t.tcp {
 		protocol = protocolTCP
@@ -138,24 +141,24 @@ func (t *template) prepare(p []byte) {
 		put16(transport, udpLength, 0)
 		put16(transport, udpCheck, 0)
 	}
-	t.transportSum = packet.Sum(transport, packet.PseudoHeader(addresses, protocol, 0))
+	t.transportSum = checksum.Sum(transport, packet.PseudoHeader(addresses, protocol, 0))
 }
 
-// fill sets the headers for a segment with this payload and advances to the
-// next.
-func (t *template) fill(payload []byte, first, last bool) {
+// fill sets the headers for a segment whose payload has this length in bytes
+// and this sum, and advances to the next.
+func (t *template) fill(length int, sum uint32, first, last bool) {
 	ip, transport := t.header[t.ip:], t.header[t.transport:]
 	if t.ipv4 {
-		n := uint16(t.headers - t.ip + len(payload))
+		n := uint16(t.headers - t.ip + length)
 		put16(ip, ip4Length, n)
 		put16(ip, ip4ID, t.id)
 		put16(ip, ip4Check, ^fold(t.ipSum+uint32(n)+uint32(t.id)))
 		t.id++
 	} else {
-		put16(ip, ip6Length, uint16(t.headers-t.ip-ip6Header+len(payload)))
+		put16(ip, ip6Length, uint16(t.headers-t.ip-ip6Header+length))
 	}
-	n := uint32(t.headers - t.transport + len(payload))
-	total := t.transportSum + n + packet.Sum(payload, 0)
+	n := uint32(t.headers - t.transport + length)
+	total := t.transportSum + n + sum
 	if !t.tcp {
 		put16(transport, udpLength, uint16(n))
 		v := ^fold(total + n)
@@ -175,5 +178,5 @@ func (t *template) fill(payload []byte, first, last bool) {
 	transport[tcpFlags] = flags
 	put32(transport, tcpSeq, t.seq)
 	put16(transport, tcpCheck, ^fold(total+uint32(flags)+t.seq>>16+t.seq&0xffff))
-	t.seq += uint32(len(payload))
+	t.seq += uint32(length)
 }

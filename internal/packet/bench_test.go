@@ -2,23 +2,6 @@ package packet
 
 import "testing"
 
-func BenchmarkSum(b *testing.B) {
-	for _, c := range []struct {
-		name   string
-		length int
-	}{{"Header20", 20}, {"SmallAck", 52}, {"Bulk1500", 1500}, {"Super64K", 65535}} {
-		b.Run(c.name, func(b *testing.B) {
-			p := payloadOf(c.length)
-			b.SetBytes(int64(c.length))
-			b.ReportAllocs()
-			var sum uint32
-			for b.Loop() {
-				sum = Sum(p, sum)
-			}
-		})
-	}
-}
-
 func BenchmarkCheckFits1500(b *testing.B) {
 	p := packet4{payload: payloadOf(1480)}.build()
 	b.ReportAllocs()

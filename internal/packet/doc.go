@@ -1,7 +1,7 @@
 // Package packet handles IP packets that are longer than a peer accepts. It
 // decides what happens to such a packet (Check), fragments IPv4 packets
 // (Fragment), writes the ICMP error that tells a sender to send smaller packets
-// (TooBig), and computes Internet checksums (Sum, Checksum, PseudoHeader).
+// (TooBig), and computes Internet checksums (Checksum, PseudoHeader).
 //
 //	             Limit(entry, Version(p))
 //	                     |

@@ -79,12 +79,3 @@ func FuzzTooBig(f *testing.F) {
 		}
 	})
 }
-
-func FuzzSum(f *testing.F) {
-	f.Add(payloadOf(67), uint32(0))
-	f.Fuzz(func(t *testing.T, b []byte, initial uint32) {
-		if got, want := Sum(b, initial), naiveSum(b, initial); got != want {
-			t.Fatalf("%#x, want %#x", got, want)
-		}
-	})
-}

@@ -1,0 +1,96 @@
+//go:build !race
+
+#include "textflag.h"
+
+// Numbers of 32 bits are added to lanes of 64: V16 and V18 take the lower two
+// of a vector, V17 and V19 the upper two. The loop works on 64 bytes; 32 may be
+// left.
+
+// func sumRun(src *byte, n int) uint64
+TEXT ·sumRun(SB), NOSPLIT, $0-24
+	MOVD    src+0(FP), R0
+	MOVD    n+8(FP), R2
+	VEOR    V16.B16, V16.B16, V16.B16
+	VEOR    V17.B16, V17.B16, V17.B16
+	VEOR    V18.B16, V18.B16, V18.B16
+	VEOR    V19.B16, V19.B16, V19.B16
+	SUBS    $64, R2
+	BLT     rest
+
+loop:
+	VLD1.P  64(R0), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VUADDW  V0.S2, V16.D2, V16.D2
+	VUADDW2 V0.S4, V17.D2, V17.D2
+	VUADDW  V1.S2, V18.D2, V18.D2
+	VUADDW2 V1.S4, V19.D2, V19.D2
+	VUADDW  V2.S2, V16.D2, V16.D2
+	VUADDW2 V2.S4, V17.D2, V17.D2
+	VUADDW  V3.S2, V18.D2, V18.D2
+	VUADDW2 V3.S4, V19.D2, V19.D2
+	SUBS    $64, R2
+	BGE     loop
+
+rest:
+	ADDS    $64, R2
+	BEQ     done
+	VLD1    (R0), [V0.B16, V1.B16]
+	VUADDW  V0.S2, V16.D2, V16.D2
+	VUADDW2 V0.S4, V17.D2, V17.D2
+	VUADDW  V1.S2, V18.D2, V18.D2
+	VUADDW2 V1.S4, V19.D2, V19.D2
+
+done:
+	VADD    V17.D2, V16.D2, V16.D2
+	VADD    V19.D2, V18.D2, V18.D2
+	VADD    V18.D2, V16.D2, V16.D2
+	VMOV    V16.D[0], R3
+	VMOV    V16.D[1], R4
+	ADD     R4, R3
+	MOVD    R3, ret+16(FP)
+	RET
+
+// func copyRun(dst, src *byte, n int) uint64
+TEXT ·copyRun(SB), NOSPLIT, $0-32
+	MOVD    dst+0(FP), R1
+	MOVD    src+8(FP), R0
+	MOVD    n+16(FP), R2
+	VEOR    V16.B16, V16.B16, V16.B16
+	VEOR    V17.B16, V17.B16, V17.B16
+	VEOR    V18.B16, V18.B16, V18.B16
+	VEOR    V19.B16, V19.B16, V19.B16
+	SUBS    $64, R2
+	BLT     rest
+
+loop:
+	VLD1.P  64(R0), [V0.B16, V1.B16, V2.B16, V3.B16]
+	VST1.P  [V0.B16, V1.B16, V2.B16, V3.B16], 64(R1)
+	VUADDW  V0.S2, V16.D2, V16.D2
+	VUADDW2 V0.S4, V17.D2, V17.D2
+	VUADDW  V1.S2, V18.D2, V18.D2
+	VUADDW2 V1.S4, V19.D2, V19.D2
+	VUADDW  V2.S2, V16.D2, V16.D2
+	VUADDW2 V2.S4, V17.D2, V17.D2
+	VUADDW  V3.S2, V18.D2, V18.D2
+	VUADDW2 V3.S4, V19.D2, V19.D2
+	SUBS    $64, R2
+	BGE     loop
+
+rest:
+	ADDS    $64, R2
+	BEQ     done
+	VLD1    (R0), [V0.B16, V1.B16]
+	VST1    [V0.B16, V1.B16], (R1)
+	VUADDW  V0.S2, V16.D2, V16.D2
+	VUADDW2 V0.S4, V17.D2, V17.D2
+	VUADDW  V1.S2, V18.D2, V18.D2
+	VUADDW2 V1.S4, V19.D2, V19.D2
+
+done:
+	VADD    V17.D2, V16.D2, V16.D2
+	VADD    V19.D2, V18.D2, V18.D2
+	VADD    V18.D2, V16.D2, V16.D2
+	VMOV    V16.D[0], R3
+	VMOV    V16.D[1], R4
+	ADD     R4, R3
+	MOVD    R3, ret+24(FP)
+	RET
