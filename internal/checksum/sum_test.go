@@ -31,8 +31,8 @@ func bytesOf(n int) []byte {
 	return b
 }
 
-// check compares Sum and Copy with naiveSum, with vectors and without. It copies
-// to offset at of around, whose other bytes must stay.
+// check compares Sum and Copy with naiveSum, with vectors and without. It
+// copies to offset at of around, whose other bytes must stay.
 func check(t *testing.T, around, b []byte, at int, initial uint32) {
 	t.Helper()
 	want := naiveSum(b, initial)

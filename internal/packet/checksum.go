@@ -3,10 +3,10 @@ package packet
 import "github.com/muennet/muennet/internal/checksum"
 
 // Checksum returns the Internet checksum (RFC 1071) of b, continuing from
-// initial, which is 0 or a result of checksum.Sum or PseudoHeader. For a header whose
-// checksum field is zero it returns the value for that field; for one with a
-// correct checksum it returns 0. UDP sends a checksum of 0 as 0xffff (RFC 768);
-// that is up to the caller.
+// initial, which is 0 or a result of checksum.Sum or PseudoHeader. For a header
+// whose checksum field is zero it returns the value for that field; for one
+// with a correct checksum it returns 0. UDP sends a checksum of 0 as 0xffff
+// (RFC 768); that is up to the caller.
 func Checksum(b []byte, initial uint32) uint16 {
 	return ^uint16(checksum.Sum(b, initial))
 }
