@@ -7,12 +7,18 @@ import "time"
 // requests and responses, which come one at a time and soon after each other.
 // It does not pay for bulk traffic: the processors are busy, and a later look
 // finds more.
+//
+// How long it looks follows from the pauses between packets, as in the halt
+// polling of KVM: a pause that a longer look would have covered makes the next
+// ones longer, one that none may cover makes them shorter, and bulk traffic
+// makes them short again.
 type busyPoll struct {
-	max   time.Duration // how long to look after the last packet; 0: never
+	max   time.Duration // how long to look after the last packet at most; 0: never
 	bulk  func() bool   // the other direction sends many packets at a time
 	now   func() time.Duration
 	yield func()
 
+	bound time.Duration // how long to look at present; 0: to be set
 	last  time.Duration // when something was found
 	looks int           // since then
 	worth bool          // look again
@@ -25,8 +31,24 @@ func (b *busyPoll) found(moved int) {
 		return
 	}
 	now := b.now()
-	b.worth = now-b.last <= b.max && now >= b.rest && moved <= fewElements && !b.bulk()
+	if moved > fewElements || b.bulk() {
+		b.bound, b.worth = 0, false
+	} else {
+		b.tune(now - b.last)
+		b.worth = now-b.last <= b.bound && now >= b.rest
+	}
 	b.last, b.looks = now, 0
+}
+
+// tune adapts the bound to the pause before a packet.
+func (b *busyPoll) tune(pause time.Duration) {
+	switch {
+	case pause > b.max:
+		b.bound /= 2
+	case pause > b.bound:
+		b.bound *= 2
+	}
+	b.bound = min(max(b.bound, leastBound), b.max)
 }
 
 // again reports whether to look again. If so, it has let others run first.
@@ -35,14 +57,14 @@ func (b *busyPoll) again() bool {
 		return false
 	}
 	now := b.now()
-	if spent(now-b.last, b.looks, b.max) {
+	if spent(now-b.last, b.looks, b.bound) {
 		b.worth = false
 		return false
 	}
 	b.looks++
 	b.yield()
 	if after := b.now(); after-now > maxYield {
-		b.worth, b.rest = false, after+busyRest
+		b.worth, b.rest, b.bound = false, after+busyRest, 0
 	}
 	return true
 }

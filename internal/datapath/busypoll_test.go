@@ -79,6 +79,69 @@ func TestBusyPollLeavesBulkAlone(t *testing.T) {
 	}
 }
 
+// The bound follows the pauses between packets.
+func TestBusyPollTunesItself(t *testing.T) {
+	const most, least = 8 * leastBound, leastBound
+	const long = most + 1 // a pause that is not worth looking through
+	steady := func(pause time.Duration, n int) (all []time.Duration) {
+		for range n {
+			all = append(all, pause)
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		most   time.Duration
+		pauses []time.Duration
+		want   time.Duration
+	}{
+		"at first":                       {most, steady(least, 1), least},
+		"short pauses":                   {most, steady(least, 9), least},
+		"longer pauses":                  {most, steady(least+1, 2), 2 * least},
+		"still growing":                  {most, steady(most, 2), 4 * least},
+		"no longer than needed":          {most, steady(2*least, 9), 2 * least},
+		"the longest":                    {most, steady(most, 9), most},
+		"a maximum between two steps":    {3 * least, steady(3*least, 9), 3 * least},
+		"a maximum below the least":      {least / 2, steady(least/2, 9), least / 2},
+		"pauses that are too long":       {most, steady(long, 9), least},
+		"such a pause between":           {most, append(steady(most, 9), long), most / 2},
+		"shorter ones after longer ones": {most, append(steady(most, 9), steady(1, 9)...), most},
+	} {
+		p := newPolling(c.most).after(long).after(c.pauses...)
+		if p.bound != c.want {
+			t.Errorf("%s: looks for %v, want %v", name, p.bound, c.want)
+		}
+		last := c.pauses[len(c.pauses)-1]
+		if n := p.looks(); n > 0 != (last <= c.want) || n > int(c.want/time.Microsecond)+1 {
+			t.Errorf("%s: %d looks of 1 µs", name, n)
+		}
+	}
+}
+
+// After bulk traffic, and after a program that computes, it looks for a short
+// time.
+func TestBusyPollStartsAgain(t *testing.T) {
+	const most = 8 * leastBound
+	for name, interrupt := range map[string]func(p *polling){
+		"many elements": func(p *polling) { p.found(fewElements + 1) },
+		"many sent":     func(p *polling) { p.sending = true; p.after(1); p.sending = false },
+		"a long yield": func(p *polling) {
+			p.gone = maxYield + 1
+			p.again()
+			p.gone = time.Microsecond
+			p.after(busyRest)
+		},
+	} {
+		p := newPolling(most).after(most, most, most, most, most)
+		if p.bound != most || !p.worth {
+			t.Fatalf("%s: looks for %v", name, p.bound)
+		}
+		interrupt(p)
+		if p.after(1); p.bound != leastBound {
+			t.Errorf("after %s it looks for %v, want %v", name, p.bound, leastBound)
+		}
+	}
+}
+
 // A program that computes on the same processor gives it back after its time
 // slice.
 func TestBusyPollSparesOtherPrograms(t *testing.T) {
@@ -88,7 +151,7 @@ func TestBusyPollSparesOtherPrograms(t *testing.T) {
 		t.Errorf("%d looks, want one: the time is over", n)
 	}
 	p.after(maxYield, 1)
-	p.max, p.gone = time.Second, maxYield+1
+	p.max, p.bound, p.gone = time.Second, time.Second, maxYield+1
 	if n := p.looks(); n != 1 {
 		t.Errorf("%d looks, want one", n)
 	}
