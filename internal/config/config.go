@@ -40,7 +40,7 @@ const (
 	DefaultPoll = time.Millisecond
 	// DefaultBusyPoll only applies with more than one processor and a
 	// GOMAXPROCS of at least 4.
-	DefaultBusyPoll = 50 * time.Microsecond
+	DefaultBusyPoll = 200 * time.Microsecond
 	// DefaultRenew applies to Ethernet interfaces whose WriterProtocol is
 	// SoloProtocol: the readers of those peers never recover from an
 	// overrun.

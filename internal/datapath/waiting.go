@@ -45,7 +45,7 @@ const (
 // Busy polling.
 const (
 	// leastBound is how long a busy loop looks at least, and at first: more than
-	// a round trip takes where waking a thread is cheap. Effect measured: page 11.
+	// a round trip takes where waking a thread is cheap. Chosen: page 11.
 	leastBound = 50 * time.Microsecond
 	// maxYield is longer than another thread of the packet's way keeps this
 	// processor. A longer yield went to a program that computes: it gives the

@@ -56,7 +56,7 @@ var table = []definition{
 	{Parameter{"mac", list, "Ethernet addresses, eth_dev only (default derived from machine and channels)"}, "HardwareAddr", setMAC, nil},
 	{Parameter{"carrier", list, "What the carrier follows: admin (up and down) or peer (its writer is active) (default admin)"}, "Carrier", setCarrier, nil},
 	{Parameter{"offload", list, "Segmentation offload: on or off (default on)"}, "NoOffload", setOffload, nil},
-	{Parameter{"busy_poll", number, "Longest time in us to poll for the next packet before sleeping, when packets come singly (default 50, 0 on one processor)"}, "BusyPoll", nil, setBusyPoll},
+	{Parameter{"busy_poll", number, "Longest time in us to poll for the next packet before sleeping, when packets come singly; the time adapts below that (default 200, 0 on one processor)"}, "BusyPoll", nil, setBusyPoll},
 	{Parameter{"renew", list, "Seconds without packets from a peer that sent some before, while more than a ring is sent to it, until a new epoch frees its reader; 0 for never (default 2 for eth_dev with writer_protocol 7ade5c549b08e814, otherwise 0)"}, "Renew", setRenew, nil},
 	{Parameter{"create", size, "Size in bytes, with K, M or G, of the files created for missing in and out channels of the channel directory (default none is created)"}, "Create", nil, setCreate},
 	{Parameter{"force", list, "1 allows what is refused for known fragile peers, and to overwrite an out that is not a channel (default 0)"}, "Force", setForce, nil},
