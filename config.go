@@ -107,9 +107,10 @@ type Load struct {
 	// PollFastest. 0 means 1 ms. More than 100 ms is logged as a warning.
 	Poll time.Duration
 	// BusyPoll is the longest time to poll for the next packet before
-	// sleeping, when packets come singly and no further apart than that:
-	// whole microseconds from 1 µs to 1 s, or BusyPollOff. 0 means 50 µs,
-	// or BusyPollOff on one processor or with a GOMAXPROCS below 4.
+	// sleeping, when packets come singly and no further apart than that; it
+	// adapts to their pauses below that:
+	// whole microseconds from 1 µs to 1 s, or BusyPollOff. 0 means 200
+	// µs, or BusyPollOff on one processor or with a GOMAXPROCS below 4.
 	BusyPoll time.Duration
 }
 
