@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"syscall"
 	"testing"
@@ -26,6 +27,9 @@ var (
 
 // TestSignals sends every signal there is to a running muennet.
 func TestSignals(t *testing.T) {
+	// A process that ignores HUP, as under nohup(1), hands that on; one that
+	// catches it does not.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	h := newHost(t)
 	parameters := pair("net0", "a", "b")
 	for _, s := range endSignals {
