@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,17 +104,22 @@ is loaded with other parameters, which it leaves as it is with a warning.`,
 func (a *app) load(cmd *cobra.Command, req api.LoadRequest, start startConfig) (done api.LoadResponse, err error) {
 	ctx, c := cmd.Context(), a.client()
 	for try := 1; ; try++ {
-		if done, err = c.LoadResponse(ctx, req); !notRunning(err) {
+		done, err = c.LoadResponse(ctx, req)
+		if unanswered(err) && try < startTries {
+			if err := pause(ctx); err != nil {
+				return done, err
+			}
+			continue
+		}
+		if !notRunning(err) {
 			return done, err
 		}
 		var p process
 		p, err = a.startDaemon(ctx, start)
 		switch {
 		case errors.Is(err, errBusy) && try < startTries:
-			select {
-			case <-ctx.Done():
-				return done, ctx.Err()
-			case <-time.After(startPause):
+			if err := pause(ctx); err != nil {
+				return done, err
 			}
 			continue
 		case err != nil:
@@ -120,13 +127,30 @@ func (a *app) load(cmd *cobra.Command, req api.LoadRequest, start startConfig) (
 		}
 		done, err = c.LoadResponse(ctx, req)
 		switch {
-		case notRunning(err) && try < startTries: // it ended with the last interface of another client
+		case (notRunning(err) || unanswered(err)) && try < startTries: // it ended with the last interface of another client
 			continue
 		case err != nil:
 			return done, errors.Join(err, undo(c, p))
 		}
 		a.warnInService(cmd)
 		return done, nil
+	}
+}
+
+// unanswered reports whether muennet closed the connection instead of
+// answering: it ended, or has too many connections. A load may be sent again,
+// because loading what is loaded changes nothing.
+func unanswered(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// pause waits between two tries.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(startPause):
+		return nil
 	}
 }
 

@@ -80,7 +80,7 @@ func TestBusybox(t *testing.T) {
 		}
 	}
 	run("/bbin/muennet_cfg del_child child0")
-	run("/bbin/muennet unload lan0")
-	run("/bbin/muennet unload")
+	run("/bbin/muennet unload lan0") // the last one of this muennet, which ends
+	run("/bbin/muennet unload --if-loaded")
 	g.powerOff()
 }
