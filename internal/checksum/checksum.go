@@ -77,9 +77,9 @@ func Sum(b []byte, initial uint32) uint32 {
 }
 
 // Copy copies src to the beginning of dst and returns Sum(src, initial). src
-// must not change meanwhile. Copy does not read dst, so that may be shared
-// memory; it must be at least as long as src, otherwise Copy panics, and must
-// not overlap it.
+// must not change during the call. Copy does not read dst, so that may be
+// shared memory; it must be at least as long as src, otherwise Copy panics, and
+// must not overlap it.
 func Copy(dst, src []byte, initial uint32) uint32 {
 	dst = dst[:len(src)]
 	for vector && len(src) >= leastRun {

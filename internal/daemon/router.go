@@ -69,9 +69,9 @@ func match(pattern, escaped string) (values map[string]string, ok bool) {
 		if err != nil {
 			return nil, false
 		}
-		key, any := strings.CutPrefix(want[i], "{")
+		key, variable := strings.CutPrefix(want[i], "{")
 		switch {
-		case any && text != "":
+		case variable && text != "":
 			values[strings.TrimSuffix(key, "}")] = text
 		case text != want[i]:
 			return nil, false

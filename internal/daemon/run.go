@@ -64,7 +64,7 @@ func Forget(control string) (names []string, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.release()) }()
-	if err := clear(control); err != nil {
+	if err := removeStale(control); err != nil {
 		return nil, err
 	}
 	return muennet.Forget(StateFile(control))

@@ -40,7 +40,7 @@ func groupID(name string) (int, error) {
 // listen creates the control socket. The caller holds the lock for path, so a
 // socket at path that refuses connections belongs to a dead process.
 func listen(path string, gid int) (net.Listener, error) {
-	if err := clear(path); err != nil {
+	if err := removeStale(path); err != nil {
 		return nil, err
 	}
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
@@ -67,9 +67,9 @@ func listen(path string, gid int) (net.Listener, error) {
 	return l, nil
 }
 
-// clear removes a socket without a listener. Anything else at path is left
-// alone and an error.
-func clear(path string) error {
+// removeStale removes a socket without a listener. Anything else at path is
+// left alone and an error.
+func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -35,11 +35,11 @@ func (p Proc) arrange() error {
 // hideNetNS makes /proc a directory with links into the real one, but none to
 // processes and threads other than the process itself.
 func hideNetNS() error {
-	real, err := unix.OpenTree(unix.AT_FDCWD, "/proc", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	tree, err := unix.OpenTree(unix.AT_FDCWD, "/proc", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
 		return fmt.Errorf("open tree: %w", err)
 	}
-	defer unix.Close(real)
+	defer unix.Close(tree)
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func hideNetNS() error {
 	if err := os.Mkdir(inside, 0o755); err != nil {
 		return err
 	}
-	if err := unix.MoveMount(real, "", unix.AT_FDCWD, inside, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, inside, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("move mount: %w", err)
 	}
 	for _, e := range entries {
